@@ -1,0 +1,16 @@
+// One hash for everything: XXH3 64 bit (xxhash). Hash() places keys in tables and filters; Checksum() guards bytes
+// on disk. Both are part of the file formats: the seeds never change.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace lsmkv {
+
+inline std::uint64_t Hash(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+inline std::uint64_t Checksum(std::string_view bytes) { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), 0x6c736d6b76); }
+
+}  // namespace lsmkv

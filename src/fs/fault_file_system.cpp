@@ -1,0 +1,373 @@
+#include "fs/fault_file_system.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.h"
+#include "fs/errno_status.h"
+
+namespace lsmkv {
+namespace {
+
+/// What FreeBytes() says of a disk without a capacity.
+constexpr std::uint64_t kPlentyBytes = std::uint64_t{1} << 40;
+
+Status DeadHandle(const std::string& path, std::string_view operation) {
+  return ErrnoStatus(path, operation, EIO).WithContext("a handle from before the power cut");
+}
+
+}  // namespace
+
+// ---- handles
+
+class FaultFileSystem::WritableHandle final : public WritableFile {
+ public:
+  WritableHandle(FaultFileSystem& fs, std::string path, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts)
+      : fs_(fs), path_(std::move(path)), node_(std::move(node)), power_cuts_(power_cuts) {}
+
+  Status Append(std::string_view data) override {
+    MutexLock lock(fs_.mutex_);
+    if (Status usable = Usable("write"); !usable.ok()) return usable;
+    const std::optional<Fault> fault = fs_.Strike(Call::kAppend);
+    if (fault == Fault::kShortWrite) Write(data.substr(0, data.size() / 2));
+    if (fault) return ErrnoStatus(path_, "write", fault == Fault::kNoSpace ? ENOSPC : EIO);
+    const std::uint64_t room = fs_.FreeBytesLocked();
+    Write(data.substr(0, room));
+    return data.size() <= room ? Status::Ok() : ErrnoStatus(path_, "write", ENOSPC);
+  }
+
+  Status Sync() override {
+    MutexLock lock(fs_.mutex_);
+    if (Status usable = Usable("fdatasync"); !usable.ok()) return usable;
+    if (Status counted = fs_.CountSync(path_, "fdatasync"); !counted.ok()) {
+      sync_error_ = counted;
+      return counted;
+    }
+    node_->file.Sync();
+    return Status::Ok();
+  }
+
+  void StartWriteback() override {}
+  void Preallocate(std::uint64_t) override {}
+
+  Status Truncate(std::uint64_t size) override {
+    MutexLock lock(fs_.mutex_);
+    if (Status usable = Usable("ftruncate"); !usable.ok()) return usable;
+    if (Status counted = fs_.Count(Call::kResize, path_, "ftruncate"); !counted.ok()) return counted;
+    if (size > size_ && size - size_ > fs_.FreeBytesLocked()) return ErrnoStatus(path_, "ftruncate", ENOSPC);
+    node_->file.Truncate(size);
+    size_ = size;
+    return Status::Ok();
+  }
+
+  Status Close() override {
+    MutexLock lock(fs_.mutex_);
+    if (closed_) return Status::Ok();
+    closed_ = true;   // whatever comes: as with close(2), there is no second try
+    if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, "close");
+    return fs_.Count(Call::kResize, path_, "close");
+  }
+
+  std::uint64_t size() const override { return size_; }
+
+ private:
+  Status Usable(std::string_view operation) const LSMKV_REQUIRES(fs_.mutex_) {
+    if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, operation);
+    if (sync_error_) return *sync_error_;
+    if (closed_) return ErrnoStatus(path_, operation, EBADF);
+    return Status::Ok();
+  }
+  void Write(std::string_view data) {
+    node_->file.WriteAt(size_, data);
+    size_ += data.size();
+  }
+
+  FaultFileSystem& fs_;
+  const std::string path_;
+  const std::shared_ptr<DiskNode> node_;
+  const std::uint64_t power_cuts_;
+  std::uint64_t size_ = 0;
+  bool closed_ = false;
+  std::optional<Status> sync_error_;
+};
+
+class FaultFileSystem::ReadHandle final : public RandomAccessFile {
+ public:
+  ReadHandle(FaultFileSystem& fs, std::string path, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts)
+      : fs_(fs), path_(std::move(path)), node_(std::move(node)), power_cuts_(power_cuts),
+        size_(node_->file.bytes().size()) {}
+
+  Status Read(std::uint64_t offset, std::size_t size, char* buffer) const override {
+    MutexLock lock(fs_.mutex_);
+    if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, "read");
+    if (Status counted = fs_.Count(Call::kRead, path_, "read"); !counted.ok()) return counted;
+    const std::string& bytes = node_->file.bytes();
+    const std::uint64_t end = std::min<std::uint64_t>(size_, bytes.size());
+    if (offset > end || size > end - offset) {
+      return Status::Corruption(path_ + ": read: file ends at " + std::to_string(end));
+    }
+    if (size > 0) std::memcpy(buffer, bytes.data() + offset, size);
+    return Status::Ok();
+  }
+  std::uint64_t size() const override { return size_; }
+  void WillNeed(std::uint64_t, std::uint64_t) const override {}
+
+ private:
+  FaultFileSystem& fs_;
+  const std::string path_;
+  const std::shared_ptr<DiskNode> node_;
+  const std::uint64_t power_cuts_;
+  const std::uint64_t size_;
+};
+
+class FaultFileSystem::LockHandle final : public FileLock {
+ public:
+  LockHandle(FaultFileSystem& fs, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts)
+      : fs_(fs), node_(std::move(node)), power_cuts_(power_cuts) {}
+  ~LockHandle() override {
+    MutexLock lock(fs_.mutex_);
+    if (power_cuts_ == fs_.disk_.power_cuts()) node_->locked = false;   // else the power cut has done it
+  }
+
+ private:
+  FaultFileSystem& fs_;
+  const std::shared_ptr<DiskNode> node_;
+  const std::uint64_t power_cuts_;
+};
+
+// ---- faults
+
+bool FaultFileSystem::Concerns(Fault fault, Call call) {
+  const bool reads = call == Call::kLook || call == Call::kOpen || call == Call::kRead;
+  switch (fault) {
+    case Fault::kIoError: return true;
+    case Fault::kReadError: return reads;
+    case Fault::kWriteError: return !reads;
+    case Fault::kNoSpace:
+      return call == Call::kCreate || call == Call::kAppend || call == Call::kRename || call == Call::kLink;
+    case Fault::kShortWrite: return call == Call::kAppend;
+    case Fault::kFailedSync: return call == Call::kSync;
+    case Fault::kFailedRename: return call == Call::kRename;
+  }
+  return false;
+}
+
+std::optional<Fault> FaultFileSystem::Strike(Call call) {
+  ++calls_;
+  for (std::size_t fault = 0; fault < kFaults; ++fault) {
+    if (Concerns(static_cast<Fault>(fault), call)) ++calls_concerned_[fault];
+  }
+  std::optional<Fault> struck;
+  for (ArmedFault& armed : armed_) {
+    if (!Concerns(armed.fault, call)) continue;
+    if (armed.calls_left > 1) {
+      --armed.calls_left;
+    } else {
+      struck = armed.fault;
+      if (armed.span == FaultSpan::kOnce) armed.calls_left = 0;
+    }
+  }
+  std::erase_if(armed_, [](const ArmedFault& armed) { return armed.calls_left == 0; });
+  if (struck) ++fired_;
+  return struck;
+}
+
+Status FaultFileSystem::Count(Call call, const std::string& path, std::string_view operation) {
+  const std::optional<Fault> fault = Strike(call);
+  if (!fault) return Status::Ok();
+  return ErrnoStatus(path, operation, fault == Fault::kNoSpace ? ENOSPC : EIO);
+}
+
+Status FaultFileSystem::CountSync(const std::string& path, std::string_view operation) {
+  if (Status counted = Count(Call::kSync, path, operation); !counted.ok()) return counted;
+  const auto matches = [&](const std::string& part) { return path.find(part) != std::string::npos; };
+  if (std::ranges::none_of(failing_syncs_, matches)) return Status::Ok();
+  ++fired_;
+  return ErrnoStatus(path, operation, EIO);
+}
+
+void FaultFileSystem::FailCall(std::uint64_t n, Fault fault, FaultSpan span) {
+  LSMKV_ASSERT(n > 0);
+  MutexLock lock(mutex_);
+  armed_.push_back({fault, n, span});
+}
+
+void FaultFileSystem::FailSyncs(const std::string& path_substring) {
+  MutexLock lock(mutex_);
+  failing_syncs_.push_back(path_substring);
+}
+
+void FaultFileSystem::ClearFaults() {
+  MutexLock lock(mutex_);
+  armed_.clear();
+  failing_syncs_.clear();
+}
+
+void FaultFileSystem::SetCapacity(std::uint64_t bytes) {
+  MutexLock lock(mutex_);
+  capacity_bytes_ = bytes;
+}
+
+void FaultFileSystem::PowerCut(std::uint64_t seed, CutMode mode) {
+  MutexLock lock(mutex_);
+  disk_.PowerCut(seed, mode);
+}
+
+Status FaultFileSystem::Mutate(const std::string& path, const std::function<void(std::string& bytes)>& change) {
+  MutexLock lock(mutex_);
+  const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "mutate");
+  if (!node) return node.error();
+  std::string bytes = (*node)->file.bytes();
+  change(bytes);
+  (*node)->file.Replace(std::move(bytes));
+  return Status::Ok();
+}
+
+Status FaultFileSystem::FlipBit(const std::string& path, std::uint64_t bit) {
+  bool inside = false;
+  Status found = Mutate(path, [&](std::string& bytes) {
+    inside = bit / 8 < bytes.size();
+    if (inside) bytes[bit / 8] = static_cast<char>(static_cast<std::uint8_t>(bytes[bit / 8]) ^ (1u << (bit % 8)));
+  });
+  if (!found.ok() || inside) return found;
+  return Status::InvalidArgument(path + ": has no bit " + std::to_string(bit));
+}
+
+std::uint64_t FaultFileSystem::calls() const {
+  MutexLock lock(mutex_);
+  return calls_;
+}
+
+std::uint64_t FaultFileSystem::calls(Fault fault) const {
+  MutexLock lock(mutex_);
+  return calls_concerned_[static_cast<std::size_t>(fault)];
+}
+
+std::uint64_t FaultFileSystem::fired() const {
+  MutexLock lock(mutex_);
+  return fired_;
+}
+
+std::uint64_t FaultFileSystem::FreeBytesLocked() const {
+  if (!capacity_bytes_) return kPlentyBytes;
+  return *capacity_bytes_ - std::min(*capacity_bytes_, disk_.UsedBytes());
+}
+
+// ---- FileSystem
+
+Result<std::unique_ptr<WritableFile>> FaultFileSystem::NewWritableFile(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kCreate, path, "open"); !counted.ok()) return counted;
+  Result<std::shared_ptr<DiskNode>> node = disk_.MakeFile(path, "open");
+  if (!node) return node.error();
+  (*node)->file.Truncate(0);
+  return std::make_unique<WritableHandle>(*this, path, std::move(*node), disk_.power_cuts());
+}
+
+Result<std::unique_ptr<RandomAccessFile>> FaultFileSystem::NewRandomAccessFile(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kOpen, path, "open"); !counted.ok()) return counted;
+  Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "open");
+  if (!node) return node.error();
+  return std::make_unique<ReadHandle>(*this, path, std::move(*node), disk_.power_cuts());
+}
+
+Result<std::string> FaultFileSystem::ReadWholeFile(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kRead, path, "read"); !counted.ok()) return counted;
+  const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "open");
+  if (!node) return node.error();
+  return (*node)->file.bytes();
+}
+
+Status FaultFileSystem::SyncFile(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = CountSync(path, "fdatasync"); !counted.ok()) return counted;
+  const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "fdatasync");
+  if (!node) return node.error();
+  (*node)->file.Sync();
+  return Status::Ok();
+}
+
+Status FaultFileSystem::Rename(const std::string& from, const std::string& to) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kRename, from, "rename to " + to); !counted.ok()) return counted;
+  return disk_.Rename(from, to);
+}
+
+Status FaultFileSystem::Link(const std::string& from, const std::string& to) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kLink, from, "link to " + to); !counted.ok()) return counted;
+  return disk_.Link(from, to);
+}
+
+Status FaultFileSystem::RemoveFile(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kRemove, path, "unlink"); !counted.ok()) return counted;
+  return disk_.RemoveFile(path);
+}
+
+Status FaultFileSystem::RemoveDirectory(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kRemove, path, "rmdir"); !counted.ok()) return counted;
+  return disk_.RemoveDirectory(path);
+}
+
+Status FaultFileSystem::CreateDirectories(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kCreate, path, "mkdir"); !counted.ok()) return counted;
+  return disk_.MakeDirectories(path);
+}
+
+Status FaultFileSystem::SyncDirectory(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = CountSync(path, "fsync"); !counted.ok()) return counted;
+  const Result<std::shared_ptr<DiskNode>> node = disk_.FindDirectory(path, "fsync");
+  if (!node) return node.error();
+  (*node)->directory.Sync();
+  return Status::Ok();
+}
+
+Result<std::vector<std::string>> FaultFileSystem::ListDirectory(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kLook, path, "opendir"); !counted.ok()) return counted;
+  const Result<std::shared_ptr<DiskNode>> node = disk_.FindDirectory(path, "opendir");
+  if (!node) return node.error();
+  std::vector<std::string> names;
+  for (const auto& [name, child] : (*node)->directory.names()) names.push_back(name);
+  return names;
+}
+
+Result<std::uint64_t> FaultFileSystem::FileSize(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kLook, path, "stat"); !counted.ok()) return counted;
+  const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "stat");
+  if (!node) return node.error();
+  return (*node)->file.bytes().size();
+}
+
+bool FaultFileSystem::Exists(const std::string& path) {
+  MutexLock lock(mutex_);
+  return disk_.Find(path, "stat").has_value();
+}
+
+Result<std::uint64_t> FaultFileSystem::FreeBytes(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kLook, path, "statvfs"); !counted.ok()) return counted;
+  if (const auto node = disk_.Find(path, "statvfs"); !node) return node.error();
+  return FreeBytesLocked();
+}
+
+Result<std::unique_ptr<FileLock>> FaultFileSystem::Lock(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kCreate, path, "open"); !counted.ok()) return counted;
+  Result<std::shared_ptr<DiskNode>> node = disk_.MakeFile(path, "open");
+  if (!node) return node.error();
+  if ((*node)->locked) return Status::Busy(path + ": lock: held by another");
+  (*node)->locked = true;
+  return std::make_unique<LockHandle>(*this, std::move(*node), disk_.power_cuts());
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,122 @@
+// A file system in memory for tests: it loses what was not synced when the power is cut, and fails on demand. Everything
+// it does is decided by the calls made and the seeds given, so a failing test is replayed by its seed.
+//
+// Faults   armed with FailCall(n, fault): the n-th call from now that this fault concerns fails (or that one and all
+//          after it). A failed call changes nothing, but for kShortWrite, which appends the first half.
+// Sweeps   run a script once and read calls(fault): that many values of n have to be tried. Or raise n until fired()
+//          stays 0.
+// Power    PowerCut(seed, mode): see CutMode. Handles and locks of before it are dead: every call on them fails,
+//          forgetting them is all that is left. To cut the power in the middle of a call, arm kWriteError with
+//          FaultSpan::kFromThenOn, let the user of the files give up, then cut.
+// Syncs    as with the operating system's files, a handle whose sync failed repeats the error.
+// Threads  any; one mutex. The file system must outlive its handles. With several threads the order of calls, and with it
+//          which one is the n-th, is not determined.
+// Source   LevelDB db/fault_injection_test.cc; Pebble vfs/errorfs and vfs/mem_fs.go (strict mode).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+#include "fs/fault_disk.h"
+#include "fs/file_system.h"
+
+namespace lsmkv {
+
+enum class Fault : std::uint8_t {
+  kIoError,       ///< EIO from any call that can fail
+  kReadError,     ///< EIO from opening for reading, reading, listing, asking for a size
+  kWriteError,    ///< EIO from any call that changes something: create, append, sync, rename, remove, …
+  kNoSpace,       ///< ENOSPC from a call that needs room: create, append, rename, link, make a directory
+  kShortWrite,    ///< an append that writes half, then EIO
+  kFailedSync,    ///< EIO from Sync or SyncDirectory
+  kFailedRename,  ///< EIO from Rename
+};
+enum class FaultSpan : std::uint8_t { kOnce, kFromThenOn };
+
+class FaultFileSystem final : public FileSystem {
+ public:
+  FaultFileSystem() = default;
+
+  // ---- what goes wrong
+  /// @param n  1: the next call that `fault` concerns. Several faults may be armed at once.
+  void FailCall(std::uint64_t n, Fault fault, FaultSpan span = FaultSpan::kOnce) LSMKV_EXCLUDES(mutex_);
+  /// From now on every Sync of a file, and SyncDirectory of a directory, whose path has `path_substring` in it fails.
+  void FailSyncs(const std::string& path_substring) LSMKV_EXCLUDES(mutex_);
+  /// Disarms FailCall and FailSyncs. What has failed stays failed.
+  void ClearFaults() LSMKV_EXCLUDES(mutex_);
+  /// The disk holds at most this much in named files; an append writes what still fits, then says kNoSpace.
+  void SetCapacity(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
+  void PowerCut(std::uint64_t seed, CutMode mode) LSMKV_EXCLUDES(mutex_);
+  /// Lets `change` alter the bytes of a file behind everybody's back; the result is durable at once. `change` must not
+  /// call the file system.
+  Status Mutate(const std::string& path, const std::function<void(std::string& bytes)>& change) LSMKV_EXCLUDES(mutex_);
+  /// Turns one bit over. `bit` counts from the lowest of the first byte; kInvalidArgument behind the end.
+  Status FlipBit(const std::string& path, std::uint64_t bit) LSMKV_EXCLUDES(mutex_);
+
+  // ---- what was seen
+  std::uint64_t calls() const LSMKV_EXCLUDES(mutex_);                ///< that can fail, since the beginning
+  std::uint64_t calls(Fault fault) const LSMKV_EXCLUDES(mutex_);     ///< of these, those that `fault` concerns
+  std::uint64_t fired() const LSMKV_EXCLUDES(mutex_);                ///< calls that failed because of a fault
+
+  // ---- FileSystem
+  Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) override
+      LSMKV_EXCLUDES(mutex_);
+  Result<std::string> ReadWholeFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Status SyncFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Status Rename(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
+  Status Link(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
+  Status RemoveFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Status RemoveDirectory(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Status CreateDirectories(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Status SyncDirectory(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Result<std::vector<std::string>> ListDirectory(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Result<std::uint64_t> FileSize(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  bool Exists(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Result<std::uint64_t> FreeBytes(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+
+ private:
+  class WritableHandle;
+  class ReadHandle;
+  class LockHandle;
+  friend class WritableHandle;
+  friend class ReadHandle;
+  friend class LockHandle;
+
+  /// What kind of call it is; a table says which faults concern it.
+  enum class Call : std::uint8_t { kLook, kOpen, kRead, kCreate, kAppend, kResize, kSync, kRename, kLink, kRemove };
+  struct ArmedFault {
+    Fault fault;
+    std::uint64_t calls_left;   // 1: the next one fails
+    FaultSpan span;
+  };
+
+  static bool Concerns(Fault fault, Call call);
+  /// Counts the call. Returns the fault that strikes it, if one does.
+  std::optional<Fault> Strike(Call call) LSMKV_REQUIRES(mutex_);
+  /// The same, as the error to return.
+  Status Count(Call call, const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
+  Status CountSync(const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
+  std::uint64_t FreeBytesLocked() const LSMKV_REQUIRES(mutex_);
+
+  static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
+
+  mutable Mutex mutex_;   // a leaf; also guards the nodes that handles share with the disk
+  FaultDisk disk_ LSMKV_GUARDED_BY(mutex_);
+  std::vector<ArmedFault> armed_ LSMKV_GUARDED_BY(mutex_);
+  std::vector<std::string> failing_syncs_ LSMKV_GUARDED_BY(mutex_);
+  std::optional<std::uint64_t> capacity_bytes_ LSMKV_GUARDED_BY(mutex_);
+  std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;
+  std::array<std::uint64_t, kFaults> calls_concerned_ LSMKV_GUARDED_BY(mutex_){};
+  std::uint64_t fired_ LSMKV_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,78 @@
+// What the engine asks of a disk. Two implementations: the operating system's (posix_file_system.h) and one in memory that
+// loses what was not synced and fails on demand (fault_file_system.h). Paths are absolute or relative to the process.
+//
+// Durability rule, the same for both: bytes are safe from a power cut after Sync() of their file; a name (created,
+// renamed, removed, linked) is safe after SyncDirectory() of the directory that holds it.
+// Errors: kNoSpace for ENOSPC and EDQUOT, kNotFound for ENOENT, kIoError for the rest; the message names the path.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lsmkv/status.h"
+
+namespace lsmkv {
+
+/// Append-only. One thread at a time, with one exception: Sync() may run on a second thread while the first one appends
+/// (the WAL does so); it makes safe at least what was appended before it began.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;   ///< closes without syncing
+  /// All of `data` or an error; after an error `size()` says how far the file got.
+  virtual Status Append(std::string_view data) = 0;
+  /// fdatasync. After an error the unsynced bytes must be taken for lost; never call it again hoping for better.
+  virtual Status Sync() = 0;
+  /// Starts write-back of what was appended without waiting (sync_file_range); a hint.
+  virtual void StartWriteback() = 0;
+  /// Reserves disk space for the first `bytes` without changing the size; a hint that may fail silently.
+  virtual void Preallocate(std::uint64_t bytes) = 0;
+  virtual Status Truncate(std::uint64_t size) = 0;
+  virtual Status Close() = 0;
+  virtual std::uint64_t size() const = 0;
+};
+
+/// Positional reads from any number of threads.
+class RandomAccessFile {
+ public:
+  virtual ~RandomAccessFile() = default;
+  /// Reads exactly `size` bytes at `offset` into `buffer`; fewer there is kCorruption ("file ends at ...").
+  virtual Status Read(std::uint64_t offset, std::size_t size, char* buffer) const = 0;
+  virtual std::uint64_t size() const = 0;
+  /// Hint that [offset, offset + size) will be read soon.
+  virtual void WillNeed(std::uint64_t offset, std::uint64_t size) const = 0;
+};
+
+class FileLock {
+ public:
+  virtual ~FileLock() = default;       ///< lets go
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  /// Creates or truncates.
+  virtual Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) = 0;
+  virtual Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) = 0;
+  virtual Result<std::string> ReadWholeFile(const std::string& path) = 0;
+  /// Makes the bytes of a file that is there safe, whoever wrote them (recovery: a process that was killed had not synced).
+  virtual Status SyncFile(const std::string& path) = 0;
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;   ///< atomic, replaces `to`
+  virtual Status Link(const std::string& from, const std::string& to) = 0;     ///< hard link; `to` must not exist
+  virtual Status RemoveFile(const std::string& path) = 0;
+  virtual Status RemoveDirectory(const std::string& path) = 0;                 ///< must be empty
+  virtual Status CreateDirectories(const std::string& path) = 0;               ///< fine when it exists
+  virtual Status SyncDirectory(const std::string& path) = 0;
+  virtual Result<std::vector<std::string>> ListDirectory(const std::string& path) = 0;  ///< names, sorted
+  virtual Result<std::uint64_t> FileSize(const std::string& path) = 0;
+  virtual bool Exists(const std::string& path) = 0;
+  virtual Result<std::uint64_t> FreeBytes(const std::string& path) = 0;
+  /// kBusy when another process (or another lock of this one) holds it.
+  virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
+  /// The operating system's files.
+  static FileSystem& Posix();
+};
+
+}  // namespace lsmkv
