@@ -1,0 +1,144 @@
+// The storage engine's public face. Everything above src/engine/ sees the engine through include/lsmkv/ only.
+//
+// A write    Write() assigns sequence numbers, appends to the WAL's buffer and applies to the memtable, all in
+//            memory. Commit() hands the buffer to the operating system: after it, kill -9 cannot undo the write.
+//            With wal-fsync=always a reply that reveals the write waits until durable_sequence() has reached
+//            what Commit() returned; CommitListener tells when.
+// A read     sees every Write() that returned before it began. With ReadOptions::memory_only it never touches
+//            the disk: it answers kWouldBlock instead, and the caller repeats it where waiting is allowed.
+// Errors     kCorruption names file and offset. After a failed WAL fsync every Write() and Commit() repeats the
+//            error (the engine is read-only); kNoSpace passes by itself once there is room.
+// Threads    every method may be called from any thread at any time, except destruction.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lsmkv/iterator.h"
+#include "lsmkv/options.h"
+#include "lsmkv/stats.h"
+#include "lsmkv/status.h"
+#include "lsmkv/write_batch.h"
+
+namespace lsmkv {
+
+/// A consistent view: pins the memtables and tables of its moment, so compaction need not know of it.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  virtual SequenceNumber sequence() const = 0;
+};
+
+struct ReadOptions {
+  bool memory_only = false;                         ///< kWouldBlock rather than a disk read
+  std::shared_ptr<const Snapshot> snapshot;         ///< null: the present
+  std::uint64_t now_ms = 0;                         ///< iterators skip what has expired by then; 0: the clock's now
+  std::string_view upper_bound;                     ///< iterators end before it; empty: none; must outlive the iterator
+  bool fill_cache = true;                           ///< long scans say false
+};
+
+struct WriteOptions {
+  /// True: wait while writers are parked (embedded use, tests). False: the caller has asked AdmitWrite().
+  bool wait_for_admission = true;
+};
+
+/// A value that stays where it is (memtable or cached block) until the PinnedValue goes.
+class PinnedValue {
+ public:
+  PinnedValue() = default;
+  PinnedValue(std::string_view data, std::uint64_t expire_at_ms, std::shared_ptr<const void> pin)
+      : data_(data), expire_at_ms_(expire_at_ms), pin_(std::move(pin)) {}
+  std::string_view data() const { return data_; }
+  std::uint64_t expire_at_ms() const { return expire_at_ms_; }   ///< 0: never. Get() returns expired values too.
+
+ private:
+  std::string_view data_;
+  std::uint64_t expire_at_ms_ = 0;
+  std::shared_ptr<const void> pin_;
+};
+
+/// Told, on the WAL's thread, that everything up to `durable` is on disk, or that it never will be.
+class CommitListener {
+ public:
+  virtual ~CommitListener() = default;
+  /// Must return at once. `status` not ok: the WAL is broken; batches after `durable` are not safe.
+  virtual void OnDurable(SequenceNumber durable, const Status& status) = 0;
+};
+
+/// What a writer does before its next write.
+struct Admission {
+  enum class Kind : std::uint8_t { kGo, kDelay, kStop } kind = Kind::kGo;
+  std::chrono::microseconds delay{0};               ///< kDelay: ask the disk's patience this long, then write
+};
+
+class Engine {
+ public:
+  /// Creates or recovers the tree in `options.dir`. Errors: kBusy (locked by another), kCorruption (named file and
+  /// offset, and the option that goes on without it), kIoError, kInvalidArgument (an option out of range).
+  static Result<std::unique_ptr<Engine>> Open(const Options& options);
+  /// Commits and syncs the WAL, stops the workers (a running compaction is abandoned, nothing is lost).
+  virtual ~Engine() = default;
+
+  // ---- writing
+  /// Applies `batch` as one. Returns the last sequence number it was given. Empty batches are kInvalidArgument.
+  virtual Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions& options = {}) = 0;
+  /// Hands every batch applied so far to the operating system. Returns the sequence number that must be durable before
+  /// replies may leave: 0 unless wal-fsync is always. Cheap when there is nothing to do. Never waits for a sync.
+  virtual Result<SequenceNumber> Commit() = 0;
+  /// Commit and wait until durable, in every mode. Blocks on the disk.
+  virtual Status Sync() = 0;
+  virtual SequenceNumber last_sequence() const = 0;
+  virtual SequenceNumber durable_sequence() const = 0;
+  virtual void AddCommitListener(CommitListener* listener) = 0;
+  virtual void RemoveCommitListener(CommitListener* listener) = 0;
+  /// To be asked before each write of about `bytes`. kStop: ask again when the callback given to OnWritable was called.
+  virtual Admission AdmitWrite(std::uint64_t bytes) = 0;
+  /// Calls `resume` once, from an engine thread, when writers are no longer stopped (or the engine closes).
+  virtual void OnWritable(std::function<void()> resume) = 0;
+  /// Counts a pause a writer made because of AdmitWrite (stall statistics).
+  virtual void CountStall(std::chrono::microseconds duration) = 0;
+  /// Not ok: why writes are refused at present (broken WAL, full disk).
+  virtual Status WriteHealth() const = 0;
+
+  // ---- reading
+  /// The newest version of `key`, expired or not; nullopt when it was never written or is deleted.
+  virtual Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options = {}) = 0;
+  virtual std::unique_ptr<Iterator> NewIterator(const ReadOptions& options = {}) = 0;
+  virtual std::shared_ptr<const Snapshot> GetSnapshot() = 0;
+  /// Some key in [begin, end) at about the `random`-th place, dead or alive; nullopt when there is none. Reads disk.
+  virtual Result<std::optional<std::string>> SampleKey(std::string_view begin, std::string_view end,
+                                                       std::uint64_t random) = 0;
+  /// Lets go of what this thread's last reads keep pinned. A thread that goes idle calls it.
+  virtual void ReleaseThreadView() = 0;
+
+  // ---- upkeep; each blocks until done, callable from several threads at once
+  /// Everything written so far into L0 tables.
+  virtual Status Flush() = 0;
+  /// Levels from..target-1 and target merged into `target`. Without `target`: into the deepest level that has data (at
+  /// least 1). Without `from`: all levels, the deeper than target included.
+  virtual Status Compact(std::optional<std::uint32_t> from = {}, std::optional<std::uint32_t> target = {}) = 0;
+  /// A consistent copy of the tree in `dir` (which must not exist) by hard links; opens like any data directory.
+  virtual Status Checkpoint(const std::string& dir) = 0;
+  /// Asks the scheduler to look for tables whose whole range the compaction filter calls dead.
+  virtual void ReclaimDeadRanges() = 0;
+  /// Ends running and waiting compactions early (kShuttingDown), so that who waits for one can be joined before the
+  /// engine is destroyed. Flushes, reads and writes go on.
+  virtual void PrepareToClose() {}
+
+  // ---- looking
+  virtual EngineStats Stats() const = 0;
+  /// The manifest of `level` as it stands on disk; kNotFound when the level has none.
+  virtual Result<std::string> ManifestText(std::uint32_t level) const = 0;
+  virtual const Options& options() const = 0;
+
+  // ---- changes at run time (CONFIG SET)
+  virtual void SetWalFsync(WalFsync mode) = 0;
+  virtual void SetBlockCacheBytes(std::uint64_t bytes) = 0;
+};
+
+}  // namespace lsmkv

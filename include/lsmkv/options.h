@@ -1,0 +1,64 @@
+// What an engine is opened with. One field per engine directive of config/lsmkv.conf, in engine units.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lsmkv {
+
+class FileSystem;  // fs/file_system.h
+class Clock;       // base/clock.h
+
+/// When the WAL reaches the disk. In every mode a batch has reached the operating system before its commit returns.
+enum class WalFsync : std::uint8_t { kAlways, kEverySec, kNo };
+enum class Compression : std::uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
+
+/// Tells compaction which keys are garbage for reasons only the layer above knows. Called from compaction
+/// workers and the scheduler at once: implementations are thread-safe. "Dead" is for ever.
+class CompactionFilter {
+ public:
+  virtual ~CompactionFilter() = default;
+  virtual bool IsDead(std::string_view key) const = 0;
+  /// True when every key in [smallest, largest] is dead; such a table is dropped without being read.
+  virtual bool IsRangeDead(std::string_view smallest, std::string_view largest) const = 0;
+};
+
+struct Options {
+  std::string dir;                              ///< created when missing; locked while open
+
+  // Memtables. A memtable is rotated when any limit that is not 0 is reached.
+  std::uint64_t memtable_entries = 0;           ///< 0: no entry limit
+  std::uint64_t memtable_bytes = 64ull << 20;
+  std::uint32_t max_immutable_memtables = 4;    ///< 1 or more
+  std::uint64_t max_memory_bytes = 0;           ///< all memtables together; 0: no limit but the two above
+
+  // Levels. Limit of level N: base x ratio^N; 0 means none.
+  std::uint32_t level_ratio = 10;               ///< 2 or more
+  std::uint64_t base_level_bytes = 256ull << 20;
+  std::uint64_t base_level_entries = 0;
+  std::uint32_t max_l0_sstables = 4;
+  std::uint32_t l0_slowdown_sstables = 12;      ///< writers are slowed from here
+  std::uint32_t l0_stop_sstables = 24;          ///< and parked from here
+  double soft_limit_ratio = 0.85;               ///< 0 < ratio <= 1; soft = max(1, floor(hard x ratio))
+  std::uint64_t max_sstable_bytes = 64ull << 20;  ///< 0: a level is one SSTable
+
+  // Tables and caches.
+  std::uint64_t block_bytes = 4096;             ///< of a data block before compression
+  std::uint64_t block_cache_bytes = 256ull << 20;  ///< data, index and filter blocks together
+  std::uint32_t max_open_sstables = 1000;
+  std::uint32_t bloom_bits_per_key = 10;        ///< 0: no filters
+  Compression compression = Compression::kLz4;
+
+  // Durability and threads.
+  WalFsync wal_fsync = WalFsync::kEverySec;
+  bool wal_skip_corruption = false;             ///< recovery goes on without damaged WAL records (data is lost)
+  std::uint32_t flush_workers = 2;
+  std::uint32_t compaction_workers = 2;
+
+  const CompactionFilter* compaction_filter = nullptr;  ///< may be null; outlives the engine
+  FileSystem* file_system = nullptr;            ///< null: the operating system's
+  Clock* clock = nullptr;                       ///< null: the system's; decides what has expired
+};
+
+}  // namespace lsmkv

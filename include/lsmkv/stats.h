@@ -1,0 +1,60 @@
+// What the engine tells about itself: LSM LEVELS, LSM STATS, INFO lsm and the log all read these.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace lsmkv {
+
+/// One level. A limit of 0 means there is none.
+struct LevelInfo {
+  std::uint32_t level = 0;
+  std::uint64_t sstables = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t tombstones = 0;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t max_entries = 0;
+  std::uint64_t max_size_bytes = 0;
+  std::uint64_t soft_max_entries = 0;
+  std::uint64_t soft_max_size_bytes = 0;
+  std::uint64_t max_sstables = 0;       ///< L0 only
+  std::uint64_t soft_max_sstables = 0;  ///< L0 only
+  double score = 0;                     ///< the largest figure / soft limit; 1 or more asks for compaction
+  bool compacting = false;
+};
+
+struct EngineStats {
+  std::vector<LevelInfo> levels;
+  std::uint64_t memtable_entries = 0;       ///< active and immutable, versions counted
+  std::uint64_t memtable_bytes = 0;
+  std::uint64_t immutable_memtables = 0;
+  std::uint64_t block_cache_bytes = 0;
+  std::uint64_t block_cache_capacity_bytes = 0;
+  std::uint64_t block_cache_hits = 0;
+  std::uint64_t block_cache_misses = 0;
+  std::uint64_t open_sstables = 0;
+  std::uint64_t filter_checks = 0;
+  std::uint64_t filter_negatives = 0;       ///< table reads saved by a filter
+  std::uint64_t flushes = 0;
+  std::uint64_t flush_bytes_written = 0;
+  std::uint64_t compactions = 0;
+  std::uint64_t trivial_moves = 0;
+  std::uint64_t compactions_running = 0;
+  std::uint64_t compaction_bytes_read = 0;
+  std::uint64_t compaction_bytes_written = 0;
+  std::uint64_t user_bytes_written = 0;     ///< keys and values handed to Write since the start
+  std::uint64_t wal_bytes_written = 0;
+  std::uint64_t wal_syncs = 0;
+  std::uint64_t wal_segments = 0;
+  std::uint64_t stalls = 0;                 ///< writes that were delayed or parked
+  std::uint64_t stall_micros = 0;           ///< their time, added up
+  std::uint64_t longest_stall_micros = 0;
+  std::uint64_t last_sequence = 0;
+  std::uint64_t durable_sequence = 0;
+  bool writes_slowed = false;
+  bool writes_stopped = false;
+  /// (flushes' + compactions' bytes written) / flushes' bytes written; 0 before the first flush.
+  double write_amplification = 0;
+};
+
+}  // namespace lsmkv

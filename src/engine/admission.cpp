@@ -1,0 +1,91 @@
+#include "engine/admission.h"
+
+#include <algorithm>
+
+namespace lsmkv {
+
+Admission WriteAdmission::AdmitSlowly(std::uint64_t bytes) {
+  MutexLock lock(mutex_);
+  switch (state_.load(std::memory_order_relaxed)) {
+    case State::kFree: return {};
+    case State::kStopped: return {Admission::Kind::kStop, {}};
+    case State::kSlowed: break;
+  }
+  const std::chrono::microseconds now = clock_.Monotonic();
+  next_free_ = std::max(next_free_, now) + std::chrono::microseconds(static_cast<std::int64_t>(static_cast<double>(bytes) * 1e6 / rate_));
+  next_free_ = std::min(next_free_, now + kLongestDelay);
+  const std::chrono::microseconds wait = next_free_ - now;
+  if (wait < kWorthParking) return {};
+  return {Admission::Kind::kDelay, wait};
+}
+
+void WriteAdmission::OnWritable(std::function<void()> resume) {
+  {
+    MutexLock lock(mutex_);
+    if (!closed_ && state_.load(std::memory_order_relaxed) == State::kStopped) {
+      waiters_.push_back(std::move(resume));
+      return;
+    }
+  }
+  resume();
+}
+
+void WriteAdmission::WaitWhileStopped() {
+  MutexLock lock(mutex_);
+  while (!closed_ && state_.load(std::memory_order_relaxed) == State::kStopped) resumed_.Wait(mutex_);
+}
+
+void WriteAdmission::LearnRateLocked(std::uint64_t written_bytes) {
+  constexpr std::chrono::microseconds kInterval{500'000};
+  const std::chrono::microseconds now = clock_.Monotonic();
+  if (now - measured_at_ < kInterval) return;
+  if (state_.load(std::memory_order_relaxed) == State::kFree && measured_at_.count() != 0) {
+    const double seconds = std::chrono::duration<double>(now - measured_at_).count();
+    const double rate = static_cast<double>(written_bytes - measured_bytes_) / seconds;
+    // Rises at once and falls slowly: an idle minute must not make the next burst pay.
+    free_rate_ = std::max({kLeastRate, rate, free_rate_ * 0.9});
+  }
+  measured_at_ = now;
+  measured_bytes_ = written_bytes;
+}
+
+void WriteAdmission::SetPressure(double debt, bool stopped, std::uint64_t written_bytes) {
+  std::vector<std::function<void()>> waiters;
+  {
+    MutexLock lock(mutex_);
+    LearnRateLocked(written_bytes);
+    const double left = 1 - std::clamp(debt, 0.0, 1.0);
+    rate_ = std::max(kLeastRate, free_rate_ * left * left);
+    const State state = closed_ ? State::kFree : stopped ? State::kStopped : debt > 0 ? State::kSlowed : State::kFree;
+    state_.store(state, std::memory_order_relaxed);
+    if (state != State::kStopped) waiters.swap(waiters_);
+  }
+  ResumeAll(std::move(waiters));
+}
+
+void WriteAdmission::Close() {
+  std::vector<std::function<void()>> waiters;
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    state_.store(State::kFree, std::memory_order_relaxed);
+    waiters.swap(waiters_);
+  }
+  ResumeAll(std::move(waiters));
+}
+
+void WriteAdmission::ResumeAll(std::vector<std::function<void()>> waiters) {
+  resumed_.NotifyAll();
+  for (const auto& resume : waiters) resume();
+}
+
+void WriteAdmission::CountStall(std::chrono::microseconds duration) {
+  const auto micros = static_cast<std::uint64_t>(duration.count());
+  stalls_.fetch_add(1, std::memory_order_relaxed);
+  stall_micros_.fetch_add(micros, std::memory_order_relaxed);
+  std::uint64_t longest = longest_stall_micros_.load(std::memory_order_relaxed);
+  while (micros > longest && !longest_stall_micros_.compare_exchange_weak(longest, micros, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace lsmkv

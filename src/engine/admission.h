@@ -1,0 +1,79 @@
+// Write admission: how hard writers are held back, so that compaction keeps up and nobody meets a wall.
+//
+//   free     nothing is over its hard limit                        a write costs one relaxed load here
+//   slowed   a figure is past its hard limit                       writes pass at a rate that falls smoothly with the debt
+//   stopped  L0 is at l0-stop-sstables, or all memtables are full  writes wait for a flush or a compaction
+//
+// The rate is what was written per second while the tree was last free, times (1 - debt)^2, never below kLeastRate: a
+// small excess costs little, a large one much, without a step, and no single write waits long.
+//
+// Threads  Admit and OnWritable: any. SetPressure: the scheduler, and the writer that rotates a memtable.
+// Source   the idea of a delayed write rate is RocksDB's write controller; the curve is ours.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "lsmkv/engine.h"
+
+namespace lsmkv {
+
+class WriteAdmission {
+ public:
+  explicit WriteAdmission(Clock& clock) : clock_(clock) {}
+
+  Admission Admit(std::uint64_t bytes) {
+    if (state_.load(std::memory_order_relaxed) == State::kFree) [[likely]] return {};
+    return AdmitSlowly(bytes);
+  }
+  void OnWritable(std::function<void()> resume) LSMKV_EXCLUDES(mutex_);
+  /// Blocks until not stopped or closed; for embedded users.
+  void WaitWhileStopped() LSMKV_EXCLUDES(mutex_);
+
+  /// `debt` 0: free; up to 1: as slow as it gets. `stopped` overrides it. `written_bytes`: user bytes so far, from
+  /// which the free rate is learnt.
+  void SetPressure(double debt, bool stopped, std::uint64_t written_bytes) LSMKV_EXCLUDES(mutex_);
+  /// Resumes everyone for good.
+  void Close() LSMKV_EXCLUDES(mutex_);
+
+  void CountStall(std::chrono::microseconds duration);
+  bool slowed() const { return state_.load(std::memory_order_relaxed) == State::kSlowed; }
+  bool stopped() const { return state_.load(std::memory_order_relaxed) == State::kStopped; }
+  std::uint64_t stalls() const { return stalls_.load(std::memory_order_relaxed); }
+  std::uint64_t stall_micros() const { return stall_micros_.load(std::memory_order_relaxed); }
+  std::uint64_t longest_stall_micros() const { return longest_stall_micros_.load(std::memory_order_relaxed); }
+
+ private:
+  enum class State : std::uint8_t { kFree, kSlowed, kStopped };
+  static constexpr double kLeastRate = 1 << 20;          // bytes a second
+  static constexpr double kFirstRate = 64 << 20;         // until one has been measured
+  static constexpr std::chrono::microseconds kWorthParking{1000};
+  static constexpr std::chrono::microseconds kLongestDelay{200'000};
+
+  Admission AdmitSlowly(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
+  void LearnRateLocked(std::uint64_t written_bytes) LSMKV_REQUIRES(mutex_);
+  void ResumeAll(std::vector<std::function<void()>> waiters);
+
+  Clock& clock_;
+  std::atomic<State> state_{State::kFree};               // relaxed: a hint; its details are under the mutex
+  std::atomic<std::uint64_t> stalls_{0};
+  std::atomic<std::uint64_t> stall_micros_{0};
+  std::atomic<std::uint64_t> longest_stall_micros_{0};
+
+  Mutex mutex_;
+  CondVar resumed_;
+  bool closed_ LSMKV_GUARDED_BY(mutex_) = false;
+  double free_rate_ LSMKV_GUARDED_BY(mutex_) = kFirstRate;
+  double rate_ LSMKV_GUARDED_BY(mutex_) = kFirstRate;
+  std::chrono::microseconds next_free_ LSMKV_GUARDED_BY(mutex_){0};   // when the bytes admitted so far are paid for
+  std::chrono::microseconds measured_at_ LSMKV_GUARDED_BY(mutex_){0};
+  std::uint64_t measured_bytes_ LSMKV_GUARDED_BY(mutex_) = 0;
+  std::vector<std::function<void()>> waiters_ LSMKV_GUARDED_BY(mutex_);
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,37 @@
+// The work of a flush and of a compaction: immutable inputs, new tables as output, nothing else touched. The scheduler
+// starts them on worker threads and commits what they return.
+//
+// What a merge keeps, for each key, of the newest version among the inputs:
+//   dead for the compaction filter        nothing: every older version is dead as well
+//   expired                               a tombstone in its place
+//   tombstone                             kept only while an older version may lie below the inputs
+//   value                                 itself
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "engine/compaction/picker.h"
+#include "engine/manifest/manifest.h"
+#include "engine/memtable/memtable.h"
+#include "engine/version/engine_context.h"
+#include "engine/version/version.h"
+
+namespace lsmkv {
+
+struct JobResult {
+  std::vector<TableRecord> outputs;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t entries_in = 0;
+  std::uint64_t entries_out = 0;
+  std::chrono::microseconds duration{0};
+};
+
+/// One memtable into one table (none when nothing is left of it). Threads: any, side by side.
+Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable);
+/// `version` is the one the plan was made for: it tells what lies below. kShuttingDown when the engine closes.
+Result<JobResult> RunMerge(EngineContext& context, const Version& version, const Merge& merge);
+
+}  // namespace lsmkv

@@ -1,0 +1,235 @@
+#include "engine/compaction/picker.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+namespace lsmkv {
+namespace {
+
+/// How much of a table's entries is dead by `now_ms`: tombstones, and the expiring ones as if spread evenly over their range.
+double DeadPart(const TableRecord& record, std::uint64_t now_ms) {
+  if (record.entries == 0) return 0;
+  double dead = static_cast<double>(record.tombstones);
+  if (record.expiring > 0 && record.expires_first_ms <= now_ms) {
+    const double range = static_cast<double>(record.expires_last_ms - record.expires_first_ms) + 1;
+    const double passed = static_cast<double>(now_ms - record.expires_first_ms) + 1;
+    dead += static_cast<double>(record.expiring) * std::min(1.0, passed / range);
+  }
+  return dead / static_cast<double>(record.entries);
+}
+
+class Picker {
+ public:
+  explicit Picker(const PickerInput& input) : in_(input), version_(input.version) {}
+
+  CompactionPlan Pick() {
+    if (Drop drop = PickDrop(); !drop.inputs.empty()) return drop;
+    if (CompactionPlan plan = PickByScore(); !IsNothing(plan)) return plan;
+    return in_.l0_only ? CompactionPlan() : PickMostlyDead();
+  }
+
+ private:
+  static bool IsNothing(const CompactionPlan& plan) { return std::holds_alternative<std::monostate>(plan); }
+  bool one_table_mode() const { return in_.options.max_sstable_bytes == 0; }
+
+  // ---- rule 1
+  Drop PickDrop() const {
+    Drop drop;
+    for (std::uint32_t n = 0; n < version_.level_count(); ++n) {
+      LevelInputs inputs{n, {}};
+      for (const TablePtr& table : version_.level(n)) {
+        if (!in_.busy.IsBusy(table) && (IsRangeDead(table) || HasExpiredWhole(n, table))) inputs.tables.push_back(table);
+      }
+      if (!inputs.tables.empty()) drop.inputs.push_back(std::move(inputs));
+    }
+    drop.reason = "every entry is expired or belongs to a flushed database";
+    return drop;
+  }
+  bool IsRangeDead(const TablePtr& table) const {
+    const CompactionFilter* filter = in_.options.compaction_filter;
+    return filter != nullptr && filter->IsRangeDead(table->record().smallest_key, table->record().largest_key);
+  }
+  /// An expired entry hides older versions of its key, so nothing older may lie below it.
+  bool HasExpiredWhole(std::uint32_t n, const TablePtr& table) const {
+    const TableRecord& record = table->record();
+    if (record.expiring != record.entries || record.entries == 0 || record.expires_last_ms > in_.now_ms) return false;
+    return !CoversOlder(n, table);
+  }
+  bool CoversOlder(std::uint32_t n, const TablePtr& table) const {
+    const TableRecord& record = table->record();
+    if (n == 0) {
+      for (const TablePtr& other : version_.Overlapping(0, record.smallest_key, record.largest_key))
+        if (other->record().smallest_seq < record.smallest_seq) return true;
+    }
+    for (std::uint32_t deeper = n + 1; deeper < version_.level_count(); ++deeper)
+      if (!version_.Overlapping(deeper, record.smallest_key, record.largest_key).empty()) return true;
+    return false;
+  }
+
+  // ---- rules 2 and 3
+  CompactionPlan PickByScore() {
+    struct Candidate {
+      Score score;
+      std::uint32_t level;
+    };
+    std::vector<Candidate> candidates;
+    const std::uint32_t levels = in_.l0_only ? 1 : version_.level_count();
+    for (std::uint32_t n = 0; n < std::min(levels, version_.level_count()) && n + 1 < kMaxLevels; ++n) {
+      const Score score = ScoreOf(version_.figures(n), LimitsOfLevel(in_.options, n));
+      if (score.ratio >= 1) candidates.push_back({score, n});
+    }
+    std::ranges::stable_sort(candidates, std::greater<>{}, [](const Candidate& c) { return c.score.ratio; });
+    std::set<std::uint32_t> reserved;
+    for (const Candidate& candidate : candidates) {
+      const std::uint32_t n = candidate.level;
+      if (reserved.contains(n) || reserved.contains(n + 1)) continue;
+      const std::string reason =
+          fmt::format("L{} has {} {} >= soft limit {} (hard {})", n, candidate.score.figure,
+                      LimitName(candidate.score.kind), candidate.score.limit.soft, candidate.score.limit.hard);
+      CompactionPlan plan = n == 0 ? PlanL0(reason) : PlanLevel(n, reason);
+      if (IsNothing(plan) && n == 0) plan = PlanWithinL0();
+      if (!IsNothing(plan)) return plan;
+      reserved.insert({n, n + 1});
+    }
+    return {};
+  }
+
+  CompactionPlan PlanL0(const std::string& reason) const {
+    const std::span<const TablePtr> l0 = version_.level(0);
+    return PlanDown(0, {l0.begin(), l0.end()}, reason);
+  }
+
+  /// All of one level, or the table that drags the fewest bytes of the next level along per byte of its own.
+  CompactionPlan PlanLevel(std::uint32_t n, const std::string& reason) const {
+    const std::span<const TablePtr> tables = version_.level(n);
+    if (one_table_mode()) return PlanDown(n, {tables.begin(), tables.end()}, reason);
+    const TablePtr* best = nullptr;
+    double best_cost = 0;
+    for (const TablePtr& table : tables) {
+      if (in_.busy.IsBusy(table)) continue;
+      const double cost = CostOf(n, table);
+      if (best != nullptr && cost >= best_cost) continue;
+      if (IsNothing(PlanDown(n, {table}, reason))) continue;
+      best = &table;
+      best_cost = cost;
+    }
+    if (best == nullptr) return {};
+    return PlanDown(n, {*best}, reason);
+  }
+  double CostOf(std::uint32_t n, const TablePtr& table) const {
+    const TableRecord& record = table->record();
+    std::uint64_t overlap_bytes = 0;
+    for (const TablePtr& below : version_.Overlapping(n + 1, record.smallest_key, record.largest_key))
+      overlap_bytes += below->record().size_bytes;
+    const double ratio = static_cast<double>(overlap_bytes) / static_cast<double>(std::max<std::uint64_t>(1, record.size_bytes));
+    return ratio * (1 - 0.5 * std::min(1.0, DeadPart(record, in_.now_ms)));
+  }
+
+  /// `tables` of level n into n + 1, with what they overlap there; nothing when a running job is in the way.
+  CompactionPlan PlanDown(std::uint32_t n, std::vector<TablePtr> tables, const std::string& reason) const {
+    if (tables.empty() || AnyBusy(tables)) return {};
+    const KeySpan own = *SpanOf(tables);
+    std::vector<TablePtr> below;
+    if (one_table_mode()) {
+      const std::span<const TablePtr> all = version_.level(n + 1);
+      below.assign(all.begin(), all.end());
+    } else {
+      below = version_.Overlapping(n + 1, own.smallest, own.largest);
+    }
+    if (AnyBusy(below)) return {};
+    std::vector<TablePtr> everything = tables;
+    everything.insert(everything.end(), below.begin(), below.end());
+    if (MeetsRunningJob(n + 1, *SpanOf(everything))) return {};
+    if (below.empty() && MovesWhole(n, tables)) return TrivialMove{n, n + 1, std::move(tables), reason};
+    Merge merge{{{n, std::move(tables)}}, n + 1, reason};
+    if (!below.empty()) merge.inputs.push_back({n + 1, std::move(below)});
+    return merge;
+  }
+  /// A level of one table takes one table; L0's tables may move only when they do not overlap each other.
+  bool MovesWhole(std::uint32_t n, const std::vector<TablePtr>& tables) const {
+    if (tables.size() == 1) return true;
+    if (one_table_mode()) return false;
+    if (n > 0) return true;
+    std::vector<const TableRecord*> records;
+    for (const TablePtr& table : tables) records.push_back(&table->record());
+    std::ranges::sort(records, {}, [](const TableRecord* r) -> const std::string& { return r->smallest_key; });
+    for (std::size_t i = 1; i < records.size(); ++i)
+      if (records[i - 1]->largest_key >= records[i]->smallest_key) return false;
+    return true;
+  }
+
+  /// Keeps L0's count bounded while L1 is held by a long job: the newest tables of about one size become one.
+  CompactionPlan PlanWithinL0() const {
+    constexpr std::size_t kLeastTables = 4;
+    const std::span<const TablePtr> l0 = version_.level(0);
+    if (l0.size() < std::min<std::size_t>(in_.options.max_l0_sstables + kLeastTables, in_.options.l0_slowdown_sstables)) return {};
+    Merge merge{{{0, {}}}, 0, fmt::format("L0 has {} sstables and L1 is busy", l0.size())};
+    std::uint64_t bytes = 0;
+    for (const TablePtr& table : l0) {     // newest first; a prefix, so that the result's age is one interval
+      if (in_.busy.IsBusy(table)) break;
+      if (merge.inputs[0].tables.size() >= kLeastTables && table->record().size_bytes > bytes) break;
+      bytes += table->record().size_bytes;
+      merge.inputs[0].tables.push_back(table);
+    }
+    if (merge.inputs[0].tables.size() < kLeastTables) return {};
+    return merge;
+  }
+
+  // ---- rule 4
+  CompactionPlan PickMostlyDead() const {
+    for (std::uint32_t n = 0; n < version_.level_count() && n + 1 < kMaxLevels; ++n) {
+      for (const TablePtr& table : version_.level(n)) {
+        if (in_.busy.IsBusy(table) || DeadPart(table->record(), in_.now_ms) < kDeadRatio) continue;
+        CompactionPlan plan = PlanMostlyDead(n, table);
+        if (!IsNothing(plan)) return plan;
+      }
+    }
+    return {};
+  }
+  CompactionPlan PlanMostlyDead(std::uint32_t n, const TablePtr& table) const {
+    const std::string reason = fmt::format("{} of L{} is {:.0f}% tombstones or expired", table->record().file, n,
+                                           100 * DeadPart(table->record(), in_.now_ms));
+    const bool in_place = n > 0 && !CoversOlder(n, table);
+    if (in_place) {
+      const KeySpan span{table->record().smallest_key, table->record().largest_key};
+      if (MeetsRunningJob(n, span)) return {};
+      return Merge{{{n, {table}}}, n, reason};
+    }
+    CompactionPlan plan = n == 0 ? PlanL0(reason) : PlanDown(n, {table}, reason);
+    // A moved tombstone is still a tombstone; where it may fall, it is worth the rewrite.
+    if (auto* move = std::get_if<TrivialMove>(&plan)) {
+      if (n == 0) return Merge{{{n, std::move(move->tables)}}, n + 1, reason};
+    }
+    return plan;
+  }
+
+  bool AnyBusy(const std::vector<TablePtr>& tables) const {
+    return std::ranges::any_of(tables, [this](const TablePtr& table) { return in_.busy.IsBusy(table); });
+  }
+  bool MeetsRunningJob(std::uint32_t target, const KeySpan& span) const {
+    return std::ranges::any_of(in_.busy.jobs, [&](const BusyTables::Job& job) {
+      return job.target == target && (one_table_mode() || job.span.Overlaps(span));
+    });
+  }
+
+  const PickerInput& in_;
+  const Version& version_;
+};
+
+}  // namespace
+
+CompactionPlan PickCompaction(const PickerInput& input) { return Picker(input).Pick(); }
+
+CompactionPlan PlanManual(const Version& version, std::optional<std::uint32_t> from, std::uint32_t target) {
+  Merge merge{{}, target, "asked for"};
+  for (std::uint32_t n = from.value_or(0); n < version.level_count(); ++n) {
+    if (from && n > target) break;
+    const std::span<const TablePtr> tables = version.level(n);
+    if (!tables.empty()) merge.inputs.push_back({n, {tables.begin(), tables.end()}});
+  }
+  if (merge.inputs.empty()) return {};
+  return merge;
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,73 @@
+// What to compact next. A pure decision over a version: no file, lock, clock or random source, so that every rule of
+// DESIGN section 5 is tested without a disk. The scheduler asks again after each result until the answer is Nothing.
+//
+// Order of the rules
+//   1. A table whose every entry is dead (filter) or has expired is dropped unread.
+//   2. The level with the highest score >= 1 goes first. L0 gives all its tables to L1 with what they overlap there;
+//      a deeper level gives everything (one table a level) or the tables that pay best.
+//   3. L0 that should go but cannot, because L1 is busy, is merged within itself, so that its count stays bounded.
+//   4. A table that is mostly tombstones, or mostly expired, goes one level down even when no limit is reached.
+// A level that must wait for a running job keeps its levels reserved: lower scores do not prolong its wait.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/version/version.h"
+
+namespace lsmkv {
+
+struct LevelInputs {
+  std::uint32_t level = 0;
+  std::vector<TablePtr> tables;
+};
+
+/// The tables change their level and nothing else.
+struct TrivialMove {
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+  std::vector<TablePtr> tables;
+  std::string reason;
+};
+/// The tables go, unread.
+struct Drop {
+  std::vector<LevelInputs> inputs;
+  std::string reason;
+};
+struct Merge {
+  std::vector<LevelInputs> inputs;   ///< L0 first; the target's own tables included
+  std::uint32_t target = 0;
+  std::string reason;                ///< for people: which level, which figure
+};
+using CompactionPlan = std::variant<std::monostate, Drop, TrivialMove, Merge>;
+
+/// What running jobs hold.
+struct BusyTables {
+  struct Job {
+    std::uint32_t target = 0;
+    KeySpan span;
+  };
+  std::set<std::uint64_t> tables;
+  std::vector<Job> jobs;
+  bool IsBusy(const TablePtr& table) const { return tables.contains(table->id()); }
+};
+
+struct PickerInput {
+  const Version& version;
+  const Options& options;
+  const BusyTables& busy;
+  std::uint64_t now_ms = 0;
+  bool l0_only = false;              ///< nothing but what makes L0 smaller
+};
+
+/// A table at least this part dead (tombstones, expired) is compacted without need.
+inline constexpr double kDeadRatio = 0.5;
+
+CompactionPlan PickCompaction(const PickerInput& input);
+/// Everything from `from` (or every level) into `target`; monostate when there is nothing to do.
+CompactionPlan PlanManual(const Version& version, std::optional<std::uint32_t> from, std::uint32_t target);
+
+}  // namespace lsmkv

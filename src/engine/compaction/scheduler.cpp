@@ -1,0 +1,335 @@
+#include "engine/compaction/scheduler.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/log.h"
+
+namespace lsmkv {
+namespace {
+
+using std::chrono::microseconds;
+
+constexpr microseconds kReviewInterval{10'000'000};   // how late an expiry may be noticed
+constexpr microseconds kPurgeInterval{100'000};       // while readers hold a replaced version
+constexpr microseconds kFirstBackoff{100'000};
+constexpr microseconds kLongestBackoff{2'000'000};
+constexpr int kMergeNice = 5;                         // merges stand back for the event loops
+
+}  // namespace
+
+Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<ManifestStore> manifests, Hooks hooks)
+    : context_(context),
+      tree_(tree),
+      hooks_(std::move(hooks)),
+      manifests_(std::move(manifests)),
+      flush_pool_("flush", context.options.flush_workers),
+      merge_pool_("compact", context.options.compaction_workers + 1, kMergeNice) {}   // MayStartMerge: one more for L0
+
+Scheduler::~Scheduler() { Stop(); }
+
+void Scheduler::Start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "scheduler");
+    Run();
+  });
+}
+
+void Scheduler::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  work_.NotifyAll();
+  if (thread_.joinable()) thread_.join();
+  flush_pool_.Stop(ThreadPool::StopMode::kDrop);
+  merge_pool_.Stop(ThreadPool::StopMode::kDrop);
+  progress_.NotifyAll();
+}
+
+void Scheduler::Wake() {
+  {
+    MutexLock lock(mutex_);
+    woken_ = true;
+  }
+  work_.NotifyOne();
+}
+
+Status Scheduler::WaitUntilFlushed() {
+  const SuperVersionPtr now = tree_.Current();
+  if (now->immutables.empty()) return {};
+  const MemTable* newest = now->immutables.front().table.get();
+  MutexLock lock(mutex_);
+  std::uint64_t failures_before = failures_;
+  woken_ = true;
+  work_.NotifyOne();
+  while (!stopping_) {
+    const SuperVersionPtr current = tree_.Current();
+    const bool waiting = std::ranges::any_of(current->immutables, [newest](const Memory& m) { return m.table.get() == newest; });
+    if (!waiting) return {};
+    if (failures_ != failures_before && !error_.ok()) return error_;
+    failures_before = failures_;      // failed and mended since: not this one's end
+    progress_.Wait(mutex_);
+  }
+  return Status::ShuttingDown();
+}
+
+Status Scheduler::Compact(std::optional<std::uint32_t> from, std::uint32_t target) {
+  auto request = std::make_shared<ManualRequest>(ManualRequest{from, target, false, {}});
+  MutexLock lock(mutex_);
+  inbox_.manual.push_back(request);
+  work_.NotifyOne();
+  while (!request->done && !stopping_) progress_.Wait(mutex_);
+  return request->done ? request->status : Status::ShuttingDown();
+}
+
+Status Scheduler::error() const {
+  MutexLock lock(mutex_);
+  return error_;
+}
+
+Status Scheduler::merge_error() const {
+  MutexLock lock(mutex_);
+  return merge_error_;
+}
+
+std::vector<bool> Scheduler::CompactingLevels() const {
+  MutexLock lock(mutex_);
+  return compacting_levels_;
+}
+
+void Scheduler::Run() {
+  while (std::optional<Inbox> inbox = WaitForWork()) {
+    for (FlushDone& done : inbox->flushes) flushes_[done.memtable] = std::move(done.result);
+    for (MergeDone& done : inbox->merges) TakeMerge(std::move(done));
+    for (ManualPtr& manual : inbox->manual) manual_.push_back(std::move(manual));
+    // Invariant 1: each step looks whether the one before left a commit unfinished.
+    if (FinishPendingCommit()) CommitFlushes();
+    if (!pending_commit_) CommitMerges();
+    if (!pending_commit_) {
+      StartFlushes();
+      StartManual();
+      StartCompactions();
+    }
+    PublishCompactingLevels();
+    purge_again_ = tree_.PurgeRetired();
+    RemoveDiscarded();
+    hooks_.update_pressure(!error().ok());
+    {
+      // Under the mutex: who has just looked and found nothing done must be asleep before it is woken.
+      MutexLock lock(mutex_);
+      progress_.NotifyAll();
+    }
+  }
+}
+
+microseconds Scheduler::Pause() const {
+  microseconds pause = kReviewInterval;
+  for (const Backoff* backoff : {&commit_backoff_, &merge_backoff_}) {
+    if (backoff->pause.count() != 0)
+      pause = std::min(pause, std::max(backoff->until - context_.clock.Monotonic(), microseconds(1000)));
+  }
+  pause = std::min(pause, hooks_.review_in().value_or(pause));
+  if (purge_again_) pause = std::min(pause, kPurgeInterval);
+  return pause;
+}
+
+std::optional<Scheduler::Inbox> Scheduler::WaitForWork() {
+  const microseconds pause = Pause();
+  MutexLock lock(mutex_);
+  if (!stopping_ && !woken_ && inbox_.flushes.empty() && inbox_.merges.empty() && inbox_.manual.empty())
+    work_.WaitFor(mutex_, pause);
+  if (stopping_) return std::nullopt;
+  woken_ = false;
+  return std::exchange(inbox_, {});
+}
+
+// ---- starting work
+
+void Scheduler::StartFlushes() {
+  const SuperVersionPtr now = tree_.Current();
+  const bool waiting_to_retry = context_.clock.Monotonic() < commit_backoff_.until;
+  for (auto memory = now->immutables.rbegin(); memory != now->immutables.rend(); ++memory) {
+    const std::shared_ptr<MemTable> table = memory->table;
+    if (flushes_.contains(table.get()) || waiting_to_retry) continue;
+    flushes_.emplace(table.get(), std::nullopt);
+    flush_pool_.Submit([this, table] {
+      FlushDone done{table.get(), RunFlush(context_, *table)};
+      MutexLock lock(mutex_);
+      inbox_.flushes.push_back(std::move(done));
+      work_.NotifyOne();
+    });
+  }
+}
+
+void Scheduler::StartManual() {
+  if (context_.closing.load(std::memory_order_relaxed)) {
+    for (const ManualPtr& manual : std::exchange(manual_, {})) FinishManual(manual, Status::ShuttingDown());
+  }
+  // Alone, so that it sees the whole tree: the picker rests until the running merges have ended.
+  if (manual_.empty() || !merges_.empty() || !merges_to_commit_.empty()) return;
+  const ManualPtr manual = manual_.front();
+  manual_.pop_front();
+  CompactionPlan plan = PlanManual(*tree_.Current()->version, manual->from, manual->target);
+  if (auto* merge = std::get_if<Merge>(&plan)) {
+    StartMerge(std::move(*merge), manual);
+  } else {
+    FinishManual(manual, {});
+  }
+}
+
+void Scheduler::StartCompactions() {
+  constexpr int kMostPlansPerRound = 64;
+  if (!manual_.empty()) return;
+  if (context_.closing.load(std::memory_order_relaxed) || context_.clock.Monotonic() < merge_backoff_.until) return;
+  for (int i = 0; i < kMostPlansPerRound && MayStartMerge(); ++i) {
+    const VersionPtr version = tree_.Current()->version;
+    const BusyTables busy = Busy();
+    const bool l0_only = merges_.size() >= context_.options.compaction_workers;
+    CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), l0_only});
+    Status status;
+    if (auto* merge = std::get_if<Merge>(&plan)) {
+      StartMerge(std::move(*merge), nullptr);
+    } else if (const auto* move = std::get_if<TrivialMove>(&plan)) {
+      status = CommitMove(*move);
+    } else if (const auto* drop = std::get_if<Drop>(&plan)) {
+      status = CommitDrop(*drop);
+    } else {
+      return;
+    }
+    if (!status.ok()) return Failed("commit", status);
+  }
+}
+
+/// One job more than there are workers when L0 is over its limit and no running job relieves it: long merges deeper down
+/// must not make writers wait.
+bool Scheduler::MayStartMerge() const {
+  const std::size_t workers = context_.options.compaction_workers;
+  if (merges_.size() < workers) return true;
+  if (merges_.size() > workers || tree_.Current()->version->figures(0).sstables <= context_.options.max_l0_sstables) return false;
+  return std::ranges::none_of(merges_, [](const auto& job) {
+    return job.second.manual == nullptr && job.second.merge.inputs.front().level == 0;
+  });
+}
+
+void Scheduler::StartMerge(Merge merge, ManualPtr manual) {
+  const std::uint64_t job = next_job_++;
+  std::string inputs;
+  for (const LevelInputs& level : merge.inputs) {
+    std::uint64_t entries = 0;
+    for (const TablePtr& table : level.tables) entries += table->record().entries;
+    inputs += fmt::format("{}L{}: {} tables, {} entries", inputs.empty() ? "" : " + ", level.level, level.tables.size(), entries);
+  }
+  LogInfo("compaction", "job {}: {}; merging {} into L{}", job, merge.reason, inputs, merge.target);
+  const VersionPtr version = tree_.Current()->version;
+  context_.counters.compactions_running.fetch_add(1, std::memory_order_relaxed);
+  merge_pool_.Submit([this, job, version, merge] {
+    MergeDone done{job, RunMerge(context_, *version, merge)};
+    context_.counters.compactions_running.fetch_sub(1, std::memory_order_relaxed);
+    MutexLock lock(mutex_);
+    inbox_.merges.push_back(std::move(done));
+    work_.NotifyOne();
+  });
+  merges_.emplace(job, RunningMerge{std::move(merge), std::move(manual)});
+}
+
+BusyTables Scheduler::Busy() const {
+  BusyTables busy;
+  busy.tables = damaged_tables_;
+  for (const auto& [job, running] : merges_) {
+    std::vector<TablePtr> tables;
+    for (const LevelInputs& level : running.merge.inputs) tables.insert(tables.end(), level.tables.begin(), level.tables.end());
+    for (const TablePtr& table : tables) busy.tables.insert(table->id());
+    busy.jobs.push_back({running.merge.target, *SpanOf(tables)});
+  }
+  return busy;
+}
+
+void Scheduler::PublishCompactingLevels() {
+  std::vector<bool> levels(kMaxLevels, false);
+  for (const auto& [job, running] : merges_) {
+    for (const LevelInputs& level : running.merge.inputs) levels[level.level] = true;
+    levels[running.merge.target] = true;
+  }
+  MutexLock lock(mutex_);
+  compacting_levels_ = std::move(levels);
+}
+
+// ---- failures
+
+void Scheduler::Backoff::Fail(microseconds now) {
+  pause = std::clamp(pause * 2, kFirstBackoff, kLongestBackoff);
+  until = now + pause;
+}
+
+void Scheduler::Failed(const char* what, const Status& status) {
+  commit_backoff_.Fail(context_.clock.Monotonic());
+  bool is_new = false;
+  {
+    MutexLock lock(mutex_);
+    is_new = error_.message() != status.message();
+    error_ = status;
+    ++failures_;
+  }
+  for (const ManualPtr& manual : std::exchange(manual_, {})) FinishManual(manual, status);   // who asks is told, not kept waiting
+  if (is_new) LogError("compaction", "{} failed, will be tried again: {}", what, status.message());
+}
+
+void Scheduler::Succeeded() {
+  if (commit_backoff_.pause.count() == 0) return;
+  commit_backoff_ = {};
+  {
+    MutexLock lock(mutex_);
+    error_ = {};
+  }
+  LogInfo("compaction", "flushes and manifest writes succeed again");
+}
+
+void Scheduler::MergeFailed(const Status& status) {
+  merge_backoff_.Fail(context_.clock.Monotonic());
+  LogError("compaction", "a merge failed, will be tried again: {}", status.message());
+  MutexLock lock(mutex_);
+  merge_error_ = status;
+}
+
+void Scheduler::MergeSucceeded() {
+  if (merge_backoff_.pause.count() == 0) return;
+  merge_backoff_ = {};
+  MutexLock lock(mutex_);
+  merge_error_ = {};
+}
+
+/// The message names the file; when it does not, all inputs are left alone.
+void Scheduler::MarkDamaged(const Merge& merge, const Status& status) {
+  std::set<std::uint64_t> all;
+  std::set<std::uint64_t> named;
+  for (const LevelInputs& level : merge.inputs) {
+    for (const TablePtr& table : level.tables) {
+      all.insert(table->id());
+      if (status.message().find(table->path()) != std::string::npos) named.insert(table->id());
+    }
+  }
+  damaged_tables_.merge(named.empty() ? all : named);
+  MutexLock lock(mutex_);
+  merge_error_ = status;
+}
+
+void Scheduler::FinishManual(const ManualPtr& manual, Status status) {
+  if (manual == nullptr) return;
+  MutexLock lock(mutex_);
+  manual->status = std::move(status);
+  manual->done = true;
+  progress_.NotifyAll();
+}
+
+void Scheduler::RemoveDiscarded() {
+  for (const FileJanitor::Discarded& file : context_.janitor->Take()) {
+    context_.tables->block_cache.EraseTable(file.id);
+    if (Status status = context_.fs.RemoveFile(file.path); !status.ok() && status.code() != StatusCode::kNotFound)
+      LogWarning("compaction", "{}; it will be removed at the next start", status.message());
+  }
+}
+
+}  // namespace lsmkv

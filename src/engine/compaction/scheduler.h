@@ -1,0 +1,171 @@
+// The compaction scheduler: one thread that decides what to flush and to compact, hands the work to worker threads, takes
+// their results back and is the only writer of manifests. It waits for nothing but manifest writes.
+//
+//             Wake()                       job                     result
+//   writers ─────────► scheduler thread ───────► worker threads ───────────► inbox ─► scheduler thread
+//                         │ commit: manifests, then Tree::Install*
+//
+// One round of the thread: take the inbox, commit finished flushes in the order of their memtables, commit finished
+// merges, start what may start, remove files nobody reads, tell admission how much is owed.
+//
+// Invariants
+//   1. Commits happen one after another on this thread; while one cannot be finished (full disk), none begins.
+//   2. Memtables are committed oldest first, so wal_floor only moves past what is in tables.
+//   3. A table is in at most one running job (busy_).
+//   4. A table's file is removed only after the manifests no longer name it, by the janitor's note.
+// Failures  a failed flush or commit is repeated with growing pauses and shows in error(); a merge that met corruption is
+//           not repeated with the same tables: they stay where they are, readable as far as they are whole.
+// Threads   Wake, Wait*, Compact, Describe: any. Everything under "scheduler thread only": that.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/thread_pool.h"
+#include "engine/compaction/merge_job.h"
+#include "engine/compaction/picker.h"
+#include "engine/manifest/manifest_store.h"
+#include "engine/version/engine_context.h"
+#include "engine/version/super_version.h"
+
+namespace lsmkv {
+
+class Scheduler {
+ public:
+  struct Hooks {
+    /// After each round: how much is owed (levels of the current version, memtables), for write admission.
+    std::function<void(bool background_error)> update_pressure;
+    /// Memtables up to here are in tables: WAL segments below `wal_floor` may go.
+    std::function<void(std::uint64_t wal_floor)> wal_floor_moved;
+    /// While writers are held back: how soon the scheduler should look at the pressure again.
+    std::function<std::optional<std::chrono::microseconds>()> review_in;
+  };
+
+  Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<ManifestStore> manifests, Hooks hooks);
+  /// Stops as Stop() does.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  void Start();
+  /// Abandons running merges, finishes running flushes' files or abandons them; nothing that was acknowledged is lost.
+  void Stop() LSMKV_EXCLUDES(mutex_);
+  void Wake() LSMKV_EXCLUDES(mutex_);
+
+  /// Until no immutable memtable that exists now is left. The error of a flush that failed meanwhile.
+  Status WaitUntilFlushed() LSMKV_EXCLUDES(mutex_);
+  /// Merges levels from..target into target, as Engine::Compact says, and waits for the end.
+  Status Compact(std::optional<std::uint32_t> from, std::uint32_t target) LSMKV_EXCLUDES(mutex_);
+  /// Not ok while flushes or commits fail.
+  Status error() const LSMKV_EXCLUDES(mutex_);
+  /// Not ok while merges fail, and after one has met damage.
+  Status merge_error() const LSMKV_EXCLUDES(mutex_);
+  /// Levels that take part in a running job.
+  std::vector<bool> CompactingLevels() const LSMKV_EXCLUDES(mutex_);
+
+ private:
+  struct FlushDone {
+    const MemTable* memtable;
+    Result<JobResult> result;
+  };
+  struct MergeDone {
+    std::uint64_t job;
+    Result<JobResult> result;
+  };
+  struct ManualRequest {
+    std::optional<std::uint32_t> from;
+    std::uint32_t target;
+    bool done = false;
+    Status status;
+  };
+  using ManualPtr = std::shared_ptr<ManualRequest>;
+  struct Inbox {
+    std::vector<FlushDone> flushes;
+    std::vector<MergeDone> merges;
+    std::vector<ManualPtr> manual;
+  };
+  struct RunningMerge {
+    Merge merge;
+    ManualPtr manual;             // null: the picker's
+  };
+
+  // ---- scheduler thread only
+  void Run();
+  std::optional<Inbox> WaitForWork() LSMKV_EXCLUDES(mutex_);
+  std::chrono::microseconds Pause() const;
+  void StartFlushes();
+  void CommitFlushes();
+  Status CommitFlush(const Memory& oldest, std::uint64_t wal_floor, JobResult result);
+  void TakeMerge(MergeDone done);
+  void CommitMerges();
+  Status CommitMerge(const RunningMerge& running, const JobResult& result);
+  void StartCompactions();
+  void StartManual();
+  void StartMerge(Merge merge, ManualPtr manual);
+  Status CommitMove(const TrivialMove& move);
+  Status CommitDrop(const Drop& drop);
+  /// Manifests first, then the new version for readers. On an error nothing has changed for readers.
+  Status Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed);
+  bool FinishPendingCommit();
+  void Failed(const char* what, const Status& status) LSMKV_EXCLUDES(mutex_);
+  void Succeeded() LSMKV_EXCLUDES(mutex_);
+  void MergeFailed(const Status& status) LSMKV_EXCLUDES(mutex_);
+  void MergeSucceeded() LSMKV_EXCLUDES(mutex_);
+  void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
+  bool MayStartMerge() const;
+  void FinishManual(const ManualPtr& manual, Status status) LSMKV_EXCLUDES(mutex_);
+  void RemoveDiscarded();
+  void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
+  BusyTables Busy() const;
+  TablePtr MakeTable(const TableRecord& record) const;
+
+  EngineContext& context_;
+  Tree& tree_;
+  const Hooks hooks_;
+  const std::unique_ptr<ManifestStore> manifests_;
+  ThreadPool flush_pool_;
+  ThreadPool merge_pool_;
+  std::thread thread_;
+
+  // Scheduler thread only.
+  std::map<const MemTable*, std::optional<Result<JobResult>>> flushes_;   // started; empty while running
+  std::map<std::uint64_t, RunningMerge> merges_;
+  std::vector<std::pair<std::uint64_t, JobResult>> merges_to_commit_;
+  std::uint64_t next_job_ = 1;
+  std::deque<ManualPtr> manual_;
+  struct PendingCommit {
+    VersionChange change;
+    const MemTable* flushed;
+    std::optional<std::uint64_t> wal_floor;
+  };
+  std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
+  std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone
+  struct Backoff {
+    std::chrono::microseconds pause{0};              // 0: the last try went well
+    std::chrono::microseconds until{0};
+    void Fail(std::chrono::microseconds now);
+  };
+  Backoff commit_backoff_;                           // flushes and commits
+  Backoff merge_backoff_;
+  std::chrono::microseconds next_review_{0};         // expiry makes work without any event
+  bool purge_again_ = false;
+
+  mutable Mutex mutex_;                              // a leaf
+  CondVar work_;
+  CondVar progress_;
+  Inbox inbox_ LSMKV_GUARDED_BY(mutex_);
+  bool woken_ LSMKV_GUARDED_BY(mutex_) = false;
+  bool stopping_ LSMKV_GUARDED_BY(mutex_) = false;
+  Status error_ LSMKV_GUARDED_BY(mutex_);
+  Status merge_error_ LSMKV_GUARDED_BY(mutex_);
+  std::uint64_t failures_ LSMKV_GUARDED_BY(mutex_) = 0;           // of flushes and commits
+  std::vector<bool> compacting_levels_ LSMKV_GUARDED_BY(mutex_);
+};
+
+}  // namespace lsmkv

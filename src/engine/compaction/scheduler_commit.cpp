@@ -1,0 +1,187 @@
+// The half of the scheduler that changes the tree: manifests first, then the version that readers see.
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "engine/compaction/scheduler.h"
+
+namespace lsmkv {
+namespace {
+
+std::string DescribeOutputs(const JobResult& result) {
+  std::string tables;
+  constexpr std::size_t kMostNamed = 4;
+  for (std::size_t i = 0; i < std::min(kMostNamed, result.outputs.size()); ++i) {
+    const TableRecord& table = result.outputs[i];
+    tables += fmt::format("{}{} ({} entries, {} bytes)", i == 0 ? "" : ", ", table.file, table.entries, table.size_bytes);
+  }
+  if (result.outputs.size() > kMostNamed) tables += fmt::format(" and {} more", result.outputs.size() - kMostNamed);
+  return tables.empty() ? "no table" : tables;
+}
+
+}  // namespace
+
+TablePtr Scheduler::MakeTable(const TableRecord& record) const {
+  return std::make_shared<const TableFile>(record, context_.TablePath(record.id), context_.tables, context_.janitor);
+}
+
+Status Scheduler::Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed) {
+  LSMKV_ASSERT(!pending_commit_.has_value());
+  pending_commit_ = PendingCommit{change, flushed, edit.wal_floor};
+  if (Status status = manifests_->Commit(edit); !status.ok()) {
+    // Refused as a whole, nothing was written: it must not be taken for a commit that is half done.
+    if (!manifests_->unfinished()) pending_commit_.reset();
+    return status;
+  }
+  FinishPendingCommit();
+  return {};
+}
+
+bool Scheduler::FinishPendingCommit() {
+  if (!pending_commit_.has_value()) return true;
+  if (manifests_->unfinished()) {
+    if (context_.clock.Monotonic() < commit_backoff_.until) return false;
+    if (Status status = manifests_->Resume(); !status.ok()) {
+      Failed("writing a manifest", status);
+      return false;
+    }
+  }
+  const PendingCommit commit = *std::exchange(pending_commit_, std::nullopt);
+  const VersionPtr before = tree_.Current()->version;
+  Result<VersionPtr> version = before->With(commit.change);
+  LSMKV_ASSERT(version.has_value());   // overlapping outputs would be our bug; the manifests are checked again at the next start
+  for (const auto& [level, id] : commit.change.removed) {
+    const bool moved = std::ranges::any_of(commit.change.added, [id](const VersionChange::Added& a) { return a.table->id() == id; });
+    if (moved) continue;
+    for (const TablePtr& table : before->level(level))
+      if (table->id() == id) table->MarkObsolete();
+  }
+  if (commit.flushed != nullptr) {
+    tree_.InstallFlush(*version, commit.flushed);
+    hooks_.wal_floor_moved(*commit.wal_floor);
+    flushes_.erase(commit.flushed);
+  } else {
+    tree_.InstallVersion(*version);
+  }
+  Succeeded();
+  return true;
+}
+
+// ---- flushes
+
+void Scheduler::CommitFlushes() {
+  while (true) {
+    const SuperVersionPtr now = tree_.Current();
+    if (now->immutables.empty()) return;
+    const Memory oldest = now->immutables.back();
+    const auto started = flushes_.find(oldest.table.get());
+    if (started == flushes_.end() || !started->second.has_value()) return;
+    if (!started->second->has_value()) {
+      Failed("flush", started->second->error());
+      flushes_.erase(started);          // started again after the pause
+      return;
+    }
+    const Memory& next = now->immutables.size() > 1 ? now->immutables[now->immutables.size() - 2] : now->active;
+    if (Status status = CommitFlush(oldest, next.first_segment, **started->second); !status.ok())
+      return Failed("writing a manifest", status);
+  }
+}
+
+Status Scheduler::CommitFlush(const Memory& oldest, std::uint64_t wal_floor, JobResult result) {
+  VersionEdit edit;
+  edit.target_level = 0;
+  edit.wal_floor = wal_floor;
+  edit.flushed_sequence = oldest.table->largest_sequence();
+  VersionChange change;
+  for (const TableRecord& record : result.outputs) {
+    edit.added.push_back(record);
+    change.added.push_back({0, MakeTable(record)});
+  }
+  context_.counters.flushes.fetch_add(1, std::memory_order_relaxed);
+  context_.counters.flush_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
+  const std::uint64_t versions = oldest.table->entries();
+  LogInfo("flush", "memtable with {} versions of {} keys into L0: {} in {:.1f} ms", versions, result.entries_out,
+          DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000);
+  return Commit(std::move(edit), change, oldest.table.get());
+}
+
+// ---- merges
+
+void Scheduler::TakeMerge(MergeDone done) {
+  const auto running = merges_.find(done.job);
+  LSMKV_ASSERT(running != merges_.end());
+  if (done.result.has_value()) {
+    merges_to_commit_.emplace_back(done.job, std::move(*done.result));
+    return;
+  }
+  const Status& status = done.result.error();
+  if (status.code() == StatusCode::kCorruption) {
+    LogError("compaction", "job {} met damage; the damaged table stays as it is: {}", done.job, status.message());
+    MarkDamaged(running->second.merge, status);
+  } else if (status.code() != StatusCode::kShuttingDown) {
+    MergeFailed(status);
+  }
+  FinishManual(running->second.manual, status);
+  merges_.erase(running);
+}
+
+void Scheduler::CommitMerges() {
+  while (!merges_to_commit_.empty()) {
+    auto [job, result] = std::move(merges_to_commit_.front());
+    merges_to_commit_.erase(merges_to_commit_.begin());
+    const auto running = merges_.find(job);
+    const Status status = CommitMerge(running->second, result);
+    MergeSucceeded();
+    LogInfo("compaction", "job {}: {} of {} entries live; L{} gets {} in {:.1f} ms", job, result.entries_out, result.entries_in,
+            running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000);
+    FinishManual(running->second.manual, status);
+    merges_.erase(running);
+    if (!status.ok()) return Failed("writing a manifest", status);
+  }
+}
+
+Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& result) {
+  VersionEdit edit;
+  edit.target_level = running.merge.target;
+  VersionChange change;
+  for (const LevelInputs& level : running.merge.inputs)
+    for (const TablePtr& table : level.tables) edit.removed.emplace_back(level.level, table->id());
+  change.removed = edit.removed;
+  for (const TableRecord& record : result.outputs) {
+    edit.added.push_back(record);
+    change.added.push_back({running.merge.target, MakeTable(record)});
+  }
+  context_.counters.compactions.fetch_add(1, std::memory_order_relaxed);
+  context_.counters.compaction_bytes_read.fetch_add(result.bytes_read, std::memory_order_relaxed);
+  context_.counters.compaction_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
+  return Commit(std::move(edit), change, nullptr);
+}
+
+Status Scheduler::CommitMove(const TrivialMove& move) {
+  VersionEdit edit;
+  edit.target_level = move.to;
+  VersionChange change;
+  for (const TablePtr& table : move.tables) {
+    edit.added.push_back(table->record());
+    edit.removed.emplace_back(move.from, table->id());
+    change.added.push_back({move.to, table});
+  }
+  change.removed = edit.removed;
+  context_.counters.trivial_moves.fetch_add(move.tables.size(), std::memory_order_relaxed);
+  LogInfo("compaction", "{}; {} tables move from L{} to L{} without a rewrite", move.reason, move.tables.size(), move.from, move.to);
+  return Commit(std::move(edit), change, nullptr);
+}
+
+Status Scheduler::CommitDrop(const Drop& drop) {
+  context_.counters.filtered.fetch_add(1, std::memory_order_release);
+  VersionEdit edit;
+  VersionChange change;
+  for (const LevelInputs& level : drop.inputs)
+    for (const TablePtr& table : level.tables) edit.removed.emplace_back(level.level, table->id());
+  change.removed = edit.removed;
+  edit.target_level = drop.inputs.front().level;
+  LogInfo("compaction", "{} tables dropped unread: {}", edit.removed.size(), drop.reason);
+  return Commit(std::move(edit), change, nullptr);
+}
+
+}  // namespace lsmkv

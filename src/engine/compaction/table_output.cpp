@@ -1,0 +1,82 @@
+#include "engine/compaction/table_output.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace lsmkv {
+namespace {
+
+TableRecord RecordOf(std::uint64_t id, const TableProperties& properties, std::uint64_t file_bytes, std::uint64_t now_ms) {
+  TableRecord record;
+  record.id = id;
+  record.file = TableRecordFile(id);
+  record.entries = properties.entries;
+  record.tombstones = properties.tombstones;
+  record.size_bytes = file_bytes;
+  record.smallest_key = properties.smallest_key;
+  record.largest_key = properties.largest_key;
+  record.smallest_seq = properties.smallest_sequence;
+  record.largest_seq = properties.largest_sequence;
+  record.created_at_ms = now_ms;
+  record.expiring = properties.expiring;
+  record.expires_first_ms = properties.expires_first_ms;
+  record.expires_last_ms = properties.expires_last_ms;
+  return record;
+}
+
+}  // namespace
+
+TableOutput::~TableOutput() {
+  builder_.reset();
+  file_.reset();
+  for (const std::uint64_t id : created_)
+    IgnoreError(context_.fs.RemoveFile(context_.TablePath(id)), "recovery removes tables nobody names");
+}
+
+Status TableOutput::Add(const EntryView& entry) {
+  if (builder_ != nullptr && max_table_bytes_ != 0 && builder_->file_bytes() >= max_table_bytes_) {
+    if (Status status = CloseTable(); !status.ok()) return status;
+  }
+  if (builder_ == nullptr) {
+    if (Status status = OpenTable(); !status.ok()) return status;
+  }
+  return builder_->Add(entry);
+}
+
+Status TableOutput::OpenTable() {
+  id_ = context_.TakeTableId();
+  Result<std::unique_ptr<WritableFile>> file = context_.fs.NewWritableFile(context_.TablePath(id_));
+  if (!file) return file.error();
+  created_.push_back(id_);
+  file_ = std::move(*file);
+  TableOptions options;
+  options.block_bytes = context_.options.block_bytes;
+  options.compression = context_.options.compression;
+  options.bloom_bits_per_key = context_.options.bloom_bits_per_key;
+  builder_ = std::make_unique<TableBuilder>(*file_, options);
+  return {};
+}
+
+Status TableOutput::CloseTable() {
+  if (Status status = builder_->Finish(); !status.ok()) return status.WithContext(context_.TablePath(id_));
+  if (Status status = file_->Sync(); !status.ok()) return status;
+  const std::uint64_t bytes = file_->size();
+  done_.push_back(RecordOf(id_, builder_->properties(), bytes, context_.clock.WallMillis()));
+  bytes_written_ += bytes;
+  builder_.reset();
+  const Status closed = file_->Close();
+  file_.reset();
+  return closed;
+}
+
+Result<std::vector<TableRecord>> TableOutput::Finish() {
+  if (builder_ != nullptr) {
+    if (Status status = CloseTable(); !status.ok()) return status;
+  }
+  if (Status status = context_.fs.SyncDirectory(context_.sst_dir); !status.ok()) return status;
+  created_.clear();
+  return std::move(done_);
+}
+
+}  // namespace lsmkv

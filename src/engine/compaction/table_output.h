@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/manifest/manifest.h"
+#include "engine/sstable/table_builder.h"
+#include "engine/version/engine_context.h"
+#include "lsmkv/status.h"
+
+namespace lsmkv {
+
+/// A sorted stream of entries into one or more new SSTables. Tables of a run that is not finished are removed again.
+/// Threads  one at a time; any number of outputs side by side.
+class TableOutput {
+ public:
+  /// `max_table_bytes` 0: everything into one table.
+  TableOutput(EngineContext& context, std::uint64_t max_table_bytes) : context_(context), max_table_bytes_(max_table_bytes) {}
+  ~TableOutput();
+  TableOutput(const TableOutput&) = delete;
+  TableOutput& operator=(const TableOutput&) = delete;
+
+  /// Keys strictly ascend.
+  Status Add(const EntryView& entry);
+  /// The tables, each synced, and their directory too: ready to be named by a manifest.
+  Result<std::vector<TableRecord>> Finish();
+  std::uint64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  Status OpenTable();
+  Status CloseTable();
+
+  EngineContext& context_;
+  const std::uint64_t max_table_bytes_;
+  std::uint64_t id_ = 0;                          // of the open table
+  std::unique_ptr<WritableFile> file_;            // before the builder: destroyed after it
+  std::unique_ptr<TableBuilder> builder_;
+  std::vector<std::uint64_t> created_;            // to be removed unless Finish() succeeds
+  std::vector<TableRecord> done_;
+  std::uint64_t bytes_written_ = 0;
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,117 @@
+// Puts the parts of the engine together: one write path, one read path, upkeep handed to the scheduler.
+//
+//   Write ─► [write_mutex_] Wal::Append, MemTable::Add, publish visible_ ─► maybe rotate ─► Scheduler::Wake
+//   Commit ─► Wal::Commit                                                    (no lock of ours)
+//   Get ─► visible_, Tree::View ─► memtables ─► L0 ─► L1 ─► ...              (no lock)
+//
+// Invariants
+//   1. Under write_mutex_ a batch is appended to the WAL's buffer and to the active memtable, in the same order everywhere;
+//      visible_ moves past a batch only when all of it is in the memtable. So a reader sees a batch whole or not at all.
+//   2. A memtable holds whole WAL segments: both are rotated together.
+//   3. visible_ is read before the view: a view taken later holds everything up to it.
+// Lock order  write_mutex_, then the leaves inside Wal, Tree, Scheduler and WriteAdmission.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "base/mutex.h"
+#include "engine/admission.h"
+#include "engine/compaction/scheduler.h"
+#include "engine/version/engine_context.h"
+#include "engine/version/super_version.h"
+#include "engine/wal/wal.h"
+#include "lsmkv/engine.h"
+
+namespace lsmkv {
+
+struct RecoveredState;   // open.cpp
+
+class EngineImpl final : public Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> Open(const Options& options);
+  ~EngineImpl() override;
+
+  Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions& options) override;
+  Result<SequenceNumber> Commit() override { return wal_->Commit(); }
+  Status Sync() override { return wal_->Sync(); }
+  SequenceNumber last_sequence() const override { return visible_.load(std::memory_order_acquire); }
+  SequenceNumber durable_sequence() const override { return wal_->durable_sequence(); }
+  void AddCommitListener(CommitListener* listener) override { wal_->AddListener(listener); }
+  void RemoveCommitListener(CommitListener* listener) override { wal_->RemoveListener(listener); }
+  Admission AdmitWrite(std::uint64_t bytes) override { return admission_.Admit(bytes); }
+  void OnWritable(std::function<void()> resume) override { admission_.OnWritable(std::move(resume)); }
+  void CountStall(std::chrono::microseconds duration) override { admission_.CountStall(duration); }
+  Status WriteHealth() const override;
+
+  Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override;
+  std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override;
+  std::shared_ptr<const Snapshot> GetSnapshot() override;
+  Result<std::optional<std::string>> SampleKey(std::string_view begin, std::string_view end, std::uint64_t random) override;
+  void ReleaseThreadView() override { tree_->ReleaseThreadView(); }
+
+  Status Flush() override;
+  Status Compact(std::optional<std::uint32_t> from, std::optional<std::uint32_t> target) override;
+  Status Checkpoint(const std::string& dir) override LSMKV_EXCLUDES(write_mutex_);
+  void ReclaimDeadRanges() override { scheduler_->Wake(); }
+  void PrepareToClose() override;
+
+  EngineStats Stats() const override;
+  Result<std::string> ManifestText(std::uint32_t level) const override;
+  const Options& options() const override { return context_.options; }
+  void SetWalFsync(WalFsync mode) override { wal_->SetMode(mode); }
+  void SetBlockCacheBytes(std::uint64_t bytes) override { context_.tables->block_cache.SetCapacity(bytes); }
+
+ private:
+  struct View {                       // what one read uses
+    SuperVersionPtr super_version;
+    SequenceNumber sequence;
+  };
+  struct PinnedSnapshot;
+
+  explicit EngineImpl(const Options& options) : context_(options), admission_(context_.clock) {}
+
+  // open.cpp
+  Status Start();
+  Result<RecoveredState> Recover();
+  Status RecoverWal(RecoveredState* state);
+  void RemoveOrphans(const std::vector<std::string>& files);
+  void StartScheduler(std::unique_ptr<ManifestStore> manifests);
+  void LogLimits() const;
+  void SaveMemtablesOfBrokenWal() LSMKV_EXCLUDES(write_mutex_);
+
+  // write.cpp
+  bool IsFull(const MemTable& memtable) const;
+  bool TryRotateLocked() LSMKV_REQUIRES(write_mutex_);
+  void RotateIfFullLocked() LSMKV_REQUIRES(write_mutex_);
+  Status RotateForFlush() LSMKV_EXCLUDES(write_mutex_);
+  std::uint64_t MemtableByteLimit() const;
+  void UpdatePressure(bool background_error);
+  std::optional<std::chrono::microseconds> PressureReview() const;
+
+  // upkeep.cpp
+  Result<VersionPtr> VersionOfOneMoment();
+  Status WriteCheckpoint(const Version& version, const std::string& dir);
+
+  // read.cpp
+  View ViewFor(const ReadOptions& options) const;
+  View ConsistentView() const;
+  Result<std::optional<PinnedValue>> GetFromTables(const SuperVersionPtr& view, std::string_view key, std::uint64_t hash,
+                                                   const ReadOptions& options) const;
+
+  EngineContext context_;
+  WriteAdmission admission_;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<Tree> tree_;
+  std::unique_ptr<Wal> wal_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::atomic<bool> refuse_writes_{false};           // relaxed; set by UpdatePressure, explained by WriteHealth
+  std::atomic<SequenceNumber> visible_{0};           // release by Write, acquire by readers
+
+  Mutex write_mutex_;
+  Memory active_ LSMKV_GUARDED_BY(write_mutex_);     // the tree's active memtable, without asking the tree
+  SequenceNumber last_sequence_ LSMKV_GUARDED_BY(write_mutex_) = 0;
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,134 @@
+// The read path: which view a read uses, and the order in which memtables and levels are asked.
+#include "base/hash.h"
+#include "engine/engine_impl.h"
+#include "engine/iterators/db_iterator.h"
+#include "engine/iterators/merging_iterator.h"
+#include "engine/version/table_iterators.h"
+
+namespace lsmkv {
+
+struct EngineImpl::PinnedSnapshot final : Snapshot {
+  explicit PinnedSnapshot(View pinned) : view(std::move(pinned)) {}
+  SequenceNumber sequence() const override { return view.sequence; }
+  const View view;
+};
+
+EngineImpl::View EngineImpl::ConsistentView() const {
+  // A view whose memtable was still the active one when the sequence number was read holds all of it, and its tables hold
+  // nothing newer. Ends as soon as no rotation falls between the two reads.
+  while (true) {
+    SuperVersionPtr before = tree_->Current();
+    const SequenceNumber sequence = visible_.load(std::memory_order_acquire);
+    if (tree_->Current() == before) return {std::move(before), sequence};
+  }
+}
+
+EngineImpl::View EngineImpl::ViewFor(const ReadOptions& options) const {
+  if (options.snapshot == nullptr) return ConsistentView();
+  return static_cast<const PinnedSnapshot&>(*options.snapshot).view;
+}
+
+std::shared_ptr<const Snapshot> EngineImpl::GetSnapshot() { return std::make_shared<PinnedSnapshot>(ConsistentView()); }
+
+Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const ReadOptions& options) {
+  const auto* snapshot = static_cast<const PinnedSnapshot*>(options.snapshot.get());
+  const SequenceNumber sequence = snapshot != nullptr ? snapshot->view.sequence : visible_.load(std::memory_order_acquire);
+  const SuperVersionPtr& view = snapshot != nullptr ? snapshot->view.super_version : tree_->View();
+  const std::uint64_t hash = Hash(key);
+  const auto answer = [&view](const EntryView& entry) -> std::optional<PinnedValue> {
+    if (entry.kind == EntryKind::kTombstone) return std::nullopt;
+    return PinnedValue(entry.value, entry.kind == EntryKind::kExpiringValue ? entry.expire_at_ms : 0, view);
+  };
+  EntryView entry;
+  if (view->active.table->Get(key, hash, sequence, &entry)) return answer(entry);
+  for (const Memory& memory : view->immutables)
+    if (memory.table->Get(key, hash, sequence, &entry)) return answer(entry);
+  return GetFromTables(view, key, hash, options);
+}
+
+Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionPtr& view, std::string_view key,
+                                                             std::uint64_t hash, const ReadOptions& options) const {
+  const Version& version = *view->version;
+  const ReadMode read{.memory_only = options.memory_only, .fill_cache = options.fill_cache};
+  TableGetResult found;
+  const auto ask = [&](const TablePtr& table) -> Result<bool> { return table->Get(key, hash, read, &found); };
+  const auto answer = [&found]() -> std::optional<PinnedValue> {
+    const EntryView& entry = found.entry;
+    if (entry.kind == EntryKind::kTombstone) return std::nullopt;
+    return PinnedValue(entry.value, entry.kind == EntryKind::kExpiringValue ? entry.expire_at_ms : 0, std::move(found.pin));
+  };
+  for (const TablePtr& table : version.level(0)) {
+    if (!table->MayHold(key)) continue;
+    const Result<bool> hit = ask(table);
+    if (!hit) return hit.error();
+    if (*hit) return answer();
+  }
+  for (std::uint32_t n = 1; n < version.level_count(); ++n) {
+    const TablePtr* table = version.FindTable(n, key);
+    if (table == nullptr) continue;
+    const Result<bool> hit = ask(*table);
+    if (!hit) return hit.error();
+    if (*hit) return answer();
+  }
+  return std::nullopt;
+}
+
+std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadOptions& options) {
+  const View view = ViewFor(options);
+  const Version& version = *view.super_version->version;
+  const IteratorOptions read{.fill_cache = options.fill_cache};
+  std::vector<std::unique_ptr<InternalIterator>> sources;
+  sources.push_back(view.super_version->active.table->NewIterator(view.sequence));
+  for (const Memory& memory : view.super_version->immutables) sources.push_back(memory.table->NewIterator(view.sequence));
+  for (const TablePtr& table : version.level(0)) sources.push_back(NewLazyTableIterator(table, read));
+  for (std::uint32_t n = 1; n < version.level_count(); ++n)
+    if (!version.level(n).empty()) sources.push_back(NewLevelIterator(version.level(n), read));
+  DbIteratorOptions iterate;
+  iterate.now_ms = options.now_ms != 0 ? options.now_ms : context_.clock.WallMillis();
+  iterate.upper_bound = options.upper_bound;
+  return std::make_unique<DbIterator>(std::make_unique<MergingIterator>(std::move(sources)),
+                                      std::vector<std::shared_ptr<const void>>{view.super_version}, iterate);
+}
+
+Result<std::optional<std::string>> EngineImpl::SampleKey(std::string_view begin, std::string_view end, std::uint64_t random) {
+  const View view = ConsistentView();
+  const SuperVersion& now = *view.super_version;
+  struct Source {
+    const MemTable* memtable;
+    const TablePtr* table;
+    std::uint64_t entries;
+  };
+  std::vector<Source> sources;
+  std::uint64_t total = 0;
+  const auto add = [&](const MemTable* memtable, const TablePtr* table, std::uint64_t entries) {
+    if (entries == 0) return;
+    sources.push_back({memtable, table, entries});
+    total += entries;
+  };
+  add(now.active.table.get(), nullptr, now.active.table->keys());
+  for (const Memory& memory : now.immutables) add(memory.table.get(), nullptr, memory.table->keys());
+  for (std::uint32_t n = 0; n < now.version->level_count(); ++n) {
+    for (const TablePtr& table : now.version->level(n)) {
+      const TableRecord& record = table->record();
+      const bool overlaps = record.largest_key >= begin && (end.empty() || record.smallest_key < end);
+      if (overlaps) add(nullptr, &table, record.entries);
+    }
+  }
+  // Each source in turn from a random one on, since the one drawn may hold no key of the range.
+  std::uint64_t place = total == 0 ? 0 : random % total;
+  std::size_t drawn = 0;
+  while (drawn < sources.size() && place >= sources[drawn].entries) place -= sources[drawn++].entries;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const Source& source = sources[(drawn + i) % sources.size()];
+    Result<std::optional<std::string>> key = std::nullopt;
+    if (source.memtable != nullptr) {
+      key = source.memtable->SampleKey(begin, end, random / 7);
+    } else {
+      key = (*source.table)->SampleKey(random / 7, begin, end);
+    }
+    if (!key || key->has_value()) return key;
+  }
+  return std::nullopt;
+}
+
+}  // namespace lsmkv

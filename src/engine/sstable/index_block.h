@@ -1,0 +1,97 @@
+// Index block: which block of the file may hold a key. The index of a section names data blocks; the top index names
+// sections.
+//
+//   contents := prefix_bytes:varint32 prefix  entry+  entry_count:u32
+//   entry    := suffix_bytes:varint32 suffix  block:handle  [filter:handle, in the top index only; offset 0 size 0: none]
+//
+// An entry's key is prefix + suffix, and is >= every key of its block and < every key of the next block (format.h,
+// invariant 2). The prefix is what all keys of the index share. In memory the first eight bytes after it stand in an array
+// of their own, big-endian, so that a search bisects a few cache lines of integers and looks at the keys themselves only
+// where those are equal.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/sstable/cached_block.h"
+
+namespace lsmkv {
+
+struct IndexEntry {
+  BlockHandle block;
+  BlockHandle filter;  // top index only; empty: no filter
+};
+
+class IndexBlockBuilder {
+ public:
+  explicit IndexBlockBuilder(BlockKind kind) : kind_(kind) {}
+  /// `key` is greater than all before.
+  void Add(std::string_view key, const IndexEntry& entry);
+  std::string Finish() const;
+  void Reset();
+  bool empty() const { return entries_.empty(); }
+  std::string_view last_key() const;
+  std::size_t size() const { return keys_.size() + entries_.size() * 10; }  ///< about what Finish() will give
+
+ private:
+  struct Pending {
+    std::size_t key_begin;
+    IndexEntry entry;
+  };
+  std::string_view Key(std::size_t index) const;
+
+  const BlockKind kind_;
+  std::string keys_;
+  std::vector<Pending> entries_;
+};
+
+class IndexBlockBase : public CachedBlock {
+ public:
+  std::size_t size() const { return heads_.size(); }
+  /// The first entry whose key is >= `key`; size() when there is none.
+  std::size_t Search(std::string_view key) const;
+  IndexEntry entry(std::size_t index) const;
+
+ protected:
+  IndexBlockBase(BlockKind kind, BlockContents contents, std::size_t entry_count);
+  ~IndexBlockBase() = default;
+  /// Reads and checks everything once: bounds, order of keys, handles against the file's size.
+  Status ParseEntries(std::size_t entry_count, std::uint64_t file_bytes);
+
+ private:
+  struct Slot {
+    std::uint64_t block_offset;
+    std::uint32_t block_bytes;
+    std::uint32_t suffix_at;  // in the contents, its length in front
+  };
+  std::string_view Suffix(std::size_t index) const;
+  bool ParseEntry(std::string_view* rest, std::string_view* suffix, IndexEntry* entry) const;
+
+  const BlockContents contents_;
+  std::string_view prefix_;
+  std::vector<std::uint64_t> heads_;  // first eight bytes of each suffix, big-endian, zeroes behind its end
+  std::vector<Slot> slots_;
+  std::vector<BlockHandle> filters_;  // top index only
+};
+
+/// The kinds differ in what they may be mistaken for, not in what they do.
+template <BlockKind kIndexKind>
+class BasicIndexBlock final : public IndexBlockBase {
+ public:
+  static constexpr BlockKind kKind = kIndexKind;
+
+  BasicIndexBlock(BlockContents contents, std::size_t entry_count)
+      : IndexBlockBase(kIndexKind, std::move(contents), entry_count) {}
+  /// Errors: kCorruption, worded without file or offset.
+  static Result<std::shared_ptr<const BasicIndexBlock>> Parse(BlockContents contents, std::uint64_t file_bytes);
+};
+
+using IndexBlock = BasicIndexBlock<BlockKind::kIndex>;
+using TopIndexBlock = BasicIndexBlock<BlockKind::kTopIndex>;
+
+/// A key S with last <= S < next, as short as is easy; `last` < `next`.
+std::string_view Separator(std::string_view last, std::string_view next);
+
+}  // namespace lsmkv

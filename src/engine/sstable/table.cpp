@@ -1,0 +1,118 @@
+#include "engine/sstable/table.h"
+
+#include "base/assert.h"
+#include "engine/sstable/data_block.h"
+#include "engine/sstable/filter_block.h"
+#include "engine/sstable/table_load.h"
+
+namespace lsmkv {
+namespace {
+
+Result<TableFooter> ReadFooter(const RandomAccessFile& file) {
+  if (file.size() < kTableFooterBytes) {
+    return CorruptionAt(0, "a file of " + std::to_string(file.size()) + " bytes is no SSTable");
+  }
+  char raw[kTableFooterBytes];
+  const std::uint64_t offset = file.size() - kTableFooterBytes;
+  const Status read = file.Read(offset, kTableFooterBytes, raw);
+  if (!read.ok()) return read.WithContext("offset " + std::to_string(offset));
+  return DecodeFooter(std::string_view(raw, kTableFooterBytes), file.size());
+}
+
+}  // namespace
+
+Table::Table(std::unique_ptr<RandomAccessFile> file, TableContext context, const TableFooter& footer,
+             std::shared_ptr<const TopIndexBlock> top_index)
+    : file_(std::move(file)), context_(std::move(context)), footer_(footer), top_index_(std::move(top_index)) {}
+
+Result<std::unique_ptr<Table>> Table::Open(std::unique_ptr<RandomAccessFile> file, TableContext context) {
+  LSMKV_ASSERT(context.cache != nullptr);
+  const Result<TableFooter> footer = ReadFooter(*file);
+  if (!footer) return footer.error().WithContext(context.name);
+  auto top_index = LoadBlock<TopIndexBlock>(*file, footer->top_index);
+  if (!top_index) return top_index.error().WithContext(context.name);
+  return std::unique_ptr<Table>(new Table(std::move(file), std::move(context), *footer, std::move(*top_index)));
+}
+
+template <typename Block>
+Result<std::shared_ptr<const Block>> Table::Fetch(BlockHandle handle, ReadMode mode) const {
+  BlockRef block = context_.cache->Lookup(KeyOf(handle));
+  if (block == nullptr) return FetchMissing<Block>(handle, mode);
+  if (block->kind() != Block::kKind) {
+    return CorruptionAt(handle.offset, "block of another kind than expected").WithContext(context_.name);
+  }
+  return std::static_pointer_cast<const Block>(std::move(block));
+}
+
+template <typename Block>
+Result<std::shared_ptr<const Block>> Table::FetchMissing(BlockHandle handle, ReadMode mode) const {
+  if (mode.memory_only) return Status::WouldBlock();
+  if (!mode.fill_cache) {
+    auto block = LoadBlock<Block>(*file_, handle);
+    if (!block) return block.error().WithContext(context_.name);
+    return block;
+  }
+  const auto load = [&]() -> Result<BlockRef> {
+    auto block = LoadBlock<Block>(*file_, handle);
+    if (!block) return block.error();
+    return BlockRef(std::move(*block));
+  };
+  Result<BlockRef> block = context_.cache->LoadOnce(KeyOf(handle), load);
+  if (!block) return block.error().WithContext(context_.name);
+  if ((*block)->kind() != Block::kKind) {
+    return CorruptionAt(handle.offset, "block of another kind than expected").WithContext(context_.name);
+  }
+  return std::static_pointer_cast<const Block>(std::move(*block));
+}
+
+template Result<std::shared_ptr<const IndexBlock>> Table::Fetch<IndexBlock>(BlockHandle,
+                                                                            ReadMode) const;  // for table_iterator.cpp
+template Result<std::shared_ptr<const DataBlock>> Table::Fetch<DataBlock>(BlockHandle, ReadMode) const;
+
+Status Table::Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const {
+  result->found = false;
+  const std::size_t at = top_index_->Search(key);
+  if (at == top_index_->size()) return Status();
+  const IndexEntry section = top_index_->entry(at);
+  if (section.filter.empty()) return GetFromSection(key, hash, section, mode, result);
+  const Result<bool> filtered_out = FilteredOut(section, hash, mode);
+  if (!filtered_out) return filtered_out.error();
+  if (*filtered_out) return Status();
+  Status status = GetFromSection(key, hash, section, mode, result);
+  if (status.ok() && !result->found && context_.counters != nullptr) context_.counters->CountFalsePositive();
+  return status;
+}
+
+Result<bool> Table::FilteredOut(const IndexEntry& section, std::uint64_t hash, ReadMode mode) const {
+  const auto filter = Fetch<FilterBlock>(section.filter, mode);
+  if (!filter) return filter.error();
+  const bool negative = !(*filter)->MayContain(hash);
+  if (context_.counters != nullptr) context_.counters->CountCheck(negative);
+  return negative;
+}
+
+Status Table::GetFromSection(std::string_view key, std::uint64_t hash, const IndexEntry& section, ReadMode mode,
+                             TableGetResult* result) const {
+  const auto index = Fetch<IndexBlock>(section.block, mode);
+  if (!index) return index.error();
+  const std::size_t at = (*index)->Search(key);
+  if (at == (*index)->size()) return Status();
+  const BlockHandle handle = (*index)->entry(at).block;
+  auto block = Fetch<DataBlock>(handle, mode);
+  if (!block) return block.error();
+  const Result<bool> found = (*block)->Get(key, hash, &result->entry);
+  if (!found) return CorruptionAt(handle.offset, found.error().message()).WithContext(context_.name);
+  result->found = *found;
+  if (*found) result->pin = std::move(*block);
+  return Status();
+}
+
+Result<TableProperties> Table::ReadProperties() const {
+  const Result<BlockContents> contents = ReadBlock(*file_, footer_.properties, BlockKind::kProperties);
+  if (!contents) return contents.error().WithContext(context_.name);
+  Result<TableProperties> properties = DecodeProperties(contents->bytes);
+  if (!properties) return CorruptionAt(footer_.properties.offset, properties.error().message()).WithContext(context_.name);
+  return properties;
+}
+
+}  // namespace lsmkv

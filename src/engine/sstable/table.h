@@ -1,0 +1,101 @@
+// An open SSTable: footer and top index in memory, all else read when needed, through the block cache.
+//
+// A point lookup: top index -> filter of the section -> index of the section -> data block. The middle two and the last
+// come from the cache or, where the caller may wait, from the file. Nothing is copied: the value points into the block,
+// which the result pins.
+//
+// Threads  everything const may be called from any thread at once; iterators belong to one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/internal_iterator.h"
+#include "engine/sstable/block_cache.h"
+#include "engine/sstable/index_block.h"
+#include "engine/sstable/read_counters.h"
+#include "engine/sstable/table_properties.h"
+#include "fs/file_system.h"
+
+namespace lsmkv {
+
+class DataBlock;
+
+/// Who a table is and what it shares with the others. What is pointed to outlives it.
+struct TableContext {
+  std::string name;                    ///< for messages: the file's path
+  std::uint64_t number = 0;            ///< its key in the cache; never used for another file
+  BlockCache* cache = nullptr;         ///< not null
+  FilterCounters* counters = nullptr;  ///< may be null
+};
+
+struct ReadMode {
+  bool memory_only = false;  ///< kWouldBlock rather than a disk read
+  bool fill_cache = true;    ///< keep what had to be read
+};
+
+struct TableGetResult {
+  bool found = false;
+  EntryView entry;  ///< if found; key is the caller's, value lives as long as `pin`
+  std::shared_ptr<const void> pin;
+};
+
+struct IteratorOptions {
+  bool fill_cache = true;  ///< keep the blocks that were read
+  /// Largest read: data is read ahead in pieces that grow up to this while the reading is sequential. Without fill_cache
+  /// the pieces bypass the cache (compaction). 0: block by block through the cache.
+  std::uint64_t readahead_bytes = 0;
+};
+
+class Table {
+ public:
+  /// Reads the footer and the top index. Errors: kCorruption "<name>: offset N: ...", kUnsupported for a newer format,
+  /// kIoError.
+  static Result<std::unique_ptr<Table>> Open(std::unique_ptr<RandomAccessFile> file, TableContext context);
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  /// The entry of `key`, whose Hash() is `hash`; tombstones are found too. Errors: kWouldBlock if mode.memory_only and a
+  /// block is not in the cache; kCorruption, kIoError. The result is only good without an error.
+  Status Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const;
+
+  /// The table outlives the iterator; `pin`, which the iterator keeps, may see to that.
+  std::unique_ptr<InternalIterator> NewIterator(const IteratorOptions& options,
+                                                std::shared_ptr<const void> pin = nullptr) const;
+
+  /// Some key in [lower, upper) at about the place that `random`, any 64 bits, picks; an empty `upper` is no bound. nullopt
+  /// when there is none. Reads disk.
+  Result<std::optional<std::string>> SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const;
+
+  /// Read from the file at each call.
+  Result<TableProperties> ReadProperties() const;
+
+  std::uint64_t file_bytes() const { return file_->size(); }
+  const std::string& name() const { return context_.name; }
+
+ private:
+  friend class TableIterator;
+  Table(std::unique_ptr<RandomAccessFile> file, TableContext context, const TableFooter& footer,
+        std::shared_ptr<const TopIndexBlock> top_index);
+
+  /// The block at `handle`, parsed as `Block`, from the cache or the file.
+  template <typename Block>
+  Result<std::shared_ptr<const Block>> Fetch(BlockHandle handle, ReadMode mode) const;
+  template <typename Block>
+  Result<std::shared_ptr<const Block>> FetchMissing(BlockHandle handle, ReadMode mode) const;
+  /// True: the section has no such key.
+  Result<bool> FilteredOut(const IndexEntry& section, std::uint64_t hash, ReadMode mode) const;
+  Status GetFromSection(std::string_view key, std::uint64_t hash, const IndexEntry& section, ReadMode mode,
+                        TableGetResult* result) const;
+  BlockKey KeyOf(BlockHandle handle) const { return {context_.number, handle.offset}; }
+
+  const std::unique_ptr<RandomAccessFile> file_;
+  const TableContext context_;
+  const TableFooter footer_;
+  const std::shared_ptr<const TopIndexBlock> top_index_;
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,54 @@
+// Entries of one table in order: a place in the top index, one in a section's index, and a cursor in a data block.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "engine/sstable/data_block.h"
+#include "engine/sstable/readahead.h"
+#include "engine/sstable/table.h"
+
+namespace lsmkv {
+
+class TableIterator final : public InternalIterator {
+ public:
+  TableIterator(const Table& table, const IteratorOptions& options, std::shared_ptr<const void> pin);
+
+  bool Valid() const override { return cursor_.Valid(); }
+  void SeekToFirst() override;
+  void Seek(std::string_view target) override;
+  void Next() override;
+  const EntryView& entry() const override { return cursor_.entry(); }
+  Status status() const override { return status_; }
+
+  /// To some entry at about the place that `random` picks between the blocks that may hold `lower` and `upper` (empty: the
+  /// end); it may lie a little outside. Not Valid() only after an error or when `lower` is behind the table's end.
+  void SeekToPlace(std::uint64_t random, std::string_view lower, std::string_view upper);
+
+ private:
+  /// Turn to a section, to a data block of the current section. False, and not Valid(), at the end or after an error.
+  bool OpenSection(std::size_t section);
+  bool OpenBlock(std::size_t block);
+  /// To the first entry of the block after the current one, be it in the next section.
+  void NextBlock();
+  Result<std::shared_ptr<const DataBlock>> ReadData(BlockHandle handle);
+  Result<std::shared_ptr<const DataBlock>> ReadAhead(BlockHandle handle);
+  void Leave();
+  bool Fail(Status status);
+  /// Takes what a cursor's move returned.
+  bool Moved(bool ok);
+
+  const Table& table_;
+  const std::shared_ptr<const void> pin_;
+  const IteratorOptions options_;
+  std::optional<ReadaheadWindow> window_;
+
+  std::size_t section_ = 0;
+  std::size_t block_ = 0;                    // in index_
+  std::shared_ptr<const IndexBlock> index_;  // of section_; null: none is open
+  std::shared_ptr<const DataBlock> data_;
+  DataBlockCursor cursor_;
+  Status status_;
+};
+
+}  // namespace lsmkv

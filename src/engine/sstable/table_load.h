@@ -1,0 +1,27 @@
+// From a handle to a parsed block, for the two that read tables: lookups (table.cpp) and iterators (table_iterator.cpp).
+#pragma once
+
+#include <memory>
+
+#include "engine/sstable/block_contents.h"
+
+namespace lsmkv {
+
+/// Parses opened contents; an error of Parse, which knows neither file nor place, gets the offset.
+template <typename Block>
+Result<std::shared_ptr<const Block>> ParseBlock(Result<BlockContents> contents, std::uint64_t offset,
+                                                std::uint64_t file_bytes) {
+  if (!contents) return contents.error();
+  Result<std::shared_ptr<const Block>> block = Block::Parse(std::move(*contents), file_bytes);
+  if (!block) return CorruptionAt(offset, block.error().message());
+  return block;
+}
+
+/// Reads and parses the block at `handle`, which may be any two numbers. Errors: "offset N: ...".
+template <typename Block>
+Result<std::shared_ptr<const Block>> LoadBlock(const RandomAccessFile& file, BlockHandle handle) {
+  if (!HandleFits(handle, file.size())) return CorruptionAt(handle.offset, "block handle points outside the file");
+  return ParseBlock<Block>(ReadBlock(file, handle, Block::kKind), handle.offset, file.size());
+}
+
+}  // namespace lsmkv

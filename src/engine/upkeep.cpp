@@ -1,0 +1,154 @@
+// What operators ask for: flush, full compaction, checkpoint, figures.
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/engine_impl.h"
+
+namespace lsmkv {
+
+Status EngineImpl::Flush() {
+  if (Status status = RotateForFlush(); !status.ok()) return status;
+  return scheduler_->WaitUntilFlushed();
+}
+
+Status EngineImpl::Compact(std::optional<std::uint32_t> from, std::optional<std::uint32_t> target) {
+  if (Status status = Flush(); !status.ok()) return status;
+  const VersionPtr version = tree_->Current()->version;
+  const std::uint32_t deepest = std::max<std::uint32_t>(version->level_count(), 2) - 1;
+  std::uint32_t into = target.value_or(deepest);
+  if (from && !target) into = std::min(*from + 1, kMaxLevels - 1);
+  if (into == 0 || into >= kMaxLevels)
+    return Status::InvalidArgument(fmt::format("a compaction's target is L1 to L{}", kMaxLevels - 1));
+  if (from && *from >= into) return Status::InvalidArgument("a level is compacted into a deeper one");
+  return scheduler_->Compact(from, into);
+}
+
+namespace {
+
+/// A checkpoint's directory tree: two levels, no more.
+void RemoveUnfinished(FileSystem& fs, const std::string& dir) {
+  for (const std::string& folder : {dir + "/sst", dir + "/wal", dir}) {
+    const Result<std::vector<std::string>> names = fs.ListDirectory(folder);
+    if (!names) continue;
+    for (const std::string& name : *names)
+      if (folder != dir || (name != "sst" && name != "wal")) IgnoreError(fs.RemoveFile(folder + "/" + name), "a leftover");
+    IgnoreError(fs.RemoveDirectory(folder), "a leftover");
+  }
+}
+
+}  // namespace
+
+Status EngineImpl::Checkpoint(const std::string& dir) {
+  FileSystem& fs = context_.fs;
+  if (fs.Exists(dir)) return Status::InvalidArgument(dir + " exists already");
+  // The version pins every table it names, so none is removed while it is linked.
+  const Result<VersionPtr> version = VersionOfOneMoment();
+  if (!version) return version.error();
+  const std::string unfinished = dir + ".tmp";
+  RemoveUnfinished(fs, unfinished);
+  Status status = WriteCheckpoint(**version, unfinished);
+  if (status.ok()) status = fs.Rename(unfinished, dir);
+  if (!status.ok()) {
+    RemoveUnfinished(fs, unfinished);     // its links would keep the space of tables that are gone
+    return status;
+  }
+  const std::size_t slash = dir.find_last_of('/');
+  return fs.SyncDirectory(slash == std::string::npos ? "." : dir.substr(0, slash));
+}
+
+/// A version that holds everything written before, and nothing of which the compaction filter has dropped a part that was
+/// alive when the memtable was rotated: keys may die (FLUSHDB) between the rotation and the end of the flush.
+Result<VersionPtr> EngineImpl::VersionOfOneMoment() {
+  constexpr int kAttempts = 20;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::uint64_t before = context_.counters.filtered.load(std::memory_order_acquire);
+    if (Status status = Flush(); !status.ok()) return status;
+    VersionPtr version = tree_->Current()->version;
+    if (context_.counters.filtered.load(std::memory_order_acquire) == before) return version;
+  }
+  return Status::Busy("databases are being flushed; try again");
+}
+
+Status EngineImpl::WriteCheckpoint(const Version& version, const std::string& dir) {
+  FileSystem& fs = context_.fs;
+  for (const std::string& needed : {dir + "/sst", dir + "/wal"})
+    if (Status status = fs.CreateDirectories(needed); !status.ok()) return status;
+  ManifestStore manifests(fs, dir, context_.clock);
+  if (Result<RecoveredTree> empty = manifests.Recover(); !empty) return empty.error();
+  for (std::uint32_t n = 0; n < version.level_count(); ++n) {
+    VersionEdit edit;
+    edit.target_level = n;
+    for (const TablePtr& table : version.level(n)) {
+      if (Status status = fs.Link(table->path(), dir + "/" + table->record().file); !status.ok()) return status;
+      edit.added.push_back(table->record());
+    }
+    if (edit.added.empty()) continue;
+    if (Status status = manifests.Commit(edit); !status.ok()) return status;
+  }
+  return fs.SyncDirectory(dir + "/sst");
+}
+
+Result<std::string> EngineImpl::ManifestText(std::uint32_t level) const {
+  return ReadManifestText(context_.fs, context_.options.dir, level);
+}
+
+EngineStats EngineImpl::Stats() const {
+  const auto read = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  EngineStats stats;
+  const SuperVersionPtr now = tree_->Current();
+  const std::vector<bool> compacting = scheduler_->CompactingLevels();
+  const std::uint32_t levels = std::max<std::uint32_t>(1, now->version->level_count());
+  for (std::uint32_t n = 0; n < levels; ++n) {
+    const LevelFigures figures = now->version->figures(n);
+    const LevelLimits limits = LimitsOfLevel(context_.options, n);
+    stats.levels.push_back({.level = n, .sstables = figures.sstables, .entries = figures.entries,
+                            .tombstones = figures.tombstones, .size_bytes = figures.bytes,
+                            .max_entries = limits.entries.hard, .max_size_bytes = limits.bytes.hard,
+                            .soft_max_entries = limits.entries.soft, .soft_max_size_bytes = limits.bytes.soft,
+                            .max_sstables = limits.sstables.hard, .soft_max_sstables = limits.sstables.soft,
+                            .score = ScoreOf(figures, limits).ratio, .compacting = n < compacting.size() && compacting[n]});
+  }
+  stats.memtable_entries = now->active.table->entries();
+  stats.memtable_bytes = now->active.table->bytes();
+  for (const Memory& memory : now->immutables) {
+    stats.memtable_entries += memory.table->entries();
+    stats.memtable_bytes += memory.table->bytes();
+  }
+  stats.immutable_memtables = now->immutables.size();
+  const BlockCache::Stats cache = context_.tables->block_cache.stats();
+  stats.block_cache_bytes = cache.bytes;
+  stats.block_cache_capacity_bytes = context_.tables->block_cache.capacity_bytes();
+  stats.block_cache_hits = cache.hits;
+  stats.block_cache_misses = cache.misses;
+  const FilterCounters::Totals filters = context_.tables->table_cache.filter_totals();
+  stats.open_sstables = context_.tables->table_cache.open_count();
+  stats.filter_checks = filters.checks;
+  stats.filter_negatives = filters.negatives;
+  const EngineCounters& counters = context_.counters;
+  stats.flushes = read(counters.flushes);
+  stats.flush_bytes_written = read(counters.flush_bytes_written);
+  stats.compactions = read(counters.compactions);
+  stats.trivial_moves = read(counters.trivial_moves);
+  stats.compactions_running = read(counters.compactions_running);
+  stats.compaction_bytes_read = read(counters.compaction_bytes_read);
+  stats.compaction_bytes_written = read(counters.compaction_bytes_written);
+  stats.user_bytes_written = read(counters.user_bytes_written);
+  const WalStats wal = wal_->stats();
+  stats.wal_bytes_written = wal.bytes_written;
+  stats.wal_syncs = wal.syncs;
+  stats.wal_segments = wal.segments;
+  stats.stalls = admission_.stalls();
+  stats.stall_micros = admission_.stall_micros();
+  stats.longest_stall_micros = admission_.longest_stall_micros();
+  stats.last_sequence = last_sequence();
+  stats.durable_sequence = durable_sequence();
+  stats.writes_slowed = admission_.slowed();
+  stats.writes_stopped = admission_.stopped();
+  if (stats.flush_bytes_written > 0) {
+    stats.write_amplification = static_cast<double>(stats.flush_bytes_written + stats.compaction_bytes_written) /
+                                static_cast<double>(stats.flush_bytes_written);
+  }
+  return stats;
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,47 @@
+// What all parts of one open engine share: where it lives, what it may use, what it has counted.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "engine/version/file_janitor.h"
+#include "engine/version/table_file.h"
+#include "fs/file_system.h"
+#include "lsmkv/options.h"
+
+namespace lsmkv {
+
+/// Since the start of the engine. Relaxed: they are read for people only.
+struct EngineCounters {
+  std::atomic<std::uint64_t> user_bytes_written{0};
+  std::atomic<std::uint64_t> flushes{0};
+  std::atomic<std::uint64_t> flush_bytes_written{0};
+  std::atomic<std::uint64_t> compactions{0};
+  std::atomic<std::uint64_t> trivial_moves{0};
+  std::atomic<std::uint64_t> compactions_running{0};
+  std::atomic<std::uint64_t> compaction_bytes_read{0};
+  std::atomic<std::uint64_t> compaction_bytes_written{0};
+  std::atomic<std::uint64_t> filtered{0};           ///< times the compaction filter had something dropped
+};
+
+struct EngineContext {
+  explicit EngineContext(const Options& opened_with);
+
+  std::string TablePath(std::uint64_t id) const { return options.dir + "/" + TableRecordFile(id); }
+  std::uint64_t TakeTableId() { return next_table_id.fetch_add(1, std::memory_order_relaxed); }
+
+  const Options options;
+  FileSystem& fs;
+  Clock& clock;
+  const std::string wal_dir;
+  const std::string sst_dir;
+  const std::shared_ptr<TableStore> tables;
+  const std::shared_ptr<FileJanitor> janitor = std::make_shared<FileJanitor>();
+  std::atomic<std::uint64_t> next_table_id{1};
+  std::atomic<bool> closing{false};                 ///< jobs look at it and give up
+  EngineCounters counters;
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,29 @@
+#include "engine/version/table_file.h"
+
+namespace lsmkv {
+
+TableFile::TableFile(TableRecord record, std::string path, std::shared_ptr<TableStore> store, std::shared_ptr<FileJanitor> janitor)
+    : record_(std::move(record)), path_(std::move(path)), store_(std::move(store)), janitor_(std::move(janitor)) {
+  if (store_ != nullptr) handle_.emplace(store_->table_cache, record_.id, path_, record_.size_bytes);
+}
+
+TableFile::~TableFile() {
+  handle_.reset();
+  if (janitor_ != nullptr && obsolete_.load(std::memory_order_relaxed)) janitor_->Discard(record_.id, path_);
+}
+
+Result<bool> TableFile::Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const {
+  const Result<TablePin> table = handle_->Pin(mode.memory_only);
+  if (!table) return table.error();
+  result->found = false;
+  if (Status status = (*table)->Get(key, hash, mode, result); !status.ok()) return status;
+  return result->found;
+}
+
+Result<std::optional<std::string>> TableFile::SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const {
+  const Result<TablePin> table = handle_->Pin(false);
+  if (!table) return table.error();
+  return (*table)->SampleKey(random, lower, upper);
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,57 @@
+// One SSTable as a version names it: what its manifest says, and the way to its contents. Shared by all versions that name it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/manifest/manifest.h"
+#include "engine/sstable/table_cache.h"
+#include "engine/version/file_janitor.h"
+
+namespace lsmkv {
+
+/// The caches of one engine. Tables keep it: a reader's last table may outlive the engine.
+struct TableStore {
+  TableStore(FileSystem& fs, std::uint64_t block_cache_bytes, std::size_t max_open_tables)
+      : block_cache(block_cache_bytes), table_cache(fs, block_cache, max_open_tables) {}
+  BlockCache block_cache;
+  TableCache table_cache;
+};
+
+class TableFile {
+ public:
+  /// `store` and `janitor` may be null for a table that is never read (tests of pure decisions).
+  TableFile(TableRecord record, std::string path, std::shared_ptr<TableStore> store, std::shared_ptr<FileJanitor> janitor);
+  /// Tells the janitor when the table is obsolete.
+  ~TableFile();
+  TableFile(const TableFile&) = delete;
+  TableFile& operator=(const TableFile&) = delete;
+
+  std::uint64_t id() const { return record_.id; }
+  const TableRecord& record() const { return record_; }
+  const std::string& path() const { return path_; }
+  bool MayHold(std::string_view key) const { return key >= record_.smallest_key && key <= record_.largest_key; }
+
+  /// True when the table has an entry for `key`; see Table::Get.
+  Result<bool> Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const;
+  Result<std::optional<std::string>> SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const;
+  /// May open the table. The iterator must not outlive this.
+  Result<std::unique_ptr<InternalIterator>> NewIterator(const IteratorOptions& options) const { return handle_->NewIterator(options); }
+
+  /// No manifest names it any more: its file goes with the last holder.
+  void MarkObsolete() const { obsolete_.store(true, std::memory_order_relaxed); }
+
+ private:
+  const TableRecord record_;
+  const std::string path_;
+  const std::shared_ptr<TableStore> store_;        // before handle_: destroyed after it
+  const std::shared_ptr<FileJanitor> janitor_;
+  mutable std::optional<TableHandle> handle_;      // its methods are thread-safe; absent without a store
+  mutable std::atomic<bool> obsolete_{false};      // relaxed: the last shared_ptr's release orders it
+};
+using TablePtr = std::shared_ptr<const TableFile>;
+
+}  // namespace lsmkv

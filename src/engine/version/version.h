@@ -1,0 +1,72 @@
+// Which tables make up the tree at one moment. A Version never changes once it is published: flushes and compactions make a
+// new one, and whoever still reads the old one keeps its tables on disk by holding it.
+//
+// Invariants
+//   1. levels[0] is ordered newest first (largest sequence number descending); its tables may overlap.
+//   2. levels[n], n > 0, is ordered by key and its tables do not overlap: no key stands twice in a level.
+//   3. Along L0 newest..oldest, L1, L2, ... the versions of one key only get older.
+//   4. A table removed from the tree is deleted when the last holder of its TableFile lets go (FileJanitor).
+// Threads  immutable; shared by shared_ptr<const Version>.
+// Source   LevelDB's doc/impl.md; Pebble's readState for the pinning.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/version/level_limits.h"
+#include "engine/version/table_file.h"
+
+namespace lsmkv {
+
+using LevelTables = std::vector<TablePtr>;
+
+/// What one commit changes.
+struct VersionChange {
+  struct Added {
+    std::uint32_t level;
+    TablePtr table;
+  };
+  std::vector<Added> added;
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> removed;   ///< (level, table id)
+};
+
+class Version {
+ public:
+  Version() = default;
+  /// Sorts each level as invariants 1 and 2 ask. kCorruption when tables of a level > 0 overlap.
+  static Result<std::shared_ptr<const Version>> Make(std::vector<LevelTables> levels);
+  Result<std::shared_ptr<const Version>> With(const VersionChange& change) const;
+
+  /// Number of levels that exist, trailing empty ones left out.
+  std::uint32_t level_count() const { return static_cast<std::uint32_t>(levels_.size()); }
+  std::span<const TablePtr> level(std::uint32_t n) const {
+    return n < levels_.size() ? std::span<const TablePtr>(levels_[n]) : std::span<const TablePtr>();
+  }
+  LevelFigures figures(std::uint32_t n) const { return n < figures_.size() ? figures_[n] : LevelFigures{}; }
+
+  /// Level n > 0: the only table that may hold `key`, or null.
+  const TablePtr* FindTable(std::uint32_t n, std::string_view key) const;
+  /// Tables of level n that touch [smallest, largest], in the level's order.
+  std::vector<TablePtr> Overlapping(std::uint32_t n, std::string_view smallest, std::string_view largest) const;
+  bool Contains(std::uint32_t n, std::uint64_t id) const;
+
+ private:
+  std::vector<LevelTables> levels_;
+  std::vector<LevelFigures> figures_;
+};
+
+using VersionPtr = std::shared_ptr<const Version>;
+
+/// The smallest and largest key of some tables.
+struct KeySpan {
+  std::string smallest;
+  std::string largest;
+  bool Overlaps(const KeySpan& other) const { return smallest <= other.largest && other.smallest <= largest; }
+};
+std::optional<KeySpan> SpanOf(std::span<const TablePtr> tables);
+
+}  // namespace lsmkv

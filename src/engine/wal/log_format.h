@@ -1,0 +1,102 @@
+// Write-ahead log: every batch that is applied but not yet in an SSTable.
+//   segment := record* zero*                      DIR/wal/wal_000012.log; zeros are space nobody wrote to
+//   record  := length:u32 checksum:u64 first_sequence:u64 count:u32 operations
+//              little-endian; length counts the bytes after the checksum; operations as in lsmkv/write_batch.h
+//   checksum = XXH3 of those bytes, folded with the segment's id and the record's offset
+//
+// A record with count 0 has no operations and is a *sync marker*: everything up to and including `first_sequence` was
+// durable when it was written. One follows every sync, the one of a segment left behind and the one at close included.
+//
+// Why the place is part of the checksum: after damage the reader looks for the next good record byte by byte. A value may
+// hold the bytes of a WAL, and a copy of a record in a value must not pass for a record.
+//
+// Invariants
+//   1. Records appear in sequence-number order, without gaps, across segments in the order of their ids.
+//   2. A marker is written only after the sync that it tells of has succeeded.
+//   3. A segment's name is durable before its first record is written; the segments before it are synced before it is.
+//   4. An id is never given to a second segment.
+//
+// Recovery reads from the floor (the oldest segment that the manifest still needs) on. At a place that is not a record, or
+// where the next sequence number is not the one awaited, it looks through all that follows:
+//
+//     the next good record carries the awaited sequence number ──────► nothing was lost: go on there, with a log line
+//     a marker there covers the awaited sequence number ─────────────► it had been durable: corruption, refuse
+//     neither ───────────────────────────────────────────────────────► what a power cut left of unsynced pages, which
+//                                                                      reach the disk in any order: cut off here
+//
+// `wal-skip-corruption yes` goes on at the next good record where recovery would refuse. What is cut off is not destroyed:
+// the rest of the segment and all later segments stay beside the log as `*.log.dropped`.
+//
+// Threads     none here; the writer's are in wal.h.
+// Not here    what an operation means (write_batch.h), when a segment may go (the engine, by the manifest's wal_floor).
+// Source      LevelDB doc/log_format.md, without its 32 KiB blocks; markers are ours.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <fmt/core.h>
+
+#include "base/coding.h"
+#include "base/hash.h"
+#include "lsmkv/write_batch.h"
+
+namespace lsmkv {
+
+inline constexpr std::size_t kLogPrefixBytes = 4 + 8;                    ///< length and checksum
+inline constexpr std::size_t kLogBodyHeaderBytes = 8 + 4;                ///< first_sequence and count
+inline constexpr std::size_t kLogHeaderBytes = kLogPrefixBytes + kLogBodyHeaderBytes;
+inline constexpr std::size_t kMinOperationBytes = 2;                     ///< kind and the length of an empty key
+/// The most operations one record may hold. The engine refuses a larger batch.
+inline constexpr std::size_t kMaxLogOperationsBytes = 0x7fff'0000;
+inline constexpr std::string_view kDroppedSuffix = ".dropped";
+
+/// A record as it lies in a segment; `operations` borrows from the reader.
+struct LogRecord {
+  SequenceNumber first_sequence = 0;
+  std::uint32_t count = 0;
+  std::string_view operations;
+
+  bool IsMarker() const { return count == 0; }
+  SequenceNumber last_sequence() const { return first_sequence + count - 1; }
+  std::uint64_t size_bytes() const { return kLogHeaderBytes + operations.size(); }
+};
+
+inline std::uint64_t LogChecksum(std::uint64_t segment, std::uint64_t offset, std::string_view body) {
+  std::uint64_t place = segment * 0x9e3779b97f4a7c15 + offset;           // a bijection of each, spread over all bits
+  place = (place ^ (place >> 30)) * 0xbf58476d1ce4e5b9;
+  place = (place ^ (place >> 27)) * 0x94d049bb133111eb;
+  return Checksum(body) ^ place ^ (place >> 31);
+}
+
+/// Appends the record that will lie at `offset` of `segment`.
+inline void EncodeLogRecord(std::string* out, std::uint64_t segment, std::uint64_t offset, const LogRecord& record) {
+  char header[kLogHeaderBytes] = {};
+  const auto length = static_cast<std::uint32_t>(kLogBodyHeaderBytes + record.operations.size());
+  std::memcpy(header, &length, 4);
+  std::memcpy(header + kLogPrefixBytes, &record.first_sequence, 8);
+  std::memcpy(header + kLogPrefixBytes + 8, &record.count, 4);
+  const std::size_t start = out->size();
+  out->append(header, sizeof(header));
+  out->append(record.operations);
+  const std::string_view body = std::string_view(*out).substr(start + kLogPrefixBytes);
+  const std::uint64_t checksum = LogChecksum(segment, offset, body);
+  std::memcpy(out->data() + start + 4, &checksum, 8);
+}
+
+inline std::string SegmentFileName(std::uint64_t id) { return fmt::format("wal_{:06}.log", id); }
+
+/// The id in `wal_000012.log`; nullopt for any other name.
+inline std::optional<std::uint64_t> ParseSegmentFileName(std::string_view name) {
+  if (!name.starts_with("wal_") || !name.ends_with(".log")) return std::nullopt;
+  const std::string_view digits = name.substr(4, name.size() - 8);
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
+  if (error != std::errc() || end != digits.data() + digits.size() || SegmentFileName(id) != name) return std::nullopt;
+  return id;
+}
+
+}  // namespace lsmkv

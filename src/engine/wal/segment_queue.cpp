@@ -1,0 +1,190 @@
+#include "engine/wal/segment_queue.h"
+
+#include <utility>
+
+#include "base/assert.h"
+
+namespace lsmkv {
+namespace {
+
+constexpr std::size_t kKeptBufferBytes = 4 << 20;
+
+/// How many of the first `bytes` bytes of `records` are whole records, and the last sequence number in these.
+struct WholePart {
+  std::size_t bytes = 0;
+  SequenceNumber last_sequence = 0;   // 0: none but markers
+};
+WholePart WholeRecords(std::string_view records, std::size_t bytes) {
+  WholePart whole;
+  while (records.size() - whole.bytes >= kLogHeaderBytes) {
+    const char* const header = records.data() + whole.bytes;
+    const std::size_t size = kLogPrefixBytes + DecodeFixed<std::uint32_t>(header);
+    if (whole.bytes + size > bytes) break;
+    const auto first = DecodeFixed<std::uint64_t>(header + kLogPrefixBytes);
+    const auto count = DecodeFixed<std::uint32_t>(header + kLogPrefixBytes + 8);
+    if (count > 0) whole.last_sequence = first + count - 1;
+    whole.bytes += size;
+  }
+  return whole;
+}
+
+}  // namespace
+
+SegmentQueue::SegmentQueue(SegmentPtr first, SequenceNumber last_sequence)
+    : appended_sequence_(last_sequence), written_sequence_(last_sequence), current_id_(first->id) {
+  first->last_sequence = last_sequence;
+  segments_.push_back(std::move(first));
+}
+
+void SegmentQueue::Append(const LogRecord& record) {
+  LSMKV_ASSERT(record.operations.size() <= kMaxLogOperationsBytes);
+  MutexLock lock(buffer_mutex_);
+  Segment& segment = *segments_.back();
+  EncodeLogRecord(&segment.pending, segment.id, segment.appended_bytes, record);
+  segment.appended_bytes += record.size_bytes();
+  if (record.IsMarker()) return;
+  LSMKV_ASSERT(record.first_sequence == segment.last_sequence + 1);   // log_format.h, invariant 1
+  segment.last_sequence = record.last_sequence();
+  appended_sequence_.store(segment.last_sequence, std::memory_order_release);
+}
+
+void SegmentQueue::Prepare(SegmentPtr empty) {
+  MutexLock lock(buffer_mutex_);
+  LSMKV_ASSERT(prepared_ == nullptr);
+  prepared_ = std::move(empty);
+  prepared_ready_.store(true, std::memory_order_release);
+}
+
+std::uint64_t SegmentQueue::Rotate() {
+  MutexLock lock(buffer_mutex_);
+  LSMKV_ASSERT(prepared_ != nullptr);
+  prepared_->last_sequence = segments_.back()->last_sequence;
+  current_id_.store(prepared_->id, std::memory_order_release);
+  segments_.push_back(std::move(prepared_));
+  prepared_ready_.store(false, std::memory_order_release);
+  return segments_.back()->id;
+}
+
+// ---- writing
+
+Status SegmentQueue::WriteOut() {
+  const SequenceNumber target = appended_sequence();
+  MutexLock lock(io_mutex_);
+  return WritePending(target);
+}
+
+Status SegmentQueue::WriteUpTo(SequenceNumber sequence) {
+  MutexLock lock(io_mutex_);
+  if (written_sequence() >= sequence) return Status::Ok();
+  return WritePending(sequence);
+}
+
+/// Ends once `target` and all segments before the current one are written: others may go on appending for ever.
+Status SegmentQueue::WritePending(SequenceNumber target) {
+  while (const SegmentPtr segment = Take()) {
+    if (Status written = WriteTaken(*segment); !written.ok()) return written;
+    if (written_sequence() >= target && segment->id == current_id()) break;
+  }
+  return Status::Ok();
+}
+
+/// Fills taken_ unless it still holds something. Returns the segment it belongs to; null: nothing is pending.
+SegmentQueue::SegmentPtr SegmentQueue::Take() {
+  MutexLock lock(buffer_mutex_);
+  while (true) {
+    SegmentPtr& first = segments_.front();
+    if (taken_.empty()) {
+      taken_.swap(first->pending);
+      taken_sequence_ = first->last_sequence;
+    }
+    if (!taken_.empty()) return first;
+    if (segments_.size() == 1) return nullptr;
+    left_behind_.push_back(std::move(first));
+    segments_.pop_front();
+    file_bytes_ = 0;
+  }
+}
+
+Status SegmentQueue::WriteTaken(Segment& segment) {
+  if (cut_back_due_) {
+    if (Status cut = CutBack(segment); !cut.ok()) return cut;
+  }
+  if (Status appended = segment.file->Append(taken_); !appended.ok()) {
+    KeepUnwritten(segment);
+    return appended;
+  }
+  file_bytes_ += taken_.size();
+  bytes_written_.fetch_add(taken_.size(), std::memory_order_relaxed);
+  written_sequence_.store(taken_sequence_);
+  taken_.clear();
+  if (taken_.capacity() > kKeptBufferBytes) std::string().swap(taken_);
+  return Status::Ok();
+}
+
+void SegmentQueue::KeepUnwritten(Segment& segment) {
+  const std::uint64_t file_bytes = segment.file->size();
+  const WholePart whole = WholeRecords(taken_, static_cast<std::size_t>(file_bytes - file_bytes_));
+  taken_.erase(0, whole.bytes);
+  file_bytes_ += whole.bytes;
+  bytes_written_.fetch_add(whole.bytes, std::memory_order_relaxed);
+  if (whole.last_sequence != 0) written_sequence_.store(whole.last_sequence);
+  cut_back_due_ = file_bytes > file_bytes_;
+  if (cut_back_due_) IgnoreError(CutBack(segment), "it is done before the next write then");
+}
+
+Status SegmentQueue::CutBack(Segment& segment) {
+  if (Status cut = segment.file->Truncate(file_bytes_); !cut.ok()) return cut;
+  cut_back_due_ = false;
+  return Status::Ok();
+}
+
+// ---- what is where
+
+SegmentQueue::Written SegmentQueue::WhatIsWritten() {
+  MutexLock io_lock(io_mutex_);   // between two writes, so that the figure is about the files
+  MutexLock lock(buffer_mutex_);
+  Written written;
+  written.left_behind.assign(left_behind_.begin(), left_behind_.end());
+  written.current = segments_.front();
+  written.sequence = written_sequence_.load();
+  return written;
+}
+
+void SegmentQueue::Forget(const SegmentPtr& segment) {
+  MutexLock lock(buffer_mutex_);
+  LSMKV_ASSERT(!left_behind_.empty() && left_behind_.front() == segment);
+  left_behind_.pop_front();
+}
+
+std::vector<SegmentQueue::SegmentPtr> SegmentQueue::TakeEmpty() {
+  MutexLock lock(buffer_mutex_);
+  std::vector<SegmentPtr> empty;
+  if (prepared_ != nullptr) empty.push_back(std::move(prepared_));
+  prepared_ready_.store(false, std::memory_order_release);
+  if (segments_.size() == 1 && segments_.front()->appended_bytes == 0) empty.push_back(segments_.front());
+  return empty;
+}
+
+std::uint64_t SegmentQueue::pending_bytes() const {
+  MutexLock lock(buffer_mutex_);
+  std::uint64_t bytes = 0;
+  for (const SegmentPtr& segment : segments_) bytes += segment->pending.size();
+  return bytes;
+}
+
+bool SegmentQueue::HasRotated() const {
+  MutexLock lock(buffer_mutex_);
+  return segments_.size() > 1;
+}
+
+bool SegmentQueue::HasLeftBehind() const {
+  MutexLock lock(buffer_mutex_);
+  return !left_behind_.empty();
+}
+
+std::uint64_t SegmentQueue::OldestId() const {
+  MutexLock lock(buffer_mutex_);
+  return left_behind_.empty() ? segments_.front()->id : left_behind_.front()->id;
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,188 @@
+#include "engine/wal/wal.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "engine/wal/log_format.h"
+#include "engine/wal/segment_file.h"
+
+namespace lsmkv {
+namespace {
+
+Result<std::vector<std::uint64_t>> ListSegments(FileSystem& fs, const std::string& wal_dir) {
+  const Result<std::vector<std::string>> names = fs.ListDirectory(wal_dir);
+  if (!names) return names.error();
+  std::vector<std::uint64_t> ids;
+  for (const std::string& name : *names) {
+    if (const std::optional<std::uint64_t> id = ParseSegmentFileName(name)) ids.push_back(*id);
+  }
+  return ids;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Wal>> Wal::Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
+                                       std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
+                                       std::uint64_t preallocate_bytes) {
+  if (Status made = fs.CreateDirectories(wal_dir); !made.ok()) return made;
+  Result<SegmentPtr> first = CreateSegment(fs, wal_dir, first_segment, preallocate_bytes);
+  if (!first) return first.error();
+  const Result<std::vector<std::uint64_t>> ids = ListSegments(fs, wal_dir);
+  if (!ids) return ids.error();
+  std::unique_ptr<Wal> wal(
+      new Wal(fs, wal_dir, mode, std::move(*first), durable_sequence, clock, preallocate_bytes));
+  wal->segment_count_ = ids->size();
+  wal->thread_ = std::thread([&wal = *wal] { wal.Run(); });
+  return wal;
+}
+
+Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, SequenceNumber durable_sequence,
+         Clock& clock, std::uint64_t preallocate_bytes)
+    : fs_(fs),
+      wal_dir_(std::move(wal_dir)),
+      clock_(clock),
+      preallocate_bytes_(preallocate_bytes),
+      queue_(first, durable_sequence),
+      mode_(mode),
+      durable_sequence_(durable_sequence),
+      wanted_sequence_(durable_sequence),
+      next_segment_(first->id + 1),
+      last_sync_(clock.Monotonic()) {}
+
+Wal::~Wal() {
+  if (Status closed = Close(); !closed.ok()) LogError("wal", "at the end: {}", closed.message());
+}
+
+// ---- writing
+
+void Wal::Append(SequenceNumber first, std::uint32_t count, std::string_view operations) {
+  LSMKV_ASSERT(count > 0);
+  queue_.Append({first, count, operations});
+}
+
+std::uint64_t Wal::Rotate() {
+  const std::uint64_t id = queue_.Rotate();
+  Wake();   // to make the next one, and to sync this one when it is written
+  return id;
+}
+
+Result<SequenceNumber> Wal::Commit() {
+  if (!healthy()) {
+    if (Status unwell = health(); !unwell.ok()) return unwell;   // a full disk may be over by now
+  }
+  const SequenceNumber appended = appended_sequence();
+  const WalFsync mode = mode_.load(std::memory_order_relaxed);
+  if (mode == WalFsync::kAlways) {
+    if (appended <= durable_sequence()) return 0;
+    WantDurable(appended);
+    return appended;
+  }
+  if (appended == written_sequence()) return 0;
+  if (Status written = queue_.WriteUpTo(appended); !written.ok()) {
+    ReportWriteFailure(written);
+    return written;
+  }
+  if (mode == WalFsync::kEverySec && idle_.load()) Wake();
+  return 0;
+}
+
+Status Wal::Sync() {
+  if (Status unwell = health(); !unwell.ok()) return unwell;
+  const SequenceNumber target = appended_sequence();
+  WantDurable(target);
+  MutexLock lock(thread_mutex_);
+  while (durable_sequence() < target && healthy() && !finished_) turn_done_.Wait(thread_mutex_);
+  if (durable_sequence() >= target) return Status::Ok();
+  Status unwell = health();
+  return unwell.ok() ? Status::ShuttingDown() : unwell;
+}
+
+Status Wal::Close() {
+  {
+    MutexLock lock(thread_mutex_);
+    closing_ = true;
+    thread_wake_.NotifyOne();
+  }
+  if (thread_.joinable()) thread_.join();
+  MutexLock lock(thread_mutex_);
+  return close_status_;
+}
+
+void Wal::SetMode(WalFsync mode) {
+  mode_.store(mode);
+  WantDurable(appended_sequence());   // who was told to wait must not wait in vain
+}
+
+// ---- health
+
+void Wal::ReportWriteFailure(const Status& status) {
+  if (status.code() == StatusCode::kNoSpace) return SetHealth(status);
+  SetHealth(Status::IoError(status.message()));
+}
+
+/// What was written and not synced may be gone already: no sync that follows could bring it back. So it never passes, not even
+/// when room was what it lacked.
+void Wal::ReportSyncFailure(const Status& status) { SetHealth(Status::IoError(status.message())); }
+
+void Wal::SetHealth(Status health) {
+  const bool passes = health.code() == StatusCode::kNoSpace;
+  {
+    MutexLock lock(status_mutex_);
+    const bool already_broken = !health_.ok() && health_.code() != StatusCode::kNoSpace;
+    if (already_broken || health_.code() == health.code()) return;
+    health_ = health;
+    health_code_.store(health.code(), std::memory_order_release);
+  }
+  LogError("wal", "{}; {}", health.message(), passes ? "writing resumes when there is room" : "no more writes are taken");
+  Wake();
+}
+
+Status Wal::health() const {
+  if (healthy()) return Status::Ok();
+  MutexLock lock(status_mutex_);
+  return health_;
+}
+
+WalStats Wal::stats() const {
+  WalStats stats;
+  stats.bytes_written = queue_.bytes_written();
+  stats.syncs = syncs_.load(std::memory_order_relaxed);
+  stats.segments = segment_count_.load(std::memory_order_relaxed);
+  stats.pending_bytes = queue_.pending_bytes();
+  return stats;
+}
+
+// ---- the thread's bell
+
+void Wal::WantDurable(SequenceNumber sequence) {
+  SequenceNumber wanted = wanted_sequence_.load(std::memory_order_relaxed);
+  while (wanted < sequence && !wanted_sequence_.compare_exchange_weak(wanted, sequence)) {
+  }
+  Wake();
+}
+
+void Wal::Wake() {
+  // While a wake is on its way the next ones are free: the thread clears the flag before it looks round.
+  if (requested_.load() || requested_.exchange(true)) return;
+  MutexLock lock(thread_mutex_);
+  thread_wake_.NotifyOne();
+}
+
+// ---- upkeep
+
+Status Wal::RemoveSegmentsBelow(std::uint64_t floor) {
+  const std::uint64_t in_use = queue_.OldestId();
+  Result<std::vector<std::uint64_t>> ids = ListSegments(fs_, wal_dir_);
+  if (!ids) return ids.error();
+  for (const std::uint64_t id : *ids) {
+    if (id >= std::min(floor, in_use)) continue;
+    if (Status removed = fs_.RemoveFile(SegmentPath(wal_dir_, id)); !removed.ok()) return removed;
+    segment_count_.fetch_sub(1, std::memory_order_relaxed);
+    LogDebug("wal", "{} removed: its writes are in tables", SegmentFileName(id));
+  }
+  return Status::Ok();
+}
+
+}  // namespace lsmkv

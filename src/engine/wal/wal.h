@@ -1,0 +1,180 @@
+// The writer's half of the WAL. What lies in the files, and its invariants, are in log_format.h.
+//
+//   Append ──► pending (memory) ──► written (the operating system has it) ──► durable (synced)
+//              segment_queue.h: Append, WriteOut                              here, on the WAL thread
+//
+//   appended_sequence >= written_sequence >= durable_sequence, always.
+//
+// Who does what, by mode:
+//   everysec, no   Commit() writes on the calling thread. The WAL thread syncs about once a second if something was
+//                  written since (everysec), or only the segments left behind (no).
+//   always         Commit() only says up to where durability is wanted. The WAL thread writes and syncs while there is
+//                  more; what is appended during one sync is the next sync's group.
+//   all            The WAL thread creates the next segment ahead of time, syncs and closes segments left behind, writes
+//                  markers, and retries after a full disk.
+//
+// Failures
+//   fsync          permanent, whatever the reason: health() and Commit() repeat it as kIoError, nothing more is written
+//                  or synced.
+//   no space       nothing is lost: what was not written stays pending; the file is cut back to its last whole record; the
+//                  WAL thread retries every 100 ms and clears the error when it succeeds. Commit() repeats it meanwhile.
+//   other writes   permanent, as fsync.
+//   Listeners hear of each: OnDurable(durable, error), and OnDurable(durable, Ok) when a full disk is over.
+//
+// Threads  The WAL thread alone syncs, creates and closes segments, writes markers and calls listeners. No lock is held
+//          during any of these, nor is any taken by a thread in mode always that the WAL thread holds over a write.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "engine/wal/commit_listeners.h"
+#include "engine/wal/segment_queue.h"
+#include "fs/file_system.h"
+#include "lsmkv/engine.h"
+
+namespace lsmkv {
+
+struct WalStats {
+  std::uint64_t bytes_written = 0;      ///< since Open
+  std::uint64_t syncs = 0;
+  std::uint64_t segments = 0;           ///< on disk, the prepared one included
+  std::uint64_t pending_bytes = 0;      ///< appended, not yet written
+};
+
+class Wal {
+ public:
+  /// Creates segment `first_segment` (an id never used before) in `wal_dir` and starts the WAL thread.
+  /// @param durable_sequence   the last sequence number recovered (ReplayWal has made it durable); Append() continues it.
+  /// @param preallocate_bytes  how long a segment is likely to become; 0: unknown.
+  /// @param fs, clock          outlive the WAL.
+  static Result<std::unique_ptr<Wal>> Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
+                                           std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
+                                           std::uint64_t preallocate_bytes = 0);
+  /// As Close(); its error goes to the log.
+  ~Wal();
+  Wal(const Wal&) = delete;
+  Wal& operator=(const Wal&) = delete;
+
+  // ---- writing
+  /// Takes a batch of `count` operations (1 or more) into memory; `first` is the last sequence number plus 1.
+  /// @param operations  at most kMaxLogOperationsBytes; copied.
+  /// Threads  one caller at a time for Append() and Rotate(), beside any callers of the rest.
+  /// Cost     no system call.
+  void Append(SequenceNumber first, std::uint32_t count, std::string_view operations);
+  /// Whether Rotate() may be called: the next segment is there.
+  bool RotationReady() const { return queue_.prepared(); }
+  /// True while the disk refuses a next segment (it is tried again and again).
+  bool RotationBlocked() const { return rotation_blocked_.load(std::memory_order_relaxed); }
+  /// Later appends go to the next segment, whose id it returns. No disk work. Needs RotationReady().
+  std::uint64_t Rotate();
+  std::uint64_t current_segment() const { return queue_.current_id(); }
+
+  /// See Engine::Commit(). Cost: a few atomics when nothing is pending; else in everysec and no one write(2).
+  Result<SequenceNumber> Commit();
+  /// Waits until everything appended before is durable, in any mode. kNoSpace at once while the disk is full.
+  Status Sync() LSMKV_EXCLUDES(thread_mutex_);
+  /// Writes and syncs everything, leaves a marker, ends the thread. No other call but the looking ones during or after it.
+  Status Close() LSMKV_EXCLUDES(thread_mutex_);
+
+  // ---- looking
+  SequenceNumber appended_sequence() const { return queue_.appended_sequence(); }
+  SequenceNumber written_sequence() const { return queue_.written_sequence(); }
+  SequenceNumber durable_sequence() const { return durable_sequence_.load(std::memory_order_acquire); }
+  /// Not ok: why batches cannot be made safe at present (kNoSpace passes; anything else stays).
+  Status health() const LSMKV_EXCLUDES(status_mutex_);
+  /// health().ok(), for hot paths.
+  bool healthy() const { return health_code_.load(std::memory_order_acquire) == StatusCode::kOk; }
+  WalStats stats() const;
+
+  // ---- arranging
+  void SetMode(WalFsync mode);
+  /// Calls come from the WAL thread, one at a time, and once RemoveListener() has returned there are no more.
+  void AddListener(CommitListener* listener) { listeners_.Add(listener); }
+  void RemoveListener(CommitListener* listener) { listeners_.Remove(listener); }
+  /// Removes the files of segments below `floor`, but none that this WAL still writes or has to sync. Blocks on the disk.
+  Status RemoveSegmentsBelow(std::uint64_t floor);
+
+ private:
+  using SegmentPtr = SegmentQueue::SegmentPtr;
+  using Micros = std::chrono::microseconds;
+
+  Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, SequenceNumber durable_sequence, Clock& clock,
+      std::uint64_t preallocate_bytes);
+
+  // Any thread: wal.cpp.
+  void ReportWriteFailure(const Status& status);
+  void ReportSyncFailure(const Status& status);
+  void SetHealth(Status health) LSMKV_EXCLUDES(status_mutex_);
+  bool full() const { return health_code_.load(std::memory_order_acquire) == StatusCode::kNoSpace; }
+  bool broken() const { return !healthy() && !full(); }
+  void WantDurable(SequenceNumber sequence);
+  void Wake() LSMKV_EXCLUDES(thread_mutex_);
+
+  // The WAL thread: wal_thread.cpp.
+  void Run();
+  void TakeTurn();
+  bool WriteIsDue() const;
+  bool SyncOfCurrentIsDue() const;
+  void RetryOrWrite();
+  void SyncWritten(bool with_current);
+  Status SyncLeftBehind(const SegmentPtr& segment);
+  void Publish(SequenceNumber durable);
+  void PrepareSegment();
+  void TellIfHealthChanged();
+  std::optional<Micros> TimeToNextTurn() const;
+  bool Sleep(std::optional<Micros> time) LSMKV_EXCLUDES(thread_mutex_);
+  Status Finish();
+  Status FinishFiles();
+  void RemoveEmptySegments();
+  void ClearNoSpace() LSMKV_EXCLUDES(status_mutex_);
+
+  FileSystem& fs_;
+  const std::string wal_dir_;
+  Clock& clock_;
+  const std::uint64_t preallocate_bytes_;
+  SegmentQueue queue_;
+  CommitListeners listeners_;
+
+  std::atomic<WalFsync> mode_;
+  std::atomic<SequenceNumber> durable_sequence_;      // release by the WAL thread, acquire by the sessions
+  std::atomic<bool> rotation_blocked_{false};         // relaxed: news for people who wait
+  std::atomic<SequenceNumber> wanted_sequence_;       // somebody waits for this to be durable
+  std::atomic<std::uint64_t> syncs_{0};
+  std::atomic<std::uint64_t> segment_count_{0};
+
+  // How the WAL thread is woken. `requested_` is set before every wake and cleared by the thread before it looks round.
+  // `idle_` is set by the thread before it looks for a reason not to sleep without end; a writer of everysec stores
+  // written_sequence and then loads it. Sequentially consistent, so that one of the two sees the other.
+  std::atomic<bool> requested_{false};
+  std::atomic<bool> idle_{false};
+  Mutex thread_mutex_;
+  CondVar thread_wake_;
+  CondVar turn_done_;                                 // for Sync()
+  bool closing_ LSMKV_GUARDED_BY(thread_mutex_) = false;
+  bool finished_ LSMKV_GUARDED_BY(thread_mutex_) = false;
+  Status close_status_ LSMKV_GUARDED_BY(thread_mutex_);
+
+  mutable Mutex status_mutex_;
+  Status health_ LSMKV_GUARDED_BY(status_mutex_);
+  std::atomic<StatusCode> health_code_{StatusCode::kOk};   // release after health_ was set
+
+  // The WAL thread's own.
+  std::uint64_t next_segment_;
+  bool marker_pending_ = false;
+  Micros last_sync_;                                  // when the last sync of the current segment began
+  Micros retry_at_{};                                 // after a full disk
+  std::optional<Micros> prepare_at_;                  // the next segment could not be made: when to try again
+  StatusCode told_ = StatusCode::kOk;                 // what the listeners know of health()
+  std::thread thread_;                                // last: it uses all of these
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,250 @@
+#include "engine/wal/wal_replay.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "base/log.h"
+#include "engine/wal/log_reader.h"
+
+namespace lsmkv {
+namespace {
+
+constexpr std::string_view kUnfinishedSuffix = ".tmp";
+
+struct Place {
+  std::size_t segment_index = 0;
+  std::uint64_t offset = 0;
+};
+
+/// What follows a damaged place.
+struct Aftermath {
+  std::optional<Place> next_record;         // the first good one with operations
+  SequenceNumber next_sequence = 0;         // its first
+  SequenceNumber marker_sequence = 0;       // the largest any marker tells of
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;                  // written bytes from the damage on
+  std::uint64_t bytes_to_next = 0;          // of them before next_record
+};
+
+enum class Verdict : std::uint8_t { kNothingLost, kCorruption, kUnsyncedTail };
+
+/// Pure. `awaited` 0: the damage is at the start of the floor segment and what should be there is not known; then only
+/// a marker that covers everything before the next good record is proof.
+Verdict Judge(SequenceNumber awaited, const Aftermath& after) {
+  if (awaited != 0 && after.next_record && after.next_sequence == awaited) return Verdict::kNothingLost;
+  if (awaited != 0) return after.marker_sequence >= awaited ? Verdict::kCorruption : Verdict::kUnsyncedTail;
+  const bool covered = after.next_record && after.marker_sequence + 1 >= after.next_sequence;
+  return covered ? Verdict::kCorruption : Verdict::kUnsyncedTail;
+}
+
+class Replay {
+ public:
+  Replay(FileSystem& fs, const std::string& dir, const ReplayOptions& options, const ReplayRecord& on_record)
+      : fs_(fs), dir_(dir), options_(options), on_record_(on_record) {
+    if (options.flushed_sequence_known) awaited_ = options.flushed_sequence + 1;
+    summary_.last_sequence = options.flushed_sequence;
+  }
+
+  Result<ReplaySummary> Run(std::uint64_t floor_segment) {
+    if (Status listed = ListSegments(floor_segment); !listed.ok()) return listed;
+    Place place;
+    while (!done_ && place.segment_index < ids_.size()) {
+      Result<Place> next = ReadSegment(place);
+      if (!next) return next.error();
+      place = *next;
+    }
+    if (Status safe = MakeSafe(place.segment_index); !safe.ok()) return safe;
+    return summary_;
+  }
+
+ private:
+  std::string Path(std::uint64_t id) const { return dir_ + "/" + SegmentFileName(id); }
+
+  Status ListSegments(std::uint64_t floor_segment) {
+    Result<std::vector<std::string>> names = fs_.ListDirectory(dir_);
+    if (!names) return names.error();
+    for (std::string_view name : *names) {
+      if (name.starts_with("wal_") && name.ends_with(kUnfinishedSuffix)) {
+        IgnoreError(fs_.RemoveFile(dir_ + "/" + std::string(name)), "a copy that a crash cut short; it is made anew");
+      }
+      const bool dropped = name.ends_with(kDroppedSuffix);
+      if (dropped) name.remove_suffix(kDroppedSuffix.size());
+      const std::optional<std::uint64_t> id = ParseSegmentFileName(name);
+      if (!id) continue;
+      summary_.max_segment_id = std::max(summary_.max_segment_id, *id);
+      if (!dropped && *id >= floor_segment) ids_.push_back(*id);
+    }
+    std::ranges::sort(ids_);
+    summary_.segments = ids_.size();
+    return Status::Ok();
+  }
+
+  /// Reads from `place` to the end of its segment or to damage; returns where to go on.
+  Result<Place> ReadSegment(Place place) {
+    const std::uint64_t id = ids_[place.segment_index];
+    Result<LogReader> reader = LogReader::Open(fs_, Path(id), id);
+    if (!reader) return reader.error();
+    while (true) {
+      Result<LogReader::Look> look = reader->At(place.offset);
+      if (!look) return look.error();
+      if (look->found == LogReader::Found::kEnd) return Place{place.segment_index + 1, 0};
+      if (look->found == LogReader::Found::kDamage || !IsAwaited(look->record)) return MeetDamage(place);
+      if (Status handed = HandOver(id, look->record); !handed.ok()) return handed;
+      place.offset += look->record.size_bytes();
+    }
+  }
+
+  /// A process that was killed had not synced all it wrote. The next markers will say that it is durable, so it must be.
+  Status MakeSafe(std::size_t last_index) {
+    for (std::size_t index = 0; index <= last_index && index < ids_.size(); ++index) {
+      if (Status synced = fs_.SyncFile(Path(ids_[index])); !synced.ok()) return synced;
+    }
+    return fs_.SyncDirectory(dir_);
+  }
+
+  bool IsAwaited(const LogRecord& record) const {
+    if (awaited_ == 0) return true;
+    if (record.IsMarker()) return record.first_sequence < awaited_;
+    // A memtable may have been flushed before an older one: the first records may be in tables already.
+    return record.first_sequence == awaited_ || (summary_.records == 0 && record.first_sequence < awaited_);
+  }
+
+  Status HandOver(std::uint64_t id, const LogRecord& record) {
+    summary_.bytes += record.size_bytes();
+    if (record.IsMarker()) return Status::Ok();
+    if (Status taken = on_record_(id, record.first_sequence, record.count, record.operations); !taken.ok()) return taken;
+    ++summary_.records;
+    summary_.entries += record.count;
+    awaited_ = record.last_sequence() + 1;
+    summary_.last_sequence = std::max(summary_.last_sequence, record.last_sequence());
+    return Status::Ok();
+  }
+
+  Result<Place> MeetDamage(Place damage) {
+    const Result<Aftermath> after = LookOn(damage);
+    if (!after) return after.error();
+    switch (Judge(awaited_, *after)) {
+      case Verdict::kNothingLost: return GoOn(damage, *after, "no write is lost");
+      case Verdict::kUnsyncedTail: return CutOff(damage, *after);
+      case Verdict::kCorruption: break;
+    }
+    if (options_.skip_corruption) return GoOn(damage, *after, "writes are lost (wal-skip-corruption)");
+    return Status::Corruption(fmt::format(
+        "{}: damaged at offset {}: the write with sequence number {} was on disk and is not readable any more. Restore "
+        "the file, or set `wal-skip-corruption yes` to start without the damaged writes",
+        Path(ids_[damage.segment_index]), damage.offset, awaited_));
+  }
+
+  /// Reads all that follows `damage`, good records and markers.
+  Result<Aftermath> LookOn(Place damage) {
+    Aftermath after;
+    for (std::size_t index = damage.segment_index; index < ids_.size(); ++index) {
+      const std::uint64_t start = index == damage.segment_index ? damage.offset : 0;
+      if (Status looked = LookOnInSegment(index, start, &after); !looked.ok()) return looked;
+    }
+    return after;
+  }
+
+  Status LookOnInSegment(std::size_t index, std::uint64_t start, Aftermath* after) {
+    const std::string path = Path(ids_[index]);
+    Result<LogReader> reader = LogReader::Open(fs_, path, ids_[index]);
+    if (!reader) return reader.error();
+    const Result<std::uint64_t> end = reader->WrittenEnd(start);
+    if (!end) return end.error();
+    const std::uint64_t bytes_before = after->bytes;
+    after->bytes += *end - start;
+    for (std::uint64_t offset = start;;) {
+      const Result<std::optional<LogReader::Hit>> hit = reader->Search(offset, std::max<SequenceNumber>(awaited_, 1));
+      if (!hit && options_.skip_corruption && hit.error().code() == StatusCode::kCorruption) return Status::Ok();
+      if (!hit) return hit.error().WithContext(fmt::format("{}: after the damage at offset {}", path, offset));
+      if (!*hit) return Status::Ok();
+      const LogRecord& record = (*hit)->record;
+      if (record.IsMarker()) {
+        after->marker_sequence = std::max(after->marker_sequence, record.first_sequence);
+      } else {
+        ++after->records;
+        if (!after->next_record) {
+          after->next_record = Place{index, (*hit)->offset};
+          after->next_sequence = record.first_sequence;
+          after->bytes_to_next = bytes_before + (*hit)->offset - start;
+        }
+      }
+      offset = (*hit)->offset + record.size_bytes();
+    }
+  }
+
+  /// Passes over the damage to the next good record, or behind everything when there is none.
+  Place GoOn(Place damage, const Aftermath& after, std::string_view consequence) {
+    const Place next = after.next_record.value_or(Place{ids_.size(), 0});
+    summary_.skipped_bytes += after.next_record ? after.bytes_to_next : after.bytes;
+    LogWarning("wal", "{}: damaged at offset {}; going on at {} offset {}: {}", Path(ids_[damage.segment_index]),
+               damage.offset, after.next_record ? SegmentFileName(ids_[next.segment_index]) : "the end", next.offset,
+               consequence);
+    // Numbers that a marker has seen are never given out again, lost or not.
+    summary_.last_sequence = std::max(summary_.last_sequence, after.marker_sequence);
+    awaited_ = after.next_record ? after.next_sequence : summary_.last_sequence + 1;
+    return next;
+  }
+
+  Result<Place> CutOff(Place cut, const Aftermath& after) {
+    summary_.dropped_records = after.records;
+    summary_.dropped_bytes = after.bytes;
+    done_ = true;
+    LogWarning("wal", "{}: unsynced tail cut off at offset {}: {} bytes with {} whole records dropped, kept as *{}",
+               Path(ids_[cut.segment_index]), cut.offset, after.bytes, after.records, kDroppedSuffix);
+    if (Status aside = SetAside(cut); !aside.ok()) return aside.WithContext("setting aside the WAL's unsynced tail");
+    return cut;
+  }
+
+  /// Newest first, so that what remains after a crash in between is judged as before.
+  Status SetAside(Place cut) {
+    for (std::size_t index = ids_.size(); index-- > cut.segment_index + 1;) {
+      const std::string path = Path(ids_[index]);
+      if (Status moved = fs_.Rename(path, path + std::string(kDroppedSuffix)); !moved.ok()) return moved;
+    }
+    if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
+    const std::string path = Path(ids_[cut.segment_index]);
+    Result<std::unique_ptr<RandomAccessFile>> file = fs_.NewRandomAccessFile(path);
+    if (!file) return file.error();
+    // Files are append-only, so the part that stays is copied, and takes the segment's name when it is safe.
+    const std::string kept = path + std::string(kUnfinishedSuffix);
+    if (Status s = Copy(**file, cut.offset, (*file)->size(), path + std::string(kDroppedSuffix)); !s.ok()) return s;
+    if (Status s = Copy(**file, 0, cut.offset, kept); !s.ok()) return s;
+    if (Status s = fs_.SyncDirectory(dir_); !s.ok()) return s;
+    if (Status s = fs_.Rename(kept, path); !s.ok()) return s;
+    return fs_.SyncDirectory(dir_);
+  }
+
+  Status Copy(const RandomAccessFile& from, std::uint64_t begin, std::uint64_t end, const std::string& to) {
+    constexpr std::uint64_t kCopyBytes = 1 << 20;
+    Result<std::unique_ptr<WritableFile>> file = fs_.NewWritableFile(to);
+    if (!file) return file.error();
+    std::string buffer;
+    for (std::uint64_t at = begin; at < end; at += buffer.size()) {
+      buffer.resize(static_cast<std::size_t>(std::min(kCopyBytes, end - at)));
+      if (Status read = from.Read(at, buffer.size(), buffer.data()); !read.ok()) return read;
+      if (Status written = (*file)->Append(buffer); !written.ok()) return written;
+    }
+    if (Status synced = (*file)->Sync(); !synced.ok()) return synced;
+    return (*file)->Close();
+  }
+
+  FileSystem& fs_;
+  const std::string& dir_;
+  const ReplayOptions& options_;
+  const ReplayRecord& on_record_;
+  std::vector<std::uint64_t> ids_;          // at or above the floor, ascending
+  SequenceNumber awaited_ = 0;              // the next record's; 0: any
+  ReplaySummary summary_;
+  bool done_ = false;
+};
+
+}  // namespace
+
+Result<ReplaySummary> ReplayWal(FileSystem& fs, const std::string& wal_dir, std::uint64_t floor_segment,
+                                const ReplayOptions& options, const ReplayRecord& on_record) {
+  return Replay(fs, wal_dir, options, on_record).Run(floor_segment);
+}
+
+}  // namespace lsmkv

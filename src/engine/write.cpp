@@ -1,0 +1,139 @@
+// The write path: admission, the write lock, rotation of memtables, and how much writers are held back.
+#include <algorithm>
+#include <thread>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "engine/engine_impl.h"
+
+namespace lsmkv {
+
+Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOptions& options) {
+  if (batch.empty()) return Status::InvalidArgument("an empty batch");
+  if (batch.oversized()) return Status::InvalidArgument("a key may have 1 MiB and a value 1020 MiB");
+  if (batch.operations().size() > kMaxLogOperationsBytes) return Status::InvalidArgument("a batch of more than 2 GiB");
+  if (options.wait_for_admission) {
+    const Admission admission = admission_.Admit(batch.operations().size());
+    if (admission.kind == Admission::Kind::kDelay) std::this_thread::sleep_for(admission.delay);
+    if (admission.kind == Admission::Kind::kStop) admission_.WaitWhileStopped();
+  }
+  if (!wal_->healthy() || refuse_writes_.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (Status status = WriteHealth(); !status.ok()) return status;
+  }
+
+  MutexLock lock(write_mutex_);
+  const SequenceNumber first = last_sequence_ + 1;
+  wal_->Append(first, batch.count(), batch.operations());
+  OperationReader operations(batch.operations());
+  EntryView entry;
+  while (operations.Next(&entry)) {
+    active_.table->Add(++last_sequence_, entry, Hash(entry.key));
+  }
+  LSMKV_ASSERT(last_sequence_ == first + batch.count() - 1);   // a WriteBatch is well-formed by construction
+  visible_.store(last_sequence_, std::memory_order_release);
+  context_.counters.user_bytes_written.fetch_add(batch.operations().size(), std::memory_order_relaxed);
+  const SequenceNumber last = last_sequence_;
+  RotateIfFullLocked();
+  return last;
+}
+
+std::uint64_t EngineImpl::MemtableByteLimit() const {
+  const Options& options = context_.options;
+  if (options.max_memory_bytes == 0) return options.memtable_bytes;
+  // A quarter each: one is filled, one or two are flushed, and there is room for a batch too many.
+  return std::min(options.memtable_bytes == 0 ? options.max_memory_bytes : options.memtable_bytes,
+                  std::max<std::uint64_t>(options.max_memory_bytes / 4, 64 << 10));
+}
+
+bool EngineImpl::IsFull(const MemTable& memtable) const {
+  const std::uint64_t entries = context_.options.memtable_entries;
+  const std::uint64_t bytes = MemtableByteLimit();
+  return (entries != 0 && memtable.entries() >= entries) || (bytes != 0 && memtable.bytes() >= bytes);
+}
+
+void EngineImpl::RotateIfFullLocked() {
+  if (!IsFull(*active_.table) || TryRotateLocked()) return;
+  // It grows by what is in flight; those who ask for admission wait for a flush, or for the WAL's next segment.
+  if (!admission_.stopped() && !refuse_writes_.load(std::memory_order_relaxed)) {
+    if (scheduler_->error().ok()) admission_.SetPressure(1, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+    scheduler_->Wake();
+  }
+}
+
+bool EngineImpl::TryRotateLocked() {
+  if (tree_->immutable_count() >= context_.options.max_immutable_memtables || !wal_->RotationReady()) return false;
+  const std::uint64_t segment = wal_->Rotate();
+  active_.table->Freeze();
+  MemTableOptions options;
+  options.expected_entries = std::max<std::uint64_t>(active_.table->keys(), 64);
+  active_ = Memory{std::make_shared<MemTable>(options), segment};
+  tree_->Rotate(active_);
+  scheduler_->Wake();
+  return true;
+}
+
+Status EngineImpl::RotateForFlush() {
+  while (true) {
+    {
+      MutexLock lock(write_mutex_);
+      if (active_.table->entries() == 0 || TryRotateLocked()) return {};
+    }
+    if (Status health = WriteHealth(); !health.ok()) return health;
+    if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
+    if (context_.closing.load(std::memory_order_relaxed)) return Status::ShuttingDown();
+    if (tree_->immutable_count() >= context_.options.max_immutable_memtables) {
+      if (Status status = scheduler_->WaitUntilFlushed(); !status.ok()) return status;
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));   // the WAL's thread is creating the next segment
+    }
+  }
+}
+
+void EngineImpl::UpdatePressure(bool background_error) {
+  const Options& options = context_.options;
+  const SuperVersionPtr now = tree_->Current();
+  std::uint64_t memory = now->active.table->bytes();
+  for (const Memory& immutable : now->immutables) memory += immutable.table->bytes();
+  const bool cannot_rotate = now->immutables.size() >= options.max_immutable_memtables || !wal_->RotationReady();
+  const bool memtables_full = IsFull(*now->active.table) && cannot_rotate;
+  background_error = background_error || wal_->RotationBlocked() || !wal_->healthy();   // a broken WAL makes no segment either
+  const bool memory_full = options.max_memory_bytes != 0 && memory >= options.max_memory_bytes && !now->immutables.empty();
+  const auto over = [](double figure, double from, double to) { return std::clamp((figure - from) / (to - from), 0.0, 1.0); };
+  const auto l0 = static_cast<double>(now->version->figures(0).sstables);
+  const bool l0_full = l0 >= options.l0_stop_sstables;
+  double debt = over(l0, options.l0_slowdown_sstables, options.l0_stop_sstables);
+  for (std::uint32_t n = 1; n < now->version->level_count(); ++n) {
+    constexpr double kMostForLevels = 0.7;     // a deep level over its limit slows, but L0 decides how far
+    const LevelLimits limits = LimitsOfLevel(options, n);
+    const LevelFigures figures = now->version->figures(n);
+    for (const auto& [figure, limit] : {std::pair{figures.entries, limits.entries}, std::pair{figures.bytes, limits.bytes}}) {
+      if (limit.hard == 0) continue;
+      const auto hard = static_cast<double>(limit.hard);
+      debt = std::max(debt, kMostForLevels * over(static_cast<double>(figure), hard, 3 * hard));
+    }
+  }
+  // Where flushes or merges fail, writers meet the error (refuse_writes_) instead of waiting for what does not come.
+  const bool refuse = (background_error && memtables_full) || (l0_full && !scheduler_->merge_error().ok());
+  refuse_writes_.store(refuse, std::memory_order_relaxed);
+  const bool stopped = !refuse && (memtables_full || memory_full || l0_full);
+  admission_.SetPressure(refuse ? 0 : debt, stopped, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+}
+
+std::optional<std::chrono::microseconds> EngineImpl::PressureReview() const {
+  constexpr std::chrono::microseconds kUntilSegment{1000};     // the WAL's thread is about to have it ready
+  constexpr std::chrono::microseconds kHeldBack{20'000};
+  if (admission_.stopped()) return wal_->RotationReady() ? kHeldBack : kUntilSegment;
+  if (admission_.slowed() || refuse_writes_.load(std::memory_order_relaxed)) return kHeldBack;
+  return std::nullopt;
+}
+
+Status EngineImpl::WriteHealth() const {
+  if (Status status = wal_->health(); !status.ok()) return status;
+  // A failed flush, or a segment that cannot be made, does no harm while there is room in the memtables.
+  if (!refuse_writes_.load(std::memory_order_relaxed)) return {};
+  if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
+  if (Status status = scheduler_->error(); !status.ok()) return status;
+  return scheduler_->merge_error();
+}
+
+}  // namespace lsmkv
