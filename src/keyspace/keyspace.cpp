@@ -1,0 +1,226 @@
+#include "keyspace/keyspace.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace lsmkv {
+namespace {
+
+constexpr std::string_view kTableName = "databases";
+constexpr std::uint64_t kLargeDatabaseKeys = 1'000'000;
+constexpr std::uint64_t kRecentMillis = 10'000;
+constexpr int kSampleAttempts = 16;
+
+/// A different, equally random number each time (the output step of SplitMix64).
+std::uint64_t Mix(std::uint64_t random) {
+  random += 0x9e3779b97f4a7c15;
+  random = (random ^ (random >> 30)) * 0xbf58476d1ce4e5b9;
+  random = (random ^ (random >> 27)) * 0x94d049bb133111eb;
+  return random ^ (random >> 31);
+}
+
+bool IsLive(const PinnedValue& value, std::uint64_t now_ms) {
+  return value.expire_at_ms() == 0 || value.expire_at_ms() > now_ms;
+}
+
+std::string UserKey(std::string_view engine_key) {
+  const std::optional<DecodedKey> decoded = DecodeEngineKey(engine_key);
+  LSMKV_ASSERT(decoded.has_value());   // the key lies in a range that only Redis keys have
+  return std::string(decoded->user_key);
+}
+
+Status UnknownType(std::string_view user_key) {
+  return Status::Corruption("key of unknown type, " + std::to_string(user_key.size()) + " bytes long");
+}
+
+}  // namespace
+
+// ---- the table
+
+Result<std::unique_ptr<Keyspace>> Keyspace::Open(Engine& engine, std::uint32_t databases, DatabaseMap& map) {
+  if (databases == 0) return Status::InvalidArgument("at least one database");
+  const Result<std::optional<PinnedValue>> record = engine.Get(ServerKey(kTableName));
+  if (!record) return record.error();
+  DatabaseTable table = DatabaseTable::Fresh(databases);
+  if (*record) {
+    Result<DatabaseTable> decoded = DatabaseTable::Decode((*record)->data());
+    if (!decoded) return decoded.error();
+    table = std::move(*decoded);
+    table.GrowTo(databases);
+  }
+  std::unique_ptr<Keyspace> keyspace(new Keyspace(engine, map, table));
+  // Written again even when nothing is new: the record that was just read may never have been synced by the process that
+  // wrote it, and compaction must not act on what a power cut can take back.
+  if (Status status = keyspace->WriteTable(table); !status.ok()) return status;
+  if (Status status = engine.Sync(); !status.ok()) return status;
+  map.Prepare(databases, table);
+  map.MarkDurable(table);
+  engine.ReclaimDeadRanges();
+  return keyspace;
+}
+
+Status Keyspace::WriteTable(const DatabaseTable& table) {
+  WriteBatch batch;
+  batch.Put(ServerKey(kTableName), table.Encode());
+  return engine_.Write(batch, {.wait_for_admission = false}).status();
+}
+
+Status Keyspace::ChangeTable(const std::function<void(DatabaseTable&)>& change) {
+  DatabaseTable changed;
+  {
+    const MutexLock lock(table_mutex_);
+    changed = table_;
+    change(changed);
+    KeyLocks::Held all;
+    locks_.LockAll(&all);
+    if (Status status = WriteTable(changed); !status.ok()) return status;
+    table_ = changed;
+    map_.Install(changed);
+  }
+  if (Status status = engine_.Sync(); !status.ok()) return status;
+  map_.MarkDurable(changed);
+  return Status::Ok();
+}
+
+Status Keyspace::FlushDatabase(std::uint32_t database) {
+  Status status = ChangeTable([database](DatabaseTable& table) { table.Flush(database); });
+  if (status.ok()) engine_.ReclaimDeadRanges();
+  return status;
+}
+
+Status Keyspace::FlushAll() {
+  Status status = ChangeTable([](DatabaseTable& table) { table.FlushAll(); });
+  if (status.ok()) engine_.ReclaimDeadRanges();
+  return status;
+}
+
+Status Keyspace::SwapDatabases(std::uint32_t first, std::uint32_t second) {
+  if (first == second) return Status::Ok();
+  return ChangeTable([first, second](DatabaseTable& table) { table.Swap(first, second); });
+}
+
+// ---- counting
+
+KeyspaceInfo Keyspace::Count::InfoAt(std::uint64_t now_ms) const {
+  KeyspaceInfo info{keys, expires, 0};
+  if (expires > 0) {
+    const double average = deadlines_sum / static_cast<double>(expires) - static_cast<double>(now_ms);
+    info.avg_ttl = static_cast<std::uint64_t>(std::max(0.0, average));
+  }
+  return info;
+}
+
+bool Keyspace::StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const {
+  if (count.physical != physical || now_ms < count.counted_at_ms) return false;
+  if (count.sequence == engine_.last_sequence() && now_ms < count.first_expiry_ms) return true;
+  return mode == CountMode::kRecent && count.keys > kLargeDatabaseKeys && now_ms - count.counted_at_ms <= kRecentMillis;
+}
+
+Result<KeyspaceInfo> Keyspace::CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode) {
+  LSMKV_ASSERT(database < databases());
+  const std::uint64_t physical = Physical(database);
+  {
+    const MutexLock lock(counts_mutex_);
+    counts_.resize(databases());
+    const Count& last = counts_[database];
+    if (StillHolds(last, physical, now_ms, mode)) return last.InfoAt(now_ms);
+  }
+  const Result<Count> count = Walk(physical, now_ms);
+  if (!count) return count.error();
+  const MutexLock lock(counts_mutex_);
+  counts_[database] = *count;
+  return count->InfoAt(now_ms);
+}
+
+Result<Keyspace::Count> Keyspace::Walk(std::uint64_t physical, std::uint64_t now_ms) {
+  const std::string end = DatabaseEnd(physical);
+  ReadOptions options;
+  options.snapshot = engine_.GetSnapshot();   // its sequence, not last_sequence(): a batch may have its number before it is seen
+  options.now_ms = now_ms;
+  options.upper_bound = end;
+  options.fill_cache = false;
+  Count count;
+  count.physical = physical;
+  count.sequence = options.snapshot->sequence();
+  count.counted_at_ms = now_ms;
+  const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
+  for (keys->Seek(DatabaseBegin(physical)); keys->Valid(); keys->Next()) {
+    ++count.keys;
+    const std::uint64_t deadline = keys->expire_at_ms();
+    if (deadline == 0) continue;
+    ++count.expires;
+    count.deadlines_sum += static_cast<double>(deadline);
+    count.first_expiry_ms = std::min(count.first_expiry_ms, deadline);
+  }
+  if (Status status = keys->status(); !status.ok()) return status;
+  return count;
+}
+
+// ---- some key, all keys
+
+Result<std::optional<std::string>> Keyspace::FirstLiveKey(std::string_view begin, std::string_view end,
+                                                          std::uint64_t now_ms) {
+  ReadOptions options;
+  options.now_ms = now_ms;
+  options.upper_bound = end;
+  const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
+  keys->Seek(begin);
+  if (Status status = keys->status(); !status.ok()) return status;
+  if (!keys->Valid()) return std::optional<std::string>();
+  return std::optional<std::string>(UserKey(keys->key()));
+}
+
+Result<std::optional<std::string>> Keyspace::RandomKey(std::uint32_t database, std::uint64_t now_ms, std::uint64_t random) {
+  const std::uint64_t physical = Physical(database);
+  const std::string begin = DatabaseBegin(physical);
+  const std::string end = DatabaseEnd(physical);
+  std::string somewhere = begin;
+  for (int attempt = 0; attempt < kSampleAttempts; ++attempt, random = Mix(random)) {
+    Result<std::optional<std::string>> sample = engine_.SampleKey(begin, end, random);
+    if (!sample) return sample.error();
+    if (!*sample) return std::optional<std::string>();
+    const Result<std::optional<PinnedValue>> value = engine_.Get(**sample);
+    if (!value) return value.error();
+    if (*value && IsLive(**value, now_ms)) return std::optional<std::string>(UserKey(**sample));
+    somewhere = std::move(**sample);
+  }
+  // Mostly dead keys here: the first live one from the last sample on, or else from the beginning.
+  Result<std::optional<std::string>> found = FirstLiveKey(somewhere, end, now_ms);
+  if (!found || *found || somewhere == begin) return found;
+  return FirstLiveKey(begin, end, now_ms);
+}
+
+Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, const ScanVisitor& visit) {
+  const std::uint64_t physical = Physical(request.database);
+  const std::string end = PrefixEnd(physical, request.prefix);
+  std::string begin(EngineKey(physical, request.prefix).view());
+  if (request.after) {
+    std::string next(EngineKey(physical, *request.after).view());
+    next.push_back('\0');   // the smallest key behind it
+    begin = std::max(begin, next);
+  }
+  ReadOptions options;
+  options.now_ms = request.now_ms;
+  options.upper_bound = end;
+  options.fill_cache = request.fill_cache;
+  const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
+  std::uint64_t counted = 0;
+  for (keys->Seek(begin); keys->Valid(); keys->Next()) {
+    const std::optional<DecodedKey> key = DecodeEngineKey(keys->key());
+    LSMKV_ASSERT(key.has_value() && key->database == physical);
+    const std::optional<DecodedValue> value = DecodeValue(keys->value());
+    if (!value) return UnknownType(key->user_key);
+    if (visit(key->user_key, value->type)) ++counted;
+    if (counted >= request.max_keys || keys->examined() >= request.max_examined) {
+      std::optional<std::string> position(key->user_key);
+      keys->Next();   // a walk that just reached its end says so
+      if (Status status = keys->status(); !status.ok()) return status;
+      return keys->Valid() ? position : std::nullopt;
+    }
+  }
+  if (Status status = keys->status(); !status.ok()) return status;
+  return std::optional<std::string>();
+}
+
+}  // namespace lsmkv

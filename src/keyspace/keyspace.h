@@ -1,0 +1,116 @@
+// The keyspace: Redis's databases of typed, expiring keys, over an engine that knows only bytes.
+//
+// Commands work through an Operation (operation.h), which reads and writes keys. This class holds what operations share
+// (engine, locks, database map, SCAN's cursors), changes the database table, and answers what concerns a database as a whole.
+//
+// A change of the table (FLUSHDB, FLUSHALL, SWAPDB)
+//   1. takes all key locks: no writer is then between asking for a physical id and its batch being applied;
+//   2. writes the new table as one engine batch, so that a crash finds the old or the new table, whole;
+//   3. shows commands the new table and gives the locks back: the command has taken effect;
+//   4. waits for Engine::Sync(), and only then tells compaction what has died (database_map.h says why).
+// A reader asks for the physical id once and then reads; it may finish on the old database, as if it had come first.
+//
+// Threads  every method from any thread; those that say "blocks" are for pools, not for event loops.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+#include "keyspace/codec.h"
+#include "keyspace/database_map.h"
+#include "keyspace/database_table.h"
+#include "keyspace/key_locks.h"
+#include "keyspace/scan_cursors.h"
+#include "lsmkv/engine.h"
+
+namespace lsmkv {
+
+/// One line of INFO keyspace.
+struct KeyspaceInfo {
+  std::uint64_t keys = 0;
+  std::uint64_t expires = 0;      ///< of these, keys with a deadline
+  std::uint64_t avg_ttl = 0;      ///< milliseconds, over those
+};
+
+enum class CountMode : std::uint8_t {
+  kExact,    ///< DBSIZE
+  kRecent,   ///< INFO: of a large database, up to ten seconds old
+};
+
+/// A walk over the keys of a database in key order.
+struct ScanRequest {
+  std::uint32_t database = 0;
+  std::uint64_t now_ms = 0;
+  std::optional<std::string_view> after{}; ///< starts behind this key; nothing: at the first
+  std::string_view prefix{};               ///< only keys that start with this
+  std::uint64_t max_keys = UINT64_MAX;     ///< ends when this many counted (see ScanVisitor)
+  std::uint64_t max_examined = UINT64_MAX; ///< ends when the engine has looked at this many versions
+  bool fill_cache = true;
+};
+/// Gets each live key; the view is valid during the call. True: the key counts towards max_keys.
+using ScanVisitor = std::function<bool(std::string_view user_key, ValueType type)>;
+
+class Keyspace {
+ public:
+  /// Reads the database table, or creates it at the first start, makes it durable and arms `map`, which is the
+  /// engine's compaction filter. Errors: what the engine says; kCorruption, kUnsupported: the table's record. Blocks.
+  static Result<std::unique_ptr<Keyspace>> Open(Engine& engine, std::uint32_t databases, DatabaseMap& map);
+
+  std::uint32_t databases() const { return map_.databases(); }
+  std::uint64_t Physical(std::uint32_t database) const { return map_.Physical(database); }
+  Engine& engine() { return engine_; }
+  KeyLocks& locks() { return locks_; }
+  ScanCursors& cursors() { return cursors_; }
+
+  // ---- the table; each blocks. On an error before the change nothing has changed; an error of the sync comes after it.
+  Status FlushDatabase(std::uint32_t database);
+  Status FlushAll();
+  Status SwapDatabases(std::uint32_t first, std::uint32_t second);
+
+  // ---- whole databases; each blocks on the disk
+  /// Walks the database, unless nothing was written and nothing has expired since the last count.
+  Result<KeyspaceInfo> CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode = CountMode::kExact)
+      LSMKV_EXCLUDES(counts_mutex_);
+  /// Some live key at about the `random`-th place; nothing when there is none.
+  Result<std::optional<std::string>> RandomKey(std::uint32_t database, std::uint64_t now_ms, std::uint64_t random);
+  /// Returns the key to go on after when the walk ended at a bound, nothing when it came to the end.
+  Result<std::optional<std::string>> Scan(const ScanRequest& request, const ScanVisitor& visit);
+
+ private:
+  /// What a walk over a database found, and until when that is still so.
+  struct Count {
+    std::uint64_t physical = UINT64_MAX;
+    SequenceNumber sequence = 0;
+    std::uint64_t counted_at_ms = 0;
+    std::uint64_t first_expiry_ms = UINT64_MAX;
+    std::uint64_t keys = 0;
+    std::uint64_t expires = 0;
+    double deadlines_sum = 0;
+    KeyspaceInfo InfoAt(std::uint64_t now_ms) const;
+  };
+
+  Keyspace(Engine& engine, DatabaseMap& map, DatabaseTable table) : engine_(engine), map_(map), table_(std::move(table)) {}
+  Status WriteTable(const DatabaseTable& table);
+  Status ChangeTable(const std::function<void(DatabaseTable&)>& change) LSMKV_EXCLUDES(table_mutex_);
+  Result<Count> Walk(std::uint64_t physical, std::uint64_t now_ms);
+  bool StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const;
+  Result<std::optional<std::string>> FirstLiveKey(std::string_view begin, std::string_view end, std::uint64_t now_ms);
+
+  Engine& engine_;
+  DatabaseMap& map_;
+  KeyLocks locks_;
+  ScanCursors cursors_;
+
+  Mutex table_mutex_;                                       // taken before all key locks; no disk wait under it
+  DatabaseTable table_ LSMKV_GUARDED_BY(table_mutex_);
+  Mutex counts_mutex_;                                      // a leaf
+  std::vector<Count> counts_ LSMKV_GUARDED_BY(counts_mutex_);   // by logical database
+};
+
+}  // namespace lsmkv

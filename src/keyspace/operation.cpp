@@ -1,0 +1,110 @@
+#include "keyspace/operation.h"
+
+#include <array>
+#include <string>
+
+#include "base/assert.h"
+
+namespace lsmkv {
+namespace {
+
+/// A batch this large gives its memory back when its command is done; smaller ones keep it for the next.
+constexpr std::size_t kBatchKeptBytes = 1u << 20;
+
+WriteBatch& ThreadBatch() {
+  thread_local WriteBatch batch;
+  return batch;
+}
+
+}  // namespace
+
+Operation::~Operation() {
+  if (staged_ && ThreadBatch().operations().size() > kBatchKeptBytes) ThreadBatch() = WriteBatch();
+}
+
+Status Operation::Lock(std::string_view key) {
+  LSMKV_ASSERT(physical_ == kNotAsked);
+  return keyspace_.locks().Lock(key, may_block_, &held_) ? Status::Ok() : Status::WouldBlock();
+}
+
+Status Operation::LockSeveral(std::span<const std::string_view> keys, std::size_t step) {
+  LSMKV_ASSERT(physical_ == kNotAsked);
+  return keyspace_.locks().LockSeveral(keys, step, may_block_, &held_) ? Status::Ok() : Status::WouldBlock();
+}
+
+void Operation::ReadOneMoment() {
+  LSMKV_ASSERT(physical_ == kNotAsked);   // a flush in between must not leave a new moment with an old database
+  options_.snapshot = keyspace_.engine().GetSnapshot();
+}
+
+Result<std::optional<Record>> Operation::ReadIn(std::uint64_t physical, std::string_view key) {
+  const EngineKey engine_key(physical, key);
+  Result<std::optional<PinnedValue>> value = keyspace_.engine().Get(engine_key.view(), options_);
+  if (!value) [[unlikely]] return std::move(value.error());
+  if (!*value) return std::optional<Record>();
+  PinnedValue& pin = **value;
+  if (pin.expire_at_ms() != 0 && pin.expire_at_ms() <= now_ms_) return std::optional<Record>();
+  const std::optional<DecodedValue> decoded = DecodeValue(pin.data());
+  if (!decoded) [[unlikely]] return Status::Corruption("a value of unknown type");
+  return std::optional<Record>(std::in_place, std::move(pin), decoded->type);
+}
+
+Result<StringRead> Operation::ReadString(std::string_view key) {
+  Result<std::optional<Record>> record = Read(key);
+  if (!record) [[unlikely]] return std::move(record.error());
+  if (!*record) return StringRead{};
+  if ((*record)->type() != ValueType::kString) return StringRead{StringRead::Found::kOtherType, {}};
+  if (!may_block_ && (*record)->payload().size() > kLongBytes) [[unlikely]] return Status::WouldBlock();
+  return StringRead{StringRead::Found::kString, std::move(**record)};
+}
+
+WriteBatch& Operation::Batch() {
+  WriteBatch& batch = ThreadBatch();
+  if (!staged_) batch.Clear();   // a command that gave up may have left something
+  staged_ = true;
+  return batch;
+}
+
+void Operation::Stage(std::uint64_t physical, std::string_view key, ValueType type, std::string_view first,
+                      std::string_view second, std::uint64_t expire_at_ms) {
+  LSMKV_INVARIANT(HoldsLockOf(key));
+  const std::size_t staged_bytes = staged_ ? ThreadBatch().operations().size() : 0;
+  if (!may_block_ && staged_bytes + key.size() + first.size() + second.size() > kLongBytes) [[unlikely]] {
+    too_long_ = true;
+    return;
+  }
+  const EngineKey engine_key(physical, key);
+  if (expire_at_ms != 0 && expire_at_ms <= now_ms_) {
+    Batch().Delete(engine_key.view());
+    return;
+  }
+  const char type_byte = static_cast<char>(type);
+  const std::array<std::string_view, 3> pieces{std::string_view(&type_byte, 1), first, second};
+  Batch().PutPieces(engine_key.view(), pieces, expire_at_ms);
+}
+
+void Operation::PutString(std::string_view key, std::string_view value, std::uint64_t expire_at_ms) {
+  Stage(PhysicalHere(), key, ValueType::kString, value, {}, expire_at_ms);
+}
+
+void Operation::PutString(std::string_view key, std::string_view first, std::string_view second,
+                          std::uint64_t expire_at_ms) {
+  Stage(PhysicalHere(), key, ValueType::kString, first, second, expire_at_ms);
+}
+
+void Operation::PutRecord(std::uint32_t database, std::string_view key, const Record& record, std::uint64_t expire_at_ms) {
+  Stage(PhysicalOf(database), key, record.type(), record.payload(), {}, expire_at_ms);
+}
+
+void Operation::Delete(std::string_view key) {
+  LSMKV_INVARIANT(HoldsLockOf(key));
+  Batch().Delete(EngineKey(PhysicalHere(), key).view());
+}
+
+Status Operation::Commit() {
+  if (too_long_) [[unlikely]] return Status::WouldBlock();
+  if (!staged_) return Status::Ok();
+  return keyspace_.engine().Write(ThreadBatch(), {.wait_for_admission = false}).status();
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,128 @@
+// An operation: one command's reads and writes of keys. Commands know nothing below it.
+//
+//   lock (writers only, first) -> read -> stage -> commit -> the locks go with the object
+//
+// Everything staged is one engine batch: atomic for readers' eyes and across a crash. Nothing is changed before Commit(),
+// so a command may give up at any point before it, and where waiting is not allowed each step answers kWouldBlock instead
+// of waiting.
+//
+// Invariants
+//   1. A writer locks all keys it may read or write, at once, before its first read; one Lock call an operation.
+//   2. Reads do not see what the same operation has staged: a command reads first, then decides, then stages.
+//   3. The logical database is looked up once, after the locks: what is committed goes where the reads came from.
+//   4. An expired key is absent. A deadline that has passed is staged as a deletion.
+//
+// Room was left for  MULTI/EXEC, which will lock for all its commands, give each of them an operation whose locks are
+//                    these, whose reads look at the common batch first and whose Commit() leaves it staged; and for other
+//                    types: Record carries the type, and every command that does not care about it (DEL, EXPIRE, RENAME, …)
+//                    goes through Record.
+// Threads  one at a time; at most one operation with staged writes a thread (the batch is the thread's).
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "keyspace/codec.h"
+#include "keyspace/keyspace.h"
+
+namespace lsmkv {
+
+/// A key's value, of whatever type, where it lies (memtable or cached block) until this goes.
+class Record {
+ public:
+  Record() = default;
+  Record(PinnedValue pin, ValueType type) : pin_(std::move(pin)), type_(type) {}
+  ValueType type() const { return type_; }
+  std::string_view payload() const { return pin_.data().substr(1); }   ///< of a Record that was read
+  std::uint64_t expire_at_ms() const { return pin_.expire_at_ms(); }   ///< 0: never
+
+ private:
+  PinnedValue pin_;
+  ValueType type_ = ValueType::kString;
+};
+
+struct StringRead {
+  enum class Found : std::uint8_t { kNothing, kString, kOtherType } what = Found::kNothing;
+  Record record;                                                       ///< when kString
+
+  bool found() const { return what == Found::kString; }
+  bool wrong_type() const { return what == Found::kOtherType; }
+  /// An absent key reads as empty, as most string commands want it.
+  std::string_view value() const { return found() ? record.payload() : std::string_view(); }
+  std::uint64_t expire_at_ms() const { return found() ? record.expire_at_ms() : 0; }
+};
+
+class Operation {
+ public:
+  /// More than this, in one value or one batch, is not copied on an event loop: the command is sent to the pool.
+  static constexpr std::size_t kLongBytes = 1u << 20;
+
+  Operation(Keyspace& keyspace, std::uint32_t database, std::uint64_t now_ms, bool may_block)
+      : keyspace_(keyspace), database_(database), may_block_(may_block), now_ms_(now_ms) {
+    options_.memory_only = !may_block;
+    options_.now_ms = now_ms;
+  }
+  ~Operation();
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+  std::uint64_t now_ms() const { return now_ms_; }
+  std::uint32_t database() const { return database_; }
+  bool may_block() const { return may_block_; }
+
+  // ---- locking. kWouldBlock: somebody else holds one of them, and nothing is held.
+  Status Lock(std::string_view key);
+  /// Of keys[0], keys[step], keys[2 x step], …
+  Status LockSeveral(std::span<const std::string_view> keys, std::size_t step = 1);
+
+  // ---- reading. Errors: the engine's; kWouldBlock: on disk, or too long to copy here.
+  /// From here on reads see one moment: for commands that read several keys without locks.
+  void ReadOneMoment();
+  Result<std::optional<Record>> Read(std::string_view key) { return ReadIn(PhysicalHere(), key); }
+  Result<std::optional<Record>> Read(std::uint32_t database, std::string_view key) {
+    return ReadIn(PhysicalOf(database), key);
+  }
+  Result<StringRead> ReadString(std::string_view key);
+
+  // ---- staging. `expire_at_ms` 0: never.
+  void PutString(std::string_view key, std::string_view value, std::uint64_t expire_at_ms = 0);
+  /// Of the two joined (APPEND).
+  void PutString(std::string_view key, std::string_view first, std::string_view second, std::uint64_t expire_at_ms);
+  /// The same value with another name, place or deadline.
+  void PutRecord(std::uint32_t database, std::string_view key, const Record& record, std::uint64_t expire_at_ms);
+  void Delete(std::string_view key);
+
+  /// Applies what was staged, if anything. On an error nothing was. At most once.
+  Status Commit();
+
+ private:
+  static constexpr std::uint64_t kNotAsked = UINT64_MAX;
+
+  std::uint64_t PhysicalHere() {
+    if (physical_ == kNotAsked) physical_ = keyspace_.Physical(database_);
+    return physical_;
+  }
+  std::uint64_t PhysicalOf(std::uint32_t database) {
+    return database == database_ ? PhysicalHere() : keyspace_.Physical(database);
+  }
+  Result<std::optional<Record>> ReadIn(std::uint64_t physical, std::string_view key);
+  void Stage(std::uint64_t physical, std::string_view key, ValueType type, std::string_view first, std::string_view second,
+             std::uint64_t expire_at_ms);
+  WriteBatch& Batch();
+  bool HoldsLockOf(std::string_view key) const { return held_.Holds(KeyLocks::StripeOf(key)); }
+
+  Keyspace& keyspace_;
+  const std::uint32_t database_;
+  const bool may_block_;
+  bool staged_ = false;
+  bool too_long_ = false;             // something staged must not be copied here: Commit() says kWouldBlock
+  const std::uint64_t now_ms_;
+  std::uint64_t physical_ = kNotAsked;
+  ReadOptions options_;
+  KeyLocks::Held held_;
+};
+
+}  // namespace lsmkv
