@@ -1,0 +1,36 @@
+// What the handlers of keys and strings share: how they reach the keyspace, and what is too much for an event loop.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "commands/command.h"
+#include "commands/replies.h"
+#include "keyspace/keyspace.h"
+#include "keyspace/operation.h"
+
+namespace lsmkv {
+
+/// Commands with more keys than this leave the loop.
+inline constexpr std::size_t kManyKeys = 1000;
+/// A reply that grows beyond this is written elsewhere.
+inline constexpr std::size_t kLongReplyBytes = 4u << 20;
+
+inline Operation Begin(CommandContext& context) {
+  return Operation(context.keyspace, context.client.database, context.now_ms, context.may_block);
+}
+
+/// True: the handler returns kWouldBlock.
+inline bool TooManyForLoop(const CommandContext& context, std::size_t keys) {
+  return !context.may_block && keys > kManyKeys;
+}
+
+/// The integer in `text`; nothing when there is none, and the error has been written.
+std::optional<std::int64_t> IntegerOrReply(CommandContext& context, std::string_view text);
+
+/// A database index; nothing when it is not one, and the error has been written.
+std::optional<std::uint32_t> DatabaseOrReply(CommandContext& context, std::string_view text);
+
+}  // namespace lsmkv

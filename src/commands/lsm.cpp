@@ -1,0 +1,104 @@
+// LSM: a look into the tree, and upkeep on demand. All of it runs on admin threads: compactions take long, and even the figures
+// are gathered under the engine's locks. Replies are maps in RESP3 and flat arrays in RESP2.
+#include <fmt/core.h>
+
+#include <limits>
+#include <optional>
+
+#include "base/numbers.h"
+#include "commands/lsm_fields.h"
+#include "commands/replies.h"
+#include "lsmkv/engine.h"
+
+namespace lsmkv {
+namespace {
+
+constexpr std::string_view kLsmHelp[] = {
+    "COMPACT [LEVEL <n> | TO <n>]",
+    "    Merge level <n> into the next one, or everything into level <n>; by default",
+    "    everything into the deepest level. Answers when it is done.",
+    "FLUSH",
+    "    Write the memtables to SSTables. Answers when it is done.",
+    "LEVELS",
+    "    Describe each level: tables, entries, bytes, limits, score.",
+    "MANIFEST <level>",
+    "    Return the manifest of a level as it stands on disk.",
+    "STATS",
+    "    Return the figures of the tree.",
+};
+
+void ReplyFields(resp::Writer& reply, const LsmFields& fields) {
+  reply.Map(fields.size());
+  for (const auto& [name, value] : fields) {
+    reply.Bulk(name);
+    if (const auto* number = std::get_if<std::uint64_t>(&value)) {
+      reply.Integer(static_cast<std::int64_t>(*number));
+    } else if (const auto* flag = std::get_if<bool>(&value)) {
+      reply.Bool(*flag);
+    } else {
+      reply.Double(std::get<double>(value));
+    }
+  }
+}
+
+std::optional<std::uint32_t> ParseLevel(std::string_view text) {
+  const std::optional<std::uint64_t> level = ParseUint64(text);
+  if (!level || *level >= std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  return static_cast<std::uint32_t>(*level);
+}
+
+}  // namespace
+
+Outcome HandleLsmLevels(CommandContext& context) {
+  const EngineStats stats = context.server.engine().Stats();
+  context.reply.Array(stats.levels.size());
+  for (const LevelInfo& level : stats.levels) ReplyFields(context.reply, LevelFields(level));
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmStats(CommandContext& context) {
+  ReplyFields(context.reply, StatsFields(context.server.engine().Stats()));
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmCompact(CommandContext& context) {
+  const auto args = context.args;
+  std::optional<std::uint32_t> from;
+  std::optional<std::uint32_t> target;
+  if (args.size() != 2) {
+    const bool one_level = args.size() == 4 && EqualsIgnoringCase(args[2], "level");
+    if (args.size() != 4 || (!one_level && !EqualsIgnoringCase(args[2], "to"))) return Fail(context, kSyntaxError);
+    const std::optional<std::uint32_t> level = ParseLevel(args[3]);
+    if (!level) return Fail(context, kNotAnInteger);
+    if (one_level) from = *level;
+    target = one_level ? *level + 1 : *level;
+  }
+  const Status status = context.server.engine().Compact(from, target);
+  if (!status.ok()) return Fail(context, status);
+  context.reply.Ok();
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmFlush(CommandContext& context) {
+  const Status status = context.server.engine().Flush();
+  if (!status.ok()) return Fail(context, status);
+  context.reply.Ok();
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmManifest(CommandContext& context) {
+  const std::optional<std::uint32_t> level = ParseLevel(context.args[2]);
+  if (!level) return Fail(context, kNotAnInteger);
+  const Result<std::string> text = context.server.engine().ManifestText(*level);
+  if (!text && text.error().code() == StatusCode::kNotFound) return Fail(context, fmt::format("ERR level {} has no manifest", *level));
+  if (!text) return Fail(context, text.error());
+  context.reply.Verbatim("txt", *text);
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmHelp(CommandContext& context) {
+  ReplyHelp(context.reply, context.args[0], kLsmHelp);
+  return Outcome::kDone;
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,88 @@
+#include "commands/lsm_fields.h"
+
+#include <fmt/core.h>
+
+#include "base/numbers.h"
+
+namespace lsmkv {
+
+LsmFields LevelFields(const LevelInfo& level) {
+  LsmFields fields = {
+      {"level", std::uint64_t{level.level}},
+      {"sstables", level.sstables},
+      {"entries", level.entries},
+      {"tombstones", level.tombstones},
+      {"size_bytes", level.size_bytes},
+      {"max_entries", level.max_entries},
+      {"max_size_bytes", level.max_size_bytes},
+      {"soft_max_entries", level.soft_max_entries},
+      {"soft_max_size_bytes", level.soft_max_size_bytes},
+  };
+  if (level.level == 0) {
+    fields.emplace_back("max_sstables", level.max_sstables);
+    fields.emplace_back("soft_max_sstables", level.soft_max_sstables);
+  }
+  fields.emplace_back("score", level.score);
+  fields.emplace_back("compacting", level.compacting);
+  return fields;
+}
+
+LsmFields StatsFields(const EngineStats& stats) {
+  std::uint64_t sstables = 0;
+  std::uint64_t bytes = 0;
+  LsmFields levels;
+  for (const LevelInfo& level : stats.levels) {
+    sstables += level.sstables;
+    bytes += level.size_bytes;
+    levels.emplace_back(fmt::format("l{}_sstables", level.level), level.sstables);
+    levels.emplace_back(fmt::format("l{}_size_bytes", level.level), level.size_bytes);
+  }
+  LsmFields fields = {
+      {"num_sstables", sstables},
+      {"total_sstable_size_bytes", bytes},
+      {"num_levels", std::uint64_t{stats.levels.size()}},
+  };
+  fields.insert(fields.end(), levels.begin(), levels.end());
+  const LsmFields rest = {
+      {"memtable_entries", stats.memtable_entries},
+      {"memtable_bytes", stats.memtable_bytes},
+      {"immutable_memtables", stats.immutable_memtables},
+      {"block_cache_bytes", stats.block_cache_bytes},
+      {"block_cache_capacity_bytes", stats.block_cache_capacity_bytes},
+      {"block_cache_hits", stats.block_cache_hits},
+      {"block_cache_misses", stats.block_cache_misses},
+      {"open_sstables", stats.open_sstables},
+      {"filter_checks", stats.filter_checks},
+      {"filter_negatives", stats.filter_negatives},
+      {"flushes", stats.flushes},
+      {"flush_bytes_written", stats.flush_bytes_written},
+      {"compactions", stats.compactions},
+      {"compactions_running", stats.compactions_running},
+      {"trivial_moves", stats.trivial_moves},
+      {"compaction_bytes_read", stats.compaction_bytes_read},
+      {"compaction_bytes_written", stats.compaction_bytes_written},
+      {"write_amplification", stats.write_amplification},
+      {"user_bytes_written", stats.user_bytes_written},
+      {"wal_bytes_written", stats.wal_bytes_written},
+      {"wal_syncs", stats.wal_syncs},
+      {"wal_segments", stats.wal_segments},
+      {"stalls", stats.stalls},
+      {"stall_micros", stats.stall_micros},
+      {"longest_stall_micros", stats.longest_stall_micros},
+      {"writes_slowed", stats.writes_slowed},
+      {"writes_stopped", stats.writes_stopped},
+      {"last_sequence", stats.last_sequence},
+      {"durable_sequence", stats.durable_sequence},
+  };
+  fields.insert(fields.end(), rest.begin(), rest.end());
+  return fields;
+}
+
+std::string LsmText(const LsmValue& value) {
+  if (const auto* number = std::get_if<std::uint64_t>(&value)) return std::to_string(*number);
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "1" : "0";
+  char buffer[kDoubleTextBytes];
+  return std::string(FormatDouble(std::get<double>(value), buffer));
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,86 @@
+#include "resp/inline_split.h"
+
+namespace lsmkv::resp {
+namespace {
+
+bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0'; }
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+char Unescape(char c) {
+  switch (c) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return c;
+  }
+}
+
+}  // namespace
+
+InlineSplitter::Found InlineSplitter::Next(std::string_view* plain, std::string* unescaped) {
+  while (!rest_.empty() && IsBlank(rest_[0])) rest_.remove_prefix(1);
+  if (rest_.empty()) return Found::kEnd;
+  std::size_t end = 0;
+  while (end < rest_.size() && !IsBlank(rest_[end]) && rest_[end] != '"' && rest_[end] != '\'') ++end;
+  if (end == rest_.size() || IsBlank(rest_[end])) {
+    *plain = rest_.substr(0, end);
+    rest_.remove_prefix(end);
+    return Found::kPlain;
+  }
+  unescaped->assign(rest_.substr(0, end));
+  rest_.remove_prefix(end);
+  while (!rest_.empty() && !IsBlank(rest_[0])) {
+    const char c = rest_[0];
+    rest_.remove_prefix(1);
+    if (c != '"' && c != '\'') {
+      unescaped->push_back(c);
+      continue;
+    }
+    if (!(c == '"' ? TakeDoubleQuoted(unescaped) : TakeSingleQuoted(unescaped))) return Found::kUnbalanced;
+    break;   // what closes a quote also closes the word
+  }
+  return Found::kUnescaped;
+}
+
+bool InlineSplitter::TakeDoubleQuoted(std::string* out) {
+  while (!rest_.empty()) {
+    if (rest_[0] == '"') {
+      rest_.remove_prefix(1);
+      return rest_.empty() || IsBlank(rest_[0]);
+    }
+    if (rest_[0] != '\\' || rest_.size() < 2) {
+      out->push_back(rest_[0]);
+      rest_.remove_prefix(1);
+    } else if (rest_[1] == 'x' && rest_.size() >= 4 && HexDigit(rest_[2]) >= 0 && HexDigit(rest_[3]) >= 0) {
+      out->push_back(static_cast<char>(HexDigit(rest_[2]) * 16 + HexDigit(rest_[3])));
+      rest_.remove_prefix(4);
+    } else {
+      out->push_back(Unescape(rest_[1]));
+      rest_.remove_prefix(2);
+    }
+  }
+  return false;
+}
+
+bool InlineSplitter::TakeSingleQuoted(std::string* out) {
+  while (!rest_.empty()) {
+    if (rest_[0] == '\'') {
+      rest_.remove_prefix(1);
+      return rest_.empty() || IsBlank(rest_[0]);
+    }
+    const bool escaped_quote = rest_.starts_with("\\'");
+    out->push_back(escaped_quote ? '\'' : rest_[0]);
+    rest_.remove_prefix(escaped_quote ? 2 : 1);
+  }
+  return false;
+}
+
+}  // namespace lsmkv::resp
