@@ -1,0 +1,190 @@
+#include "config/directive.h"
+
+namespace lsmkv {
+namespace {
+
+using enum Category;
+using S = Settings;
+constexpr Mutability kStart = Mutability::kAtStart;
+constexpr Mutability kRunTime = Mutability::kAtRunTime;
+
+constexpr std::uint64_t kMb = 1ull << 20;
+constexpr std::uint64_t kGb = 1ull << 30;
+constexpr std::uint64_t kMaxMb = 1ull << 30;          // a pebibyte in MB: no product with a MB overflows
+constexpr std::uint64_t kMaxSeconds = 2147483647;     // as Redis
+constexpr std::uint64_t kMaxEntries = 1ull << 48;
+constexpr std::uint64_t kMaxBytes = 1ull << 62;
+
+constexpr std::string_view kLogVerbosityNames[] = {"debug", "verbose", "notice", "warning"};
+constexpr std::string_view kWalFsyncNames[] = {"always", "everysec", "no"};
+constexpr std::string_view kCompressionNames[] = {"none", "lz4", "zstd"};
+static_assert(static_cast<int>(LogVerbosity::kWarning) == 3 && static_cast<int>(WalFsync::kNo) == 2 &&
+              static_cast<int>(Compression::kZstd) == 2);
+
+template <auto kField>
+Choice MakeChoice(std::span<const std::string_view> names) {
+  return {names, [](const S& s) { return static_cast<std::size_t>(s.*kField); },
+          [](S& s, std::size_t index) {
+            s.*kField = static_cast<std::remove_reference_t<decltype(s.*kField)>>(index);
+          }};
+}
+
+// clang-format off
+const Directive kDirectives[] = {
+    // ---- network
+    {"bind", "", WordList{&S::bind, 16}, "127.0.0.1 -::1", kStart, kNetwork,
+     "The addresses to listen on. A leading '-' means: go on if this machine does not have it.\n"
+     "'*' is every IPv4 address, '::*' every IPv6 address."},
+    {"port", "", Count{&S::port, 0, 65535}, "6379", kStart, kNetwork, "The TCP port. 0: do not listen on TCP."},
+    {"unixsocket", "", Text{&S::unixsocket, true}, "\"\"", kStart, kNetwork,
+     "The path of a Unix socket to listen on as well. Empty: none."},
+    {"unixsocketperm", "", Octal{&S::unixsocketperm, 0777}, "0", kStart, kNetwork,
+     "The permissions of that socket, octal, such as 700. 0: what the umask leaves."},
+    {"tcp-backlog", "", Count{&S::tcp_backlog, 1, 65535}, "511", kStart, kNetwork,
+     "How many connections may wait to be accepted; the kernel's somaxconn caps it."},
+    {"tcp-keepalive", "", Count{&S::tcp_keepalive_seconds, 0, kMaxSeconds}, "300", kRunTime, kNetwork,
+     "Seconds between TCP keepalive probes, which find peers that are gone. 0: none.\n"
+     "A change is for connections accepted after it."},
+    {"timeout", "", Count{&S::timeout_seconds, 0, kMaxSeconds}, "0", kRunTime, kNetwork,
+     "Close a client that was idle for this many seconds. 0: never."},
+
+    // ---- security
+    {"requirepass", "", Text{&S::requirepass, true}, "\"\"", kRunTime, kSecurity,
+     "The password clients give with AUTH or HELLO. Empty: none is asked for."},
+    {"protected-mode", "", Flag{&S::protected_mode}, "yes", kRunTime, kSecurity,
+     "Without a password, serve only clients of this machine, whatever `bind` says."},
+
+    // ---- clients
+    {"maxclients", "", Count{&S::maxclients, 1, 1'000'000}, "10000", kRunTime, kClients,
+     "How many clients may be connected at once; one more gets an error and is closed."},
+    {"proto-max-bulk-len", "", ByteSize{&S::proto_max_bulk_bytes, kMb, kGb}, "512mb", kRunTime, kClients,
+     "The longest single argument a client may send, and so the largest value."},
+    {"client-query-buffer-limit", "", ByteSize{&S::client_query_buffer_bytes, kMb, kMaxBytes}, "1gb", kRunTime, kClients,
+     "How much unfinished input one client may pile up before it is closed."},
+    {"client-output-buffer-limit", "", OutputLimitList{&S::client_output_buffer},
+     "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60", kRunTime, kClients,
+     "Per class of client: close it above the hard limit, or when it stays above the soft limit for so many\n"
+     "seconds. 0: no limit; a client that does not read is not read from either, so its replies stay bounded.\n"
+     "There are no replicas; their class is known so that Redis's line can be kept."},
+
+    // ---- general
+    {"databases", "", Count{&S::databases, 1, 16384}, "16", kStart, kGeneral, "How many databases SELECT can reach: 0 to this less one."},
+    {"loglevel", "", MakeChoice<&S::loglevel>(kLogVerbosityNames), "notice", kRunTime, kGeneral,
+     "How much to log. notice: limits, flushes, compactions and what an operator should know."},
+    {"logfile", "", Text{&S::logfile, true}, "\"\"", kStart, kGeneral,
+     "The file to log to; SIGHUP opens it anew, for log rotation. Empty: standard output."},
+    {"shutdown-timeout", "", Count{&S::shutdown_timeout_seconds, 0, 3600}, "5", kRunTime, kGeneral,
+     "On SIGTERM, SIGINT and SHUTDOWN: how many seconds clients have to take their last replies."},
+
+    // ---- threads
+    {"io-threads", "", Count{&S::io_threads, 0, 128}, "0", kStart, kThreads,
+     "Event loops, each with its share of the clients. 0: one for each core, at most 4."},
+    {"read-threads", "", Count{&S::read_threads, 1, 256}, "4", kStart, kThreads,
+     "Threads that read from the disk what was not in memory. Worth raising for a fast disk."},
+    {"admin-threads", "", Count{&S::admin_threads, 1, 16}, "2", kStart, kThreads,
+     "Threads for long commands, such as KEYS, DBSIZE and SAVE, so that nobody waits behind them."},
+
+    // ---- durability
+    {"dir", "", Text{&S::dir, false}, "./data", kStart, kDurability,
+     "Where the data is; made if it is missing, locked while the server runs."},
+    {"wal-fsync", "appendfsync", MakeChoice<&S::wal_fsync>(kWalFsyncNames), "everysec", kRunTime, kDurability,
+     "When the write-ahead log goes to the disk. A crash of the server loses nothing in any mode; a power cut loses\n"
+     "always: nothing, and every write waits for the disk; everysec: about the last second;\n"
+     "no: what the kernel had not written yet."},
+    {"wal-skip-corruption", "", Flag{&S::wal_skip_corruption}, "no", kStart, kDurability,
+     "Start although the middle of the log is damaged, WITHOUT the writes in the damaged part. Only to save what\n"
+     "can be saved, after making a copy."},
+    {"checkpoints-kept", "", Count{&S::checkpoints_kept, 1, 1000}, "1", kRunTime, kDurability,
+     "How many of the checkpoints that SAVE and BGSAVE make in DIR/checkpoints stay. Each keeps the space of the\n"
+     "tables it names, even after compaction has replaced them."},
+
+    // ---- memtables
+    {"memtable-size", "", Count{&S::memtable_entries, 0, kMaxEntries}, "0", kStart, kMemtables,
+     "Entries after which a memtable is flushed. 0: no entry limit."},
+    {"memtable-size-mb", "", Count{&S::memtable_mb, 1, kMaxMb}, "64", kStart, kMemtables,
+     "Megabytes after which a memtable is flushed. Larger: fewer, larger flushes, more memory, more to replay after a crash."},
+    {"max-immutable-memtables", "", Count{&S::max_immutable_memtables, 1, 1000}, "4", kStart, kMemtables,
+     "How many full memtables may wait for their flush before writers wait too."},
+    {"max-memory-mb", "", Count{&S::max_memory_mb, 0, kMaxMb}, "0", kStart, kMemtables,
+     "What all memtables together may take. 0: what the two limits above come to."},
+    {"flush-workers", "", Count{&S::flush_workers, 1, 64}, "2", kStart, kMemtables, "Threads that write memtables out as tables."},
+
+    // ---- levels and compaction
+    {"level-ratio", "", Count{&S::level_ratio, 2, 100}, "10", kStart, kLevels,
+     "How many times larger each level may be than the one above. Smaller: more levels, each compaction cheaper;\n"
+     "larger: fewer levels to look through when reading."},
+    {"base-level-size-mb", "", Count{&S::base_level_mb, 0, kMaxMb}, "256", kStart, kLevels,
+     "The size limit of level 0; level N may have this times level-ratio^N. 0: no size limit."},
+    {"base-level-entries", "", Count{&S::base_level_entries, 0, kMaxEntries}, "0", kStart, kLevels,
+     "The entry limit of level 0, which grows from level to level likewise. 0: no entry limit."},
+    {"max-l0-sstables", "", Count{&S::max_l0_sstables, 1, 10000}, "4", kStart, kLevels,
+     "How many tables level 0 may have. They overlap, so a read may have to look into each."},
+    {"l0-slowdown-sstables", "", Count{&S::l0_slowdown_sstables, 1, 10000}, "12", kStart, kLevels,
+     "From this many tables in level 0 writers are slowed, the more the further compaction is behind."},
+    {"l0-stop-sstables", "", Count{&S::l0_stop_sstables, 2, 10000}, "24", kStart, kLevels,
+     "From this many tables in level 0 writers wait for a compaction. Above l0-slowdown-sstables."},
+    {"soft-limit-ratio", "", Ratio{&S::soft_limit_ratio, 0.01, 1.0}, "0.85", kStart, kLevels,
+     "Compaction starts at this share of every limit, so that writers do not meet the limit itself.\n"
+     "1.0: only at the limit."},
+    {"max-sstable-size-mb", "", Count{&S::max_sstable_mb, 0, kMaxMb}, "64", kStart, kLevels,
+     "Levels from 1 on are cut into tables of this size, and a compaction rewrites only those that overlap.\n"
+     "0: each level is a single table."},
+    {"compaction-workers", "", Count{&S::compaction_workers, 1, 64}, "2", kStart, kLevels, "Threads that merge tables."},
+
+    // ---- tables and caches
+    {"block-cache-mb", "", Count{&S::block_cache_mb, 0, kMaxMb}, "256", kRunTime, kTables,
+     "Memory for blocks of tables: data, indexes and filters. The more of the data fits, the fewer disk reads."},
+    {"block-size", "", ByteSize{&S::block_bytes, 512, kMb}, "4kb", kStart, kTables,
+     "Size of a data block before compression: what one read from the disk fetches. Smaller: less read for a small\n"
+     "value; larger: better compression, smaller indexes."},
+    {"max-open-sstables", "", Count{&S::max_open_sstables, 16, 1'000'000}, "1000", kStart, kTables,
+     "How many table files stay open; the least recently used is closed. Keep it below `ulimit -n` less maxclients."},
+    {"bloom-bits-per-key", "", Count{&S::bloom_bits_per_key, 0, 32}, "10", kStart, kTables,
+     "Bits of filter for each key: 10 save 99 of 100 reads of tables that do not have the key. 0: no filters."},
+    {"compression", "", MakeChoice<&S::compression>(kCompressionNames), "lz4", kStart, kTables,
+     "How blocks are compressed, where it pays. zstd is smaller and slower. Tables of each kind can always be read."},
+
+    // ---- what tools ask every Redis for
+    {"save", "", Fact{}, "\"\"", kStart, kFacts, "there are no timed dumps: every write is in the log at once, and SAVE makes a checkpoint"},
+    {"appendonly", "", Fact{}, "yes", kStart, kFacts, "the write-ahead log cannot be turned off"},
+    {"dbfilename", "", Fact{}, "\"\"", kStart, kFacts, "the data is a directory, `dir`, not a dump file"},
+    {"no-appendfsync-on-rewrite", "", Fact{}, "no", kStart, kFacts, "the log is synced as wal-fsync says, always"},
+    {"auto-aof-rewrite-percentage", "", Fact{}, "0", kStart, kFacts, "the log is never rewritten: a segment goes when its memtable is on disk"},
+    {"stop-writes-on-bgsave-error", "", Fact{}, "no", kStart, kFacts, "a checkpoint that fails endangers nothing that was written"},
+    {"rdbcompression", "", Fact{}, "no", kStart, kFacts, "there is no dump file; tables are compressed as `compression` says"},
+    {"rdbchecksum", "", Fact{}, "yes", kStart, kFacts, "everything on disk has a checksum"},
+    {"maxmemory", "", Fact{}, "0", kStart, kFacts, "the data is on disk and nothing is evicted; max-memory-mb and block-cache-mb bound the memory"},
+    {"maxmemory-policy", "", Fact{}, "noeviction", kStart, kFacts, "the data is on disk and nothing is evicted"},
+    {"maxmemory-clients", "", Fact{}, "0", kStart, kFacts, "clients are bounded one by one: client-query-buffer-limit, client-output-buffer-limit"},
+    {"lazyfree-lazy-user-del", "", Fact{}, "yes", kStart, kFacts, "deleting is a small write, and compaction frees the space"},
+    {"lazyfree-lazy-user-flush", "", Fact{}, "yes", kStart, kFacts, "flushing is a small write, and compaction frees the space"},
+    {"activedefrag", "", Fact{}, "no", kStart, kFacts, "compaction does for the disk what this does for memory"},
+    {"hz", "", Fact{}, "10", kStart, kFacts, "housekeeping has no common timer; this is Redis's default, for tools that want a number"},
+    {"io-threads-do-reads", "", Fact{}, "yes", kStart, kFacts, "every I/O thread reads, runs commands and writes for its clients"},
+    {"lua-time-limit", "busy-reply-threshold", Fact{}, "5000", kStart, kFacts, "there are no scripts; this is Redis's default, for tools that want a number"},
+    {"slowlog-log-slower-than", "", Fact{}, "-1", kStart, kFacts, "there is no slow log"},
+    {"slowlog-max-len", "", Fact{}, "0", kStart, kFacts, "there is no slow log"},
+    {"latency-monitor-threshold", "", Fact{}, "0", kStart, kFacts, "there is no latency monitor"},
+    {"notify-keyspace-events", "", Fact{}, "\"\"", kStart, kFacts, "there are no keyspace events"},
+    {"replicaof", "slaveof", Fact{}, "\"\"", kStart, kFacts, "there is no replication"},
+    {"cluster-enabled", "", Fact{}, "no", kStart, kFacts, "there is no cluster mode"},
+    {"tls-port", "", Fact{}, "0", kStart, kFacts, "there is no TLS; put a TLS proxy in front"},
+    {"aclfile", "", Fact{}, "\"\"", kStart, kFacts, "there is one user, `default`, with the password of requirepass"},
+    {"daemonize", "", Fact{}, "no", kStart, kFacts, "the server stays in the foreground; systemd or a container keeps it running"},
+    {"supervised", "", Fact{}, "no", kStart, kFacts, "the server tells no supervisor; it is ready when its port answers"},
+    {"pidfile", "", Fact{}, "\"\"", kStart, kFacts, "no pid file is written; DIR/LOCK keeps a second server away"},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Directive> Directives() { return kDirectives; }
+
+std::string_view CategoryTitle(Category category) {
+  static constexpr std::string_view kTitles[kCategories] = {
+      "Network", "Security", "Clients", "General", "Threads", "Data directory and durability", "Memtables",
+      "Levels and compaction", "Tables and caches", "Facts: what tools ask every Redis for"};
+  return kTitles[static_cast<std::size_t>(category)];
+}
+
+}  // namespace lsmkv

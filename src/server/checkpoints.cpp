@@ -1,0 +1,91 @@
+#include "server/checkpoints.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "base/log.h"
+
+namespace lsmkv {
+namespace {
+
+// Sorts by age, and has no character that a shell or another file system minds: 2026-03-01T12-00-07.123Z
+std::string TimeName(std::uint64_t now_ms) {
+  const std::time_t seconds = static_cast<std::time_t>(now_ms / 1000);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}-{:02}-{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                     utc.tm_min, utc.tm_sec, now_ms % 1000);
+}
+
+bool LooksLikeCheckpoint(const std::string& name) {
+  static constexpr std::string_view kShape = "0000-00-00T00-00-00.000Z";
+  return name.size() == kShape.size() && std::ranges::equal(name, kShape, [](char c, char shape) {
+           return shape == '0' ? c >= '0' && c <= '9' : c == shape;
+         });
+}
+
+}  // namespace
+
+Status Checkpoints::Save(std::uint64_t kept, std::uint64_t now_ms) {
+  if (running_.exchange(true)) return Status::Busy("a checkpoint is being made already");
+  Status status = Make(now_ms);
+  last_failed_ = !status.ok();
+  if (status.ok()) {
+    last_save_seconds_ = now_ms / 1000;
+    ++saves_;
+    RemoveOld(kept);
+  } else {
+    LogError("server", "checkpoint failed: {}", status.message());
+  }
+  running_ = false;
+  return status;
+}
+
+Status Checkpoints::Make(std::uint64_t now_ms) {
+  std::error_code error;
+  std::filesystem::create_directories(dir_, error);
+  if (error) return Status::IoError("cannot create " + dir_ + ": " + error.message());
+  RemoveUnfinished();
+  const std::string path = dir_ + "/" + TimeName(now_ms);
+  if (Status status = engine_.Checkpoint(path); !status.ok()) return status;
+  LogInfo("server", "checkpoint made: {}", path);
+  return Status::Ok();
+}
+
+/// What a server that was killed in the middle left: its links keep the space of tables that are gone.
+void Checkpoints::RemoveUnfinished() {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(dir_, error); !error && entry != std::filesystem::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.ends_with(".tmp") || !LooksLikeCheckpoint(name.substr(0, name.size() - 4))) continue;
+    std::error_code remove_error;
+    std::filesystem::remove_all(entry->path(), remove_error);
+    LogInfo("server", "unfinished checkpoint removed: {}", name);
+  }
+}
+
+void Checkpoints::RemoveOld(std::uint64_t kept) {
+  std::error_code error;
+  std::vector<std::string> names;
+  std::filesystem::directory_iterator entry(dir_, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    if (std::string name = entry->path().filename().string(); LooksLikeCheckpoint(name)) names.push_back(std::move(name));
+  }
+  std::ranges::sort(names);
+  for (std::size_t i = 0; i + kept < names.size(); ++i) {
+    std::filesystem::remove_all(dir_ + "/" + names[i], error);
+    if (error) {
+      LogWarning("server", "cannot remove the old checkpoint {}: {}", names[i], error.message());
+    } else {
+      LogInfo("server", "old checkpoint removed: {}", names[i]);
+    }
+  }
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,309 @@
+#include "server/server.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <numeric>
+#include <thread>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "server/deferred_reply.h"
+#include "server/info_text.h"
+#include "server/logging.h"
+
+namespace lsmkv {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSamplePeriod{100};
+constexpr std::uint64_t kReservedDescriptors = 64;   // log, WAL, manifests, epoll, the listener's reserve
+
+/// Raises the soft limit on descriptors to what the settings may come to need, as far as the hard limit allows.
+void RaiseDescriptorLimit(const Settings& settings) {
+  const rlim_t wanted = settings.maxclients + settings.max_open_sstables + kReservedDescriptors;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  const rlim_t had = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = had;
+  if (limit.rlim_cur < wanted) {
+    LogWarning("server", "maxclients and max-open-sstables may need {} file descriptors, the limit is {}: raise 'ulimit -n'",
+               wanted, limit.rlim_cur);
+  }
+}
+
+/// Ends the process when closing takes longer than it may.
+void StartWatchdog(std::chrono::seconds timeout) {
+  std::thread([timeout] {
+    std::this_thread::sleep_for(timeout);
+    static constexpr std::string_view kText = "shutdown-timeout is over, ending now; every acknowledged write is in the log\n";
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());   // the log may be closed by now
+    std::_Exit(0);
+  }).detach();
+}
+
+}  // namespace
+
+Server::Server(std::unique_ptr<Config> config)
+    : config_(std::move(config)),
+      started_ms_(Clock::System().WallMillis()),
+      io_(1),
+      signals_(io_, SIGTERM, SIGINT, SIGHUP),
+      sample_timer_(io_) {
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+Server::~Server() { CloseEverything(); }
+
+Status Server::Run() {
+  if (Status status = Open(); !status.ok()) return status;
+  LogInfo("server", "ready: {} (lsmkv, pid {}, {} loops, data in {})", listener_->Addresses(), ::getpid(), loops_.size(),
+          config_->Current()->dir);
+  WaitForSignal();
+  SampleRates();
+  io_.run();
+  CloseEverything();
+  LogInfo("server", "bye");
+  return Status::Ok();
+}
+
+Status Server::Open() {
+  const std::shared_ptr<const Settings> settings = config_->Current();
+  RaiseDescriptorLimit(*settings);
+  Options options = EngineOptions(*settings);
+  options.compaction_filter = &database_map_;
+
+  // The listener needs the context, which needs the engine; taking the ports early needs neither.
+  read_pool_ = std::make_unique<ThreadPool>("read", settings->read_threads);
+  admin_pool_ = std::make_unique<ThreadPool>("admin", settings->admin_threads);
+  listener_ = std::make_unique<Listener>(io_, *config_, Clock::System(), clients_);
+  if (Status status = listener_->Bind(*settings); !status.ok()) return status;
+
+  Result<std::unique_ptr<Engine>> engine = Engine::Open(options);
+  if (!engine) return engine.error();
+  engine_ = std::move(*engine);
+  Result<std::unique_ptr<Keyspace>> keyspace =
+      Keyspace::Open(*engine_, static_cast<std::uint32_t>(settings->databases), database_map_);
+  if (!keyspace) return keyspace.error().WithContext(settings->dir);
+  keyspace_ = std::move(*keyspace);
+  checkpoints_ = std::make_unique<Checkpoints>(*engine_, settings->dir, started_ms_ / 1000);
+
+  context_ = std::make_unique<ServerContext>(ServerContext{*this, *keyspace_, *engine_, *config_, Clock::System(), pause_,
+                                                           *read_pool_, *admin_pool_, clients_});
+  const std::uint32_t loops = IoThreads(*settings, std::thread::hardware_concurrency());
+  for (std::uint32_t i = 0; i < loops; ++i) loops_.push_back(std::make_unique<Loop>(i, *context_));
+  for (const std::unique_ptr<Loop>& loop : loops_) loop->Start();
+  loops_running_ = loops_.size();
+  return listener_->Start(*settings, loops_);
+}
+
+// ---- signals and the end
+
+void Server::WaitForSignal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    OnSignal(signal);
+    WaitForSignal();
+  });
+}
+
+void Server::OnSignal(int signal) {
+  if (signal == SIGHUP) {
+    ReopenLog();
+    LogInfo("server", "SIGHUP: the log goes on here");   // after it, so that the new file exists at once
+    return;
+  }
+  if (shutting_down_) {
+    IgnoreError(engine_->Commit().status(), "every reply that was sent has been committed by its own tick");
+    LogWarning("server", "a second signal: ending now; every acknowledged write is in the log");
+    std::_Exit(0);
+  }
+  BeginShutdown(signal == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+void Server::BeginShutdown(const std::string& why) {
+  if (shutting_down_) return;
+  shutting_down_ = true;
+  const std::chrono::seconds timeout(config_->Current()->shutdown_timeout_seconds);
+  LogInfo("server", "{}: no new clients, finishing what was read, at most {} s", why, timeout.count());
+  StartWatchdog(timeout);
+  listener_->Close();
+  sample_timer_.cancel();
+  pause_.Unpause();
+  engine_->PrepareToClose();   // who waits for a compaction gets an answer instead of holding its loop up
+  // A third of the time is left for closing the tree.
+  const microseconds deadline = Clock::System().Monotonic() + microseconds(timeout) * 2 / 3;
+  for (const std::unique_ptr<Loop>& loop : loops_) {
+    loop->Post([&each = *loop] { each.ResumePaused(); });
+    loop->Stop(deadline, [this] {
+      boost::asio::post(io_, [this] {
+        if (--loops_running_ == 0) io_.stop();
+      });
+    });
+  }
+}
+
+void Server::CloseEverything() {
+  if (listener_ != nullptr) listener_->Close();
+  if (loops_running_ > 0) {   // the start failed half way
+    for (const std::unique_ptr<Loop>& loop : loops_) loop->Stop(microseconds{0}, [] {});
+    loops_running_ = 0;
+  }
+  for (const std::unique_ptr<Loop>& loop : loops_) loop->Join();
+  if (engine_ != nullptr) engine_->PrepareToClose();   // an admin thread may wait for a compaction
+  if (admin_pool_ != nullptr) admin_pool_->Stop(ThreadPool::StopMode::kDrop);
+  if (read_pool_ != nullptr) read_pool_->Stop(ThreadPool::StopMode::kDrop);
+  keyspace_.reset();
+  engine_.reset();            // before the loops: it may still call OnWritable's callbacks
+  loops_.clear();
+}
+
+// ---- ServerApi
+
+Status Server::ApplyConfig(std::span<const std::string> names) {
+  const std::shared_ptr<const Settings> settings = config_->Current();
+  for (const std::string& name : names) {
+    if (name == "loglevel") SetLogVerbosity(settings->loglevel);
+    if (name == "wal-fsync") engine_->SetWalFsync(settings->wal_fsync);
+    if (name == "block-cache-mb") engine_->SetBlockCacheBytes(settings->block_cache_mb << 20);
+  }
+  return Status::Ok();   // the rest is read from the settings where it is used
+}
+
+std::shared_ptr<DeferredReply> Server::Defer(ClientState& client) {
+  Session& session = static_cast<SessionClient&>(client).session;
+  session.ExpectDeferred();
+  return std::make_shared<LoopDeferredReply>(session.loop(), session.id());
+}
+
+void Server::RunOnAdminPool(std::function<void()> task) {
+  admin_pool_->Submit([this, task = std::move(task)] {
+    task();
+    engine_->ReleaseThreadView();
+  });
+}
+
+void Server::RunAfter(microseconds delay, std::function<void()> task) {
+  Loop& loop = *loops_.front();
+  loop.Post([&loop, delay, task = std::move(task)] { loop.RunAfter(delay, task); });
+}
+
+void Server::ForEachLoop(const std::function<void(Loop&)>& visit) {
+  Mutex mutex;
+  CondVar all_done;
+  std::size_t waiting = loops_.size();
+  for (const std::unique_ptr<Loop>& loop : loops_) {
+    const bool posted = loop->Post([&, &each = *loop] {
+      visit(each);
+      MutexLock lock(mutex);   // NotifyAll under it: the waiter's frame is gone once it sees 0
+      --waiting;
+      all_done.NotifyAll();
+    });
+    if (posted) continue;
+    MutexLock lock(mutex);
+    --waiting;
+  }
+  MutexLock lock(mutex);
+  while (waiting > 0) all_done.Wait(mutex);
+}
+
+std::vector<ClientInfo> Server::Clients(const ClientFilter& filter) {
+  Mutex mutex;
+  std::vector<ClientInfo> all;
+  ForEachLoop([&](Loop& loop) {
+    std::vector<ClientInfo> found;
+    loop.Gather(filter, &found);
+    MutexLock lock(mutex);
+    std::ranges::move(found, std::back_inserter(all));
+  });
+  std::ranges::sort(all, {}, [](const ClientInfo& info) { return info.state.id; });
+  return all;
+}
+
+std::size_t Server::KillClients(const ClientFilter& filter, std::uint64_t self_id) {
+  std::atomic<std::size_t> killed{0};
+  ForEachLoop([&](Loop& loop) { killed += loop.Kill(filter, self_id); });
+  return killed;
+}
+
+ClientInfo Server::Describe(const ClientState& client) {
+  return static_cast<const SessionClient&>(client).session.Describe();
+}
+
+void Server::PauseClients(std::uint64_t until_ms, PauseMode mode) { pause_.Pause(until_ms, mode); }
+
+void Server::UnpauseClients() {
+  pause_.Unpause();
+  for (const std::unique_ptr<Loop>& loop : loops_) loop->Post([&each = *loop] { each.ResumePaused(); });
+}
+
+void Server::RequestShutdown() {
+  boost::asio::post(io_, [this] { BeginShutdown("SHUTDOWN"); });
+}
+
+Status Server::SaveCheckpoint() {
+  return checkpoints_->Save(config_->Current()->checkpoints_kept, Clock::System().WallMillis());
+}
+
+// ---- statistics
+
+StatsTotals Server::Totals() const {
+  StatsTotals totals;
+  for (const std::unique_ptr<Loop>& loop : loops_) loop->stats().AddTo(&totals);
+  return totals;
+}
+
+void Server::ResetStats() {
+  StatsTotals totals = Totals();
+  MutexLock lock(baseline_mutex_);
+  baseline_ = std::move(totals);
+  accepted_baseline_ = listener_->accepted();
+  refused_baseline_ = listener_->refused();
+}
+
+std::uint64_t Server::Rate::Mean() const {
+  return std::accumulate(per_second.begin(), per_second.end(), std::uint64_t{0}) / kSamples;
+}
+
+Server::Rates Server::CurrentRates() const {
+  MutexLock lock(rates_mutex_);
+  return {command_rate_.Mean(), input_rate_.Mean(), output_rate_.Mean()};
+}
+
+std::string Server::Info(std::span<const std::string_view> sections) { return InfoText(*this).Sections(sections); }
+
+void Server::SampleRates() {
+  std::uint64_t commands = 0, input = 0, output = 0;
+  for (const std::unique_ptr<Loop>& loop : loops_) {
+    commands += loop->stats().commands.Get();
+    input += loop->stats().net_input_bytes.Get();
+    output += loop->stats().net_output_bytes.Get();
+  }
+  peak_clients_ = std::max(peak_clients_.load(), clients_.load());
+  {
+    constexpr std::uint64_t kPerSecond = 1000 / kSamplePeriod.count();
+    MutexLock lock(rates_mutex_);
+    const auto sample = [this](Rate& rate, std::uint64_t value) {
+      rate.per_second[next_sample_] = (value - rate.last) * kPerSecond;
+      rate.last = value;
+    };
+    sample(command_rate_, commands);
+    sample(input_rate_, input);
+    sample(output_rate_, output);
+  }
+  next_sample_ = (next_sample_ + 1) % kSamples;
+  sample_timer_.expires_after(kSamplePeriod);
+  sample_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && !shutting_down_) SampleRates();
+  });
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,290 @@
+#include "server/session.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "server/loop.h"
+
+namespace lsmkv {
+namespace {
+
+constexpr std::size_t kSoftOutputBytes = 1 << 20;
+constexpr std::size_t kFirstReadBytes = 4 << 10;
+constexpr std::size_t kMaxReadBytes = 64 << 10;     // more per tick would be unfair to the loop's other sessions
+constexpr std::size_t kMaxGrowBytes = 1 << 20;      // at a time, for one big argument
+constexpr std::size_t kKeptBytes = 64 << 10;        // of a buffer that has been blown up and is empty now
+constexpr std::size_t kKeptArguments = 1024;
+constexpr std::uint64_t kIdleMillis = 2000;         // then an empty session gives all its buffers back
+constexpr int kMaxDrainedReads = 64;
+
+}  // namespace
+
+Session::Session(Loop& loop, const ServerContext& context, int fd, ClientState client)
+    : loop_(loop), context_(context), client_(*this), fd_(fd), read_bytes_(kFirstReadBytes) {
+  static_cast<ClientState&>(client_) = std::move(client);
+  client_.fd = fd;
+  interest_ = EPOLLIN;
+  epoll_event event{};
+  event.events = interest_;
+  event.data.ptr = this;
+  if (::epoll_ctl(loop_.epoll_fd(), EPOLL_CTL_ADD, fd_, &event) != 0) {
+    LogWarning("server", "cannot watch client {}: errno {}", client_.address, errno);
+    Close();
+  }
+}
+
+Session::~Session() {
+  if (state_ != State::kClosed) ::close(fd_);
+}
+
+void Session::SetState(State state) {
+  const auto blocked = [](State s) { return Waits(s) && s != State::kSuspended; };   // as INFO counts it
+  if (blocked(state) != blocked(state_)) blocked(state) ? loop_.NoteWaiting() : loop_.NoteWaitOver();
+  state_ = state;
+}
+
+void Session::OnEvents(std::uint32_t events) {
+  if (state_ == State::kClosed) return;
+  const bool hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if ((events & EPOLLOUT) != 0) Flush();
+  if (Reads()) {
+    if ((events & EPOLLIN) != 0 || hung_up) ReadAndRun();
+    return;
+  }
+  if (state_ == State::kClosed) return;
+  if (hung_up || (events & EPOLLRDHUP) != 0) {
+    // A command that has not begun goes away with its client; one that runs elsewhere is waited for (invariant 5).
+    if (state_ != State::kSuspended && state_ != State::kDeferred) return Close();
+    peer_gone_ = true;
+    ::epoll_ctl(loop_.epoll_fd(), EPOLL_CTL_DEL, fd_, nullptr);
+    return;
+  }
+  UpdateInterest();   // it sends although nobody reads: stop being told
+}
+
+void Session::ReadAndRun() {
+  const Settings& settings = loop_.settings();
+  const std::size_t wanted = std::min(parser_.wanted(), std::max(kMaxReadBytes, std::min(input_.size(), kMaxGrowBytes)));
+  if (input_.room() < std::max(wanted, read_bytes_ / 2)) input_.Prepare(std::max(wanted, read_bytes_));
+  char* const begin = input_.Prepare(1);
+  const std::size_t room = std::min(input_.room(), std::max(wanted, kMaxReadBytes));
+  const ssize_t received = ::recv(fd_, begin, room, MSG_DONTWAIT);
+  if (received < 0) {
+    if (errno == EAGAIN || errno == EINTR) return;
+    return Close();
+  }
+  if (received == 0) return CloseAfterReplies();
+  const auto bytes = static_cast<std::size_t>(received);
+  if (bytes == room) read_bytes_ = std::min(read_bytes_ * 4, kMaxReadBytes);
+  input_.Received(bytes);
+  loop_.counters().net_input_bytes.Add(bytes);
+  client_.last_active_ms = loop_.now_ms();
+  parser_.limits().max_bulk_bytes = settings.proto_max_bulk_bytes;
+  RunCommands();
+  if (state_ != State::kClosed && settings.client_query_buffer_bytes != 0 &&
+      input_.size() > settings.client_query_buffer_bytes) {
+    LogWarning("server", "closing client {} ({}): its query buffer is over the limit", client_.id, client_.address);
+    loop_.counters().query_buffer_disconnects.Add();
+    Close();
+  }
+}
+
+void Session::RunCommands() {
+  loop_.set_command_start_cycles(CycleClock::Now());
+  std::string error;
+  while (state_ == State::kReady) {
+    if (replies_.unsent_bytes() > kSoftOutputBytes) [[unlikely]] {
+      output_full_ = true;   // Flush() continues; the events of the meantime are kept off by UpdateInterest()
+      Dirty();
+      return;
+    }
+    parser_.limits().authenticated = client_.authenticated;
+    switch (parser_.Next(input_.unread(), args_, &command_bytes_, &error)) {
+      case resp::ParseStatus::kComplete:
+        Dispatch(false);
+        break;
+      case resp::ParseStatus::kNeedMore:
+        input_.Consume(command_bytes_);
+        command_bytes_ = 0;
+        if (draining_) CloseAfterReplies();
+        return;
+      case resp::ParseStatus::kError:
+        return FailProtocol(error);
+    }
+  }
+}
+
+void Session::FinishCommand() {
+  input_.Consume(command_bytes_);
+  command_bytes_ = 0;
+  args_.clear();
+  SetState(State::kReady);
+  if (peer_gone_) return Close();
+  if (close_after_reply_) CloseAfterReplies();
+}
+
+void Session::Continue() {
+  if (state_ != State::kReady) return;
+  output_full_ = false;
+  RunCommands();
+  if (state_ != State::kClosed) UpdateInterest();
+}
+
+void Session::FailProtocol(const std::string& message) {
+  loop_.counters().protocol_errors.Add();
+  LogDebug("server", "client {} ({}): {}", client_.id, client_.address, message);
+  const std::size_t begin = replies_.buffer().size();
+  resp::Writer(replies_.buffer(), client_.protocol).Error("ERR " + message);
+  loop_.counters().CountError(replies_.buffer().view().substr(begin));
+  replies_.CountReply();
+  CloseAfterReplies();
+}
+
+void Session::Dirty() { loop_.MarkDirty(this); }
+
+void Session::EndTick(const TickCommit& commit) {
+  if (state_ == State::kClosed) return;
+  if (!commit.error.empty() && (wrote_ || commit.fail_reads_too)) {
+    replies_.FailUncovered(commit.error);
+  } else if (commit.hold_for != 0) {
+    replies_.Hold(commit.hold_for);
+  } else {
+    replies_.Release();
+  }
+  wrote_ = false;
+  Flush();
+}
+
+bool Session::OnDurable(SequenceNumber durable) {
+  if (state_ == State::kClosed) return false;
+  if (replies_.ReleaseUpTo(durable)) Flush();
+  return state_ != State::kClosed && replies_.holding();
+}
+
+void Session::OnDurableFailed(std::string_view error) {
+  if (state_ == State::kClosed) return;
+  replies_.FailHeld(error);
+  Flush();
+}
+
+void Session::Flush() {
+  const std::string_view bytes = replies_.Sendable();
+  if (!bytes.empty()) {
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return Close();
+    const std::size_t taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
+    loop_.counters().net_output_bytes.Add(taken);
+    wants_write_ = taken < bytes.size();
+    replies_.Sent(taken);
+  } else {
+    wants_write_ = false;
+  }
+  const OutputBufferLimit& limit = loop_.settings().client_output_buffer[static_cast<std::size_t>(ClientClass::kNormal)];
+  if (limit.hard_bytes != 0 && replies_.unsent_bytes() > limit.hard_bytes) {
+    LogWarning("server", "closing client {} ({}): its output buffer is over the limit", client_.id, client_.address);
+    loop_.counters().output_buffer_disconnects.Add();
+    return Close();
+  }
+  if (replies_.unsent_bytes() == 0) {
+    if (state_ == State::kClosing) return Close();
+    replies_.Shrink(kSoftOutputBytes);
+    if (output_full_) loop_.MarkRunnable(this);
+  }
+  if (wants_write_ || output_full_ || (interest_ & EPOLLOUT) != 0) UpdateInterest();
+}
+
+void Session::UpdateInterest() {
+  if (peer_gone_) return;
+  std::uint32_t wanted = wants_write_ ? EPOLLOUT : 0u;
+  if (Reads()) wanted |= EPOLLIN;
+  if (state_ == State::kParked || state_ == State::kPaused) wanted |= EPOLLRDHUP;
+  if (wanted == interest_) return;
+  epoll_event event{};
+  event.events = wanted;
+  event.data.ptr = this;
+  if (::epoll_ctl(loop_.epoll_fd(), EPOLL_CTL_MOD, fd_, &event) != 0) return Close();
+  interest_ = wanted;
+}
+
+void Session::Drain() {
+  if (state_ == State::kClosed || state_ == State::kClosing) return;
+  draining_ = true;
+  if (state_ == State::kReady && !output_full_) RunCommands();
+  if (state_ != State::kClosed) UpdateInterest();
+}
+
+void Session::CloseAfterReplies() {
+  if (state_ == State::kClosed) return;
+  if (HasArguments()) {
+    close_after_reply_ = true;
+    return;
+  }
+  SetState(State::kClosing);
+  if (replies_.unsent_bytes() == 0) return Close();
+  Dirty();
+  UpdateInterest();
+}
+
+void Session::Close() {
+  if (state_ == State::kClosed) return;
+  if (state_ == State::kClosing) {
+    // Bytes nobody has read would make close() send a reset, which may overtake our last reply.
+    char scratch[4096];
+    for (int i = 0; i < kMaxDrainedReads && ::recv(fd_, scratch, sizeof(scratch), MSG_DONTWAIT) > 0; ++i) {}
+  }
+  SetState(State::kClosed);
+  ::close(fd_);
+  client_.fd = -1;
+  loop_.Bury(this);
+}
+
+bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
+  if (state_ == State::kClosed) return false;
+  const std::uint64_t idle_ms = now_ms - std::min(now_ms, client_.last_active_ms);
+  if (settings.timeout_seconds != 0 && state_ == State::kReady && idle_ms > settings.timeout_seconds * 1000) {
+    LogDebug("server", "closing idle client {} ({})", client_.id, client_.address);
+    Close();
+    return true;
+  }
+  const OutputBufferLimit& limit = settings.client_output_buffer[static_cast<std::size_t>(ClientClass::kNormal)];
+  if (limit.soft_bytes == 0 || replies_.unsent_bytes() <= limit.soft_bytes) {
+    soft_limit_since_ms_ = 0;
+  } else if (soft_limit_since_ms_ == 0) {
+    soft_limit_since_ms_ = now_ms;
+  } else if (now_ms - soft_limit_since_ms_ > limit.soft_seconds * 1000) {
+    LogWarning("server", "closing client {} ({}): its output buffer is over the soft limit for {} s", client_.id,
+               client_.address, limit.soft_seconds);
+    loop_.counters().output_buffer_disconnects.Add();
+    Close();
+    return true;
+  }
+  if (state_ == State::kReady) {
+    const std::size_t keep = idle_ms > kIdleMillis ? 0 : kKeptBytes;
+    input_.Shrink(keep);
+    replies_.Shrink(keep);
+    if (keep == 0) read_bytes_ = kFirstReadBytes;
+    if (args_.capacity() > kKeptArguments) resp::ArgVector().swap(args_);
+  }
+  return false;
+}
+
+ClientInfo Session::Describe() const {
+  ClientInfo info;
+  info.state = client_;
+  if (command_ != nullptr) info.state.last_command = command_->name;
+  info.input_buffer_bytes = input_.size();
+  info.input_buffer_free_bytes = input_.capacity() - input_.size();
+  info.output_buffer_bytes = replies_.unsent_bytes();
+  info.total_memory_bytes = sizeof(Session) + input_.capacity() + replies_.capacity();
+  info.closing = state_ == State::kClosing || state_ == State::kClosed || close_after_reply_;
+  info.loop = loop_.index();
+  return info;
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,163 @@
+// One connection: its input, the command it runs, its replies.
+//
+//                 .---- read pool / admin pool ----> kSuspended --- job done ----.
+//                 |---- DeferredReply -------------> kDeferred --- Complete() ---|
+//    kReady <-----+---- AdmitWrite says wait ------> kParked ----- time is up ---+----> kReady
+//      |          '---- CLIENT PAUSE --------------> kPaused ----- pause ends ---'
+//      |
+//      '--- QUIT, kill, end of file, protocol error ---> kClosing --- replies gone ---> kClosed
+//
+// Invariants
+//   1. Commands run in the order they arrived, one at a time, and their replies leave in that order.
+//   2. While a command waits (any state but kReady) nothing is read, parsed or moved: its arguments, views into input_, stay.
+//   3. A reply leaves only after the Commit() of the tick it was written in (reply_queue.h).
+//   4. Above kSoftOutputBytes of unsent replies no further command runs until the socket has taken them: what a client that
+//      does not read can make the server hold is bounded by that, one reply, and one input buffer.
+//   5. A session that a pool thread or a DeferredReply still knows is not destroyed, only closed.
+// Threads  the loop's, but for RunOnPool(), which has command_, args_, client_ and job_replies_ to itself while kSuspended; the
+//          loop may read client_ meanwhile (CLIENT LIST), so only commands that run on loops change it.
+// Source   Redis networking.c for what a client sees.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "commands/command.h"
+#include "resp/parser.h"
+#include "server/context.h"
+#include "server/input_buffer.h"
+#include "server/reply_queue.h"
+
+namespace lsmkv {
+
+class Loop;
+class Session;
+
+/// A ClientState that knows its session, so that ServerApi can get from one to the other.
+struct SessionClient : ClientState {
+  explicit SessionClient(Session& owner) : session(owner) {}
+  Session& session;
+};
+
+/// What became of a tick's Commit().
+struct TickCommit {
+  SequenceNumber hold_for = 0;       ///< not 0: replies wait until this is durable
+  std::string_view error;            ///< not empty: the replies to writes become this
+  bool fail_reads_too = false;
+};
+
+class Session {
+ public:
+  enum class State : std::uint8_t { kReady, kSuspended, kDeferred, kParked, kPaused, kClosing, kClosed };
+
+  /// Takes the socket over. `client` has its addresses and times already.
+  Session(Loop& loop, const ServerContext& context, int fd, ClientState client);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void OnEvents(std::uint32_t events);
+  /// The tick's Commit() has returned: lets the replies go, or holds them.
+  void EndTick(const TickCommit& commit);
+  /// What was held up to `durable` may leave. False when nothing more is held.
+  bool OnDurable(SequenceNumber durable);
+  void OnDurableFailed(std::string_view error);
+  /// The pool's job is done.
+  void JobFinished();
+  void CompleteDeferred(std::function<void(resp::Writer&)> write);
+  /// Goes on with the command it was parked or paused with, when it still is and `ticket` is that stay's.
+  void Resume(std::uint64_t ticket);
+  /// Goes on with what is in the input buffer (the socket has taken the replies).
+  void Continue();
+  /// Answers what was read already and then closes; reads nothing more.
+  void Drain();
+  void Close();
+  void CloseAfterReplies();
+  /// Once a second: idle timeout, output limits, memory given back. True when the session was closed.
+  bool Cron(std::uint64_t now_ms, const Settings& settings);
+
+  ClientInfo Describe() const;
+  State state() const { return state_; }
+  std::uint64_t id() const { return client_.id; }
+  Loop& loop() { return loop_; }
+  const ClientState& client() const { return client_; }
+  std::uint64_t ticket() const { return ticket_; }
+  bool stopped() const { return stopped_; }
+  bool holding() const { return replies_.holding(); }
+  /// A handler has taken a DeferredReply; on the thread that runs the command.
+  void ExpectDeferred() { awaits_deferred_ = true; }
+  /// False while a pool thread or a DeferredReply may still come back to it.
+  bool MayBeDestroyed() const { return !job_running_ && !awaits_deferred_; }
+
+  bool in_dirty_list = false;      // the loop's marks
+  bool in_runnable_list = false;
+  bool in_holding_list = false;
+  bool counted_closed = false;
+
+ private:
+  bool Reads() const { return state_ == State::kReady && !output_full_ && !draining_; }
+  static bool Waits(State state) { return state >= State::kSuspended && state <= State::kPaused; }
+  bool HasArguments() const { return Waits(state_); }
+  void SetState(State state);
+  void ReadAndRun();
+  void RunCommands();
+  void FinishCommand();
+
+  // session_command.cpp: one command
+  void Dispatch(bool admitted);
+  bool Refused();
+  bool MustWait(bool admitted);
+  void Park(std::chrono::microseconds delay, bool stopped);
+  void RunOnLoop();
+  void Suspend(ThreadPool& pool);
+  void RunOnPool();
+  void HandleOutcome(Outcome outcome, std::size_t reply_begin);
+  void FinishReply(std::size_t reply_begin);
+  template <typename Write>
+  void Reject(Write write);
+  void CountRun(std::size_t reply_begin, bool failed_reply);
+
+  void Flush();
+  void FailProtocol(const std::string& message);
+  void UpdateInterest();
+  void Dirty();
+
+  Loop& loop_;
+  const ServerContext& context_;
+  SessionClient client_;
+  const int fd_;
+  State state_ = State::kReady;
+  bool output_full_ = false;        // invariant 4
+  bool wants_write_ = false;        // the socket took only a part
+  bool wrote_ = false;              // a write ran in this tick
+  bool close_after_reply_ = false;  // of the command that runs or waits
+  bool draining_ = false;
+  bool peer_gone_ = false;
+  bool job_running_ = false;
+  bool awaits_deferred_ = false;
+  bool stopped_ = false;            // kParked because writers are stopped, not slowed
+  bool was_skipping_ = false;       // CLIENT REPLY SKIP applies to the command that runs
+  std::uint32_t interest_ = 0;      // of the epoll registration
+  std::uint64_t ticket_ = 0;        // of this stay in kParked or kPaused
+  std::uint64_t soft_limit_since_ms_ = 0;
+  std::chrono::microseconds parked_since_{0};
+  std::size_t read_bytes_;          // how much room to offer to recv
+
+  InputBuffer input_;
+  resp::Parser parser_;
+  resp::ArgVector args_;
+  std::size_t command_bytes_ = 0;           // of the command in args_
+  const CommandSpec* command_ = nullptr;    // the one that runs or waits, or the last one
+  ReplyQueue replies_;
+
+  // A job's, from Suspend() to JobFinished().
+  resp::OutputBuffer job_replies_;
+  Outcome job_outcome_ = Outcome::kDone;
+  std::uint64_t job_cycles_ = 0;
+  std::optional<std::function<void(resp::Writer&)>> deferred_;
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,262 @@
+// One command of a session: may it run, where does it run, and what becomes of its reply.
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "commands/replies.h"
+#include "server/loop.h"
+#include "server/session.h"
+
+namespace lsmkv {
+namespace {
+
+using std::chrono::microseconds;
+
+// OnWritable() may come late or, when the engine closes, for the last time: a stopped writer asks again by itself.
+constexpr microseconds kStoppedRecheck{100'000};
+constexpr std::size_t kKeptJobBytes = 64 << 10;
+
+/// A browser can be made to send a request whose body is commands; its first line or a header gives it away.
+/// Source: Redis, "Cross protocol scripting".
+bool LooksLikeHttp(const resp::ArgVector& args) {
+  return !args.empty() && (EqualsIgnoringCase(args[0], "post") || EqualsIgnoringCase(args[0], "host:"));
+}
+
+}  // namespace
+
+template <typename Write>
+void Session::Reject(Write write) {
+  was_skipping_ = client_.reply_mode == ReplyMode::kSkipping;
+  const std::size_t begin = replies_.buffer().size();
+  resp::Writer writer(replies_.buffer(), client_.protocol);
+  write(writer);
+  loop_.counters().CountError(replies_.buffer().view().substr(begin));
+  FinishReply(begin);
+}
+
+// `admitted`: it has waited for the engine's admission already.
+void Session::Dispatch(bool admitted) {
+  if (!admitted && Refused()) return;
+  if (MustWait(admitted)) return;
+  was_skipping_ = client_.reply_mode == ReplyMode::kSkipping;
+  if ((command_->flags & kWrite) != 0) wrote_ = true;
+  switch (command_->runs_on) {
+    case RunsOn::kLoop: return RunOnLoop();
+    case RunsOn::kReadPool: return Suspend(context_.read_pool);
+    case RunsOn::kAdminPool: return Suspend(context_.admin_pool);
+  }
+}
+
+bool Session::Refused() {
+  bool unknown_subcommand = false;
+  const CommandSpec* const found = FindCommand(args_, &unknown_subcommand);
+  if (found == nullptr || found->handler == nullptr) {
+    if (LooksLikeHttp(args_)) {
+      LogWarning("server", "client {} speaks HTTP, perhaps on behalf of a web page; closed", client_.address);
+      Close();
+      return true;
+    }
+    Reject([&](resp::Writer& reply) {
+      if (found != nullptr || unknown_subcommand) return ReplyUnknownSubcommand(reply, args_);
+      ReplyUnknownCommand(reply, args_);
+    });
+    return true;
+  }
+  command_ = found;
+  if (!ArityFits(*found, args_.size())) {
+    loop_.counters().by_command[found->index].rejected.Add();
+    Reject([&](resp::Writer& reply) { ReplyWrongArity(reply, *found); });
+    return true;
+  }
+  if (!client_.authenticated && (found->flags & kNoAuth) == 0) {
+    loop_.counters().by_command[found->index].rejected.Add();
+    Reject([](resp::Writer& reply) { reply.Error(kNoAuthentication); });
+    return true;
+  }
+  return false;
+}
+
+bool Session::MustWait(bool admitted) {
+  if (context_.pause.Holds(command_->flags, loop_.now_ms())) [[unlikely]] {
+    SetState(State::kPaused);
+    ++ticket_;
+    const std::uint64_t until_ms = context_.pause.until_ms();
+    const std::uint64_t wait_ms = until_ms > loop_.now_ms() ? until_ms - loop_.now_ms() : 0;
+    loop_.RunAfter(std::chrono::milliseconds(std::min<std::uint64_t>(wait_ms, 3'600'000)),
+                   [&loop = loop_, id = id(), ticket = ticket_] {
+                     if (Session* const session = loop.Find(id)) session->Resume(ticket);
+                   });
+    return true;
+  }
+  if (admitted || (command_->flags & kWrite) == 0) return false;
+  const Admission admission = context_.engine.AdmitWrite(command_bytes_);
+  if (admission.kind == Admission::Kind::kGo) [[likely]] return false;
+  const bool stopped = admission.kind == Admission::Kind::kStop;
+  Park(stopped ? kStoppedRecheck : admission.delay, stopped);
+  return true;
+}
+
+void Session::Park(microseconds delay, bool stopped) {
+  if (state_ != State::kParked) {
+    parked_since_ = loop_.now();
+    loop_.counters().parked.Add();
+  }
+  SetState(State::kParked);
+  stopped_ = stopped;
+  ++ticket_;
+  loop_.RunAfter(delay, [&loop = loop_, id = id(), ticket = ticket_] {
+    if (Session* const session = loop.Find(id)) session->Resume(ticket);
+  });
+  if (stopped) loop_.ResumeWhenWritable();
+}
+
+void Session::Resume(std::uint64_t ticket) {
+  if (ticket != ticket_ || (state_ != State::kParked && state_ != State::kPaused)) return;
+  loop_.set_command_start_cycles(CycleClock::Now());
+  const bool was_parked = state_ == State::kParked;
+  if (was_parked && stopped_ && MustWait(false)) return;   // still stopped: parked again, or slowed now
+  if (was_parked) context_.engine.CountStall(loop_.now() - parked_since_);
+  SetState(State::kReady);
+  Dispatch(was_parked);
+  if (state_ == State::kReady) RunCommands();
+  if (state_ != State::kClosed) UpdateInterest();
+}
+
+void Session::RunOnLoop() {
+  const std::size_t begin = replies_.buffer().size();
+  resp::Writer writer(replies_.buffer(), client_.protocol);
+  CommandContext context{args_, *command_, writer, client_, context_.keyspace, context_.api, loop_.now_ms(), false};
+  const Outcome outcome = command_->handler(context);
+  loop_.NoteCommandRun();
+  if (outcome == Outcome::kWouldBlock) {
+    replies_.buffer().Truncate(begin);
+    return Suspend(context_.read_pool);
+  }
+  HandleOutcome(outcome, begin);
+}
+
+void Session::Suspend(ThreadPool& pool) {
+  SetState(State::kSuspended);
+  job_running_ = true;
+  loop_.counters().suspensions.Add();
+  if (pool.Submit([this] { RunOnPool(); })) return;
+  job_running_ = false;
+  Reject([](resp::Writer& reply) { reply.Error("ERR the server is shutting down"); });
+}
+
+// On a pool thread; the loop leaves args_, command_ and the job's members alone until Deliver().
+void Session::RunOnPool() {
+  const std::uint64_t begin = CycleClock::Now();
+  {
+    resp::Writer writer(job_replies_, client_.protocol);
+    CommandContext context{args_,           *command_,     writer, client_, context_.keyspace, context_.api,
+                           context_.clock.WallMillis(), true};
+    job_outcome_ = command_->handler(context);
+    if (job_outcome_ == Outcome::kWouldBlock) {
+      job_replies_.Clear();
+      writer.Error("ERR the command could not get what it waited for");
+      job_outcome_ = Outcome::kDone;
+    }
+  }
+  context_.engine.ReleaseThreadView();
+  job_cycles_ = CycleClock::Now() - begin;
+  loop_.Deliver(this);   // last: from here on the session is the loop's again
+}
+
+void Session::JobFinished() {
+  job_running_ = false;
+  loop_.NoteCommandRun();   // what it wrote is committed by this tick, whether or not its client is still there
+  if (state_ == State::kClosed) return loop_.Bury(this);
+  loop_.set_command_start_cycles(CycleClock::Now() - job_cycles_);
+  if ((command_->flags & kWrite) != 0) wrote_ = true;
+  const std::size_t begin = replies_.buffer().size();
+  if (begin == 0) {
+    replies_.buffer().Swap(job_replies_);
+  } else {
+    replies_.buffer().Append(job_replies_.view());
+  }
+  job_replies_.Clear();
+  if (job_replies_.capacity() > kKeptJobBytes) job_replies_.Release();
+  HandleOutcome(job_outcome_, begin);
+  if (state_ == State::kReady) RunCommands();
+  if (state_ != State::kClosed) UpdateInterest();
+}
+
+void Session::HandleOutcome(Outcome outcome, std::size_t reply_begin) {
+  switch (outcome) {
+    case Outcome::kCloseAfterReply:
+      close_after_reply_ = true;
+      [[fallthrough]];
+    case Outcome::kDone:
+    case Outcome::kWouldBlock:
+      LSMKV_INVARIANT(outcome != Outcome::kWouldBlock);
+      CountRun(reply_begin, true);
+      return FinishReply(reply_begin);
+    case Outcome::kNoReply:
+      replies_.buffer().Truncate(reply_begin);
+      CountRun(reply_begin, false);
+      return FinishReply(reply_begin);
+    case Outcome::kDeferred:
+      replies_.buffer().Truncate(reply_begin);
+      SetState(State::kDeferred);
+      if (deferred_) {   // completed before the handler had returned
+        std::function<void(resp::Writer&)> write = std::move(*deferred_);
+        deferred_.reset();
+        CompleteDeferred(std::move(write));
+      }
+      return;
+  }
+}
+
+void Session::CompleteDeferred(std::function<void(resp::Writer&)> write) {
+  awaits_deferred_ = false;
+  if (state_ == State::kClosed) return loop_.Bury(this);
+  if (state_ == State::kSuspended) {
+    deferred_ = std::move(write);
+    return;
+  }
+  if (state_ != State::kDeferred) return;
+  loop_.NoteCommandRun();
+  if ((command_->flags & kWrite) != 0) wrote_ = true;
+  const std::size_t begin = replies_.buffer().size();
+  resp::Writer writer(replies_.buffer(), client_.protocol);
+  write(writer);
+  CountRun(begin, true);
+  FinishReply(begin);
+  if (state_ == State::kReady) RunCommands();
+  if (state_ != State::kClosed) UpdateInterest();
+}
+
+// `failed_reply`: there is a reply to look at.
+void Session::CountRun(std::size_t reply_begin, bool failed_reply) {
+  LoopStats& stats = loop_.counters();
+  CommandCounters& counters = stats.by_command[command_->index];
+  const std::uint64_t now = CycleClock::Now();
+  stats.commands.Add();
+  counters.calls.Add();
+  counters.cycles.Add(now - loop_.command_start_cycles());
+  loop_.set_command_start_cycles(now);
+  if (!failed_reply) return;
+  const std::string_view reply = replies_.buffer().view().substr(reply_begin);
+  if (!reply.empty() && reply.front() == '-') [[unlikely]] {
+    counters.failed.Add();
+    stats.CountError(reply);
+  }
+}
+
+// CLIENT REPLY decides whether what stands from `reply_begin` on is sent; then the command is over.
+void Session::FinishReply(std::size_t reply_begin) {
+  if (client_.reply_mode != ReplyMode::kOn) [[unlikely]] {
+    if (client_.reply_mode == ReplyMode::kOff || was_skipping_) replies_.buffer().Truncate(reply_begin);
+    if (client_.reply_mode == ReplyMode::kSkipping && was_skipping_) client_.reply_mode = ReplyMode::kOn;
+    if (client_.reply_mode == ReplyMode::kSkipNext) client_.reply_mode = ReplyMode::kSkipping;
+  }
+  if (replies_.buffer().size() > reply_begin) {
+    replies_.CountReply();
+    Dirty();
+  }
+  FinishCommand();
+}
+
+}  // namespace lsmkv

@@ -1,0 +1,99 @@
+// What the server counts. Every loop has its own counters, written by that loop alone and summed when somebody asks, so
+// that counting costs a plain add on a cache line nobody else writes.
+//
+// Threads  a Counter has one writer; readers on other threads see a value that was true a moment ago. The errors by
+//          prefix are rarer and sit behind a leaf mutex of their loop.
+// Resets   CONFIG RESETSTAT does not touch the counters (their loops write them); the server keeps the totals of that
+//          moment and subtracts them (info_text.cpp).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+
+namespace lsmkv {
+
+/// One writer, any number of readers.
+class Counter {
+ public:
+  void Add(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void Subtract(std::uint64_t n = 1) { Add(~n + 1); }
+  std::uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+struct CommandCounters {
+  Counter calls;
+  Counter cycles;      ///< of the time stamp counter, see CycleClock
+  Counter rejected;    ///< refused before the handler ran (arity, NOAUTH)
+  Counter failed;      ///< the handler answered with an error
+};
+
+/// The processor's time stamp counter: a reading costs a few nanoseconds, so every command gets one.
+class CycleClock {
+ public:
+  CycleClock();
+  static std::uint64_t Now();
+  /// Calibrated against the monotonic clock over the time since construction: exact enough after some milliseconds.
+  double MicrosPerCycle() const;
+
+ private:
+  const std::uint64_t start_cycles_;
+  const std::uint64_t start_nanos_;
+};
+
+/// Totals over all loops, or of one.
+struct StatsTotals {
+  struct Command {
+    std::uint64_t calls = 0, cycles = 0, rejected = 0, failed = 0;
+  };
+  std::uint64_t commands = 0;
+  std::uint64_t ticks = 0;
+  std::uint64_t net_input_bytes = 0;
+  std::uint64_t net_output_bytes = 0;
+  std::uint64_t suspensions = 0;
+  std::uint64_t parked = 0;
+  std::uint64_t protocol_errors = 0;
+  std::uint64_t query_buffer_disconnects = 0;
+  std::uint64_t output_buffer_disconnects = 0;
+  std::uint64_t error_replies = 0;
+  std::vector<Command> by_command;                  ///< by CommandSpec::index
+  std::map<std::string, std::uint64_t> errors;      ///< by the reply's first word
+
+  void Subtract(const StatsTotals& baseline);
+};
+
+class alignas(64) LoopStats {
+ public:
+  explicit LoopStats(std::size_t command_count) : by_command(command_count) {}
+
+  Counter commands;
+  Counter ticks;
+  Counter net_input_bytes;
+  Counter net_output_bytes;
+  Counter suspensions;
+  Counter parked;
+  Counter protocol_errors;
+  Counter query_buffer_disconnects;
+  Counter output_buffer_disconnects;
+  Counter error_replies;
+  std::vector<CommandCounters> by_command;
+
+  /// Counts an error reply; `reply` begins with "-CODE ...".
+  void CountError(std::string_view reply) LSMKV_EXCLUDES(errors_mutex_);
+  void AddTo(StatsTotals* totals) const LSMKV_EXCLUDES(errors_mutex_);
+
+ private:
+  mutable Mutex errors_mutex_;   // a leaf
+  std::map<std::string, std::uint64_t, std::less<>> errors_ LSMKV_GUARDED_BY(errors_mutex_);
+};
+
+}  // namespace lsmkv
