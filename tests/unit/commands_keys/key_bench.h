@@ -1,0 +1,71 @@
+// Commands as the server runs them: first where waiting is not allowed, and, when they say that they would wait, again where it
+// is. What a command says kWouldBlock after must not have changed anything.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "commands/command_bench.h"
+#include "resp/inline_split.h"
+
+namespace lsmkv {
+
+class KeyBench : public CommandBench {
+ public:
+  KeyBench() { now_ms = 1'790'000'000'000; }
+
+  std::string Serve(const std::vector<std::string_view>& args) {
+    bool unknown_subcommand = false;
+    const CommandSpec* const spec = FindCommand(args, &unknown_subcommand);
+    resp::OutputBuffer out;
+    resp::Writer reply(out, client.protocol);
+    if (spec == nullptr) {
+      unknown_subcommand ? ReplyUnknownSubcommand(reply, args) : ReplyUnknownCommand(reply, args);
+    } else if (!ArityFits(*spec, args.size())) {
+      ReplyWrongArity(reply, *spec);
+    } else {
+      Outcome how = Outcome::kWouldBlock;
+      if (spec->runs_on == RunsOn::kLoop) how = RunOnce(*spec, args, reply, false);
+      if (how == Outcome::kWouldBlock) {
+        ++left_loop;
+        out.Clear();
+        how = RunOnce(*spec, args, reply, true);
+      }
+      if (how != Outcome::kDone) FAIL("the command did not end");
+    }
+    return std::string(out.view());
+  }
+
+  /// A line with Redis's quoting.
+  std::string ServeLine(std::string_view line) {
+    std::vector<std::string> words;
+    resp::InlineSplitter splitter(line);
+    for (;;) {
+      std::string_view plain;
+      std::string unescaped;
+      const auto found = splitter.Next(&plain, &unescaped);
+      if (found == resp::InlineSplitter::Found::kEnd) break;
+      REQUIRE(found != resp::InlineSplitter::Found::kUnbalanced);
+      words.push_back(found == resp::InlineSplitter::Found::kPlain ? std::string(plain) : unescaped);
+    }
+    return Serve({words.begin(), words.end()});
+  }
+
+  int left_loop = 0;   // how many commands did not end on the loop
+
+ private:
+  Outcome RunOnce(const CommandSpec& spec, const std::vector<std::string_view>& args, resp::Writer& reply, bool may_block) {
+    const std::uint64_t writes = engine.writes();
+    CommandContext context{args, spec, reply, client, *keyspace, server, now_ms, may_block};
+    engine.now_ms = now_ms;
+    const Outcome how = spec.handler(context);
+    if (how == Outcome::kWouldBlock) {
+      CHECK_FALSE(may_block);
+      CHECK(engine.writes() == writes);
+    }
+    return how;
+  }
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,170 @@
+// The rules of the picker, each by name. Versions are made by hand; no file is touched.
+#include <catch2/catch.hpp>
+
+#include "engine/compaction/picker.h"
+#include "table_maker.h"
+
+using namespace lsmkv;
+
+namespace {
+
+Options SmallOptions() {
+  Options options;
+  options.base_level_entries = 1000;
+  options.base_level_bytes = 1 << 20;
+  options.max_sstable_bytes = 1 << 20;
+  return options;
+}
+
+struct Picked {
+  explicit Picked(std::vector<LevelTables> levels, Options with = SmallOptions(), BusyTables busy_now = {}, std::uint64_t now_ms = 0)
+      : options(with), busy(std::move(busy_now)), version(*Version::Make(std::move(levels))),
+        plan(PickCompaction({*version, options, busy, now_ms})) {}
+  const Merge* merge() const { return std::get_if<Merge>(&plan); }
+  const TrivialMove* move() const { return std::get_if<TrivialMove>(&plan); }
+  const Drop* drop() const { return std::get_if<Drop>(&plan); }
+  bool nothing() const { return std::holds_alternative<std::monostate>(plan); }
+  std::vector<std::uint64_t> Ids(std::size_t input) const {
+    std::vector<std::uint64_t> ids;
+    for (const TablePtr& table : merge()->inputs[input].tables) ids.push_back(table->id());
+    std::ranges::sort(ids);
+    return ids;
+  }
+  const Options options;
+  const BusyTables busy;
+  VersionPtr version;
+  CompactionPlan plan;
+};
+
+using Ids = std::vector<std::uint64_t>;
+
+}  // namespace
+
+TEST_CASE("below every soft limit nothing is compacted", "[picker]") {
+  CHECK(Picked({{FakeTable(1, "a", "z"), FakeTable(2, "a", "z")}, {FakeTable(3, "a", "z")}}).nothing());
+}
+
+TEST_CASE("three tables in L0 reach the soft limit of four", "[picker]") {
+  const Picked picked({{FakeTable(1, "a", "f", 1, 1), FakeTable(2, "c", "h", 2, 2), FakeTable(3, "b", "c", 3, 3)},
+                       {FakeTable(4, "a", "b"), FakeTable(5, "g", "k"), FakeTable(6, "m", "z")}});
+  REQUIRE(picked.merge() != nullptr);
+  CHECK(picked.merge()->target == 1);
+  CHECK(picked.Ids(0) == Ids{1, 2, 3});
+  CHECK(picked.Ids(1) == Ids{4, 5});       // not 6: it overlaps nothing
+}
+
+TEST_CASE("with a ratio of 1 L0 waits for its hard limit", "[picker]") {
+  Options options = SmallOptions();
+  options.soft_limit_ratio = 1.0;
+  CHECK(Picked({{FakeTable(1, "a", "f", 1, 1), FakeTable(2, "c", "h", 2, 2), FakeTable(3, "b", "c", 3, 3)}}, options).nothing());
+  CHECK(Picked({{FakeTable(1, "a", "f", 1, 1), FakeTable(2, "c", "h", 2, 2), FakeTable(3, "b", "c", 3, 3), FakeTable(4, "a", "z", 4, 4)}}, options).merge() != nullptr);
+}
+
+TEST_CASE("tables of L0 that overlap nothing move without a rewrite", "[picker]") {
+  const Picked picked({{FakeTable(1, "a", "b", 1, 1), FakeTable(2, "c", "d", 2, 2), FakeTable(3, "e", "f", 3, 3)}, {FakeTable(4, "m", "z")}});
+  REQUIRE(picked.move() != nullptr);
+  CHECK(picked.move()->tables.size() == 3);
+  CHECK(picked.move()->to == 1);
+}
+
+TEST_CASE("the highest score goes first", "[picker]") {
+  // L1: 20,000 of 8,500 entries; L0: 3 of 3 tables.
+  const Picked picked({{FakeTable(1, "a", "z", 1, 1), FakeTable(2, "a", "z", 2, 2), FakeTable(3, "a", "z", 3, 3)}, {FakeTable(4, "a", "z", 1, 1, 20000)}});
+  REQUIRE(picked.move() != nullptr);
+  CHECK(picked.move()->from == 1);
+}
+
+TEST_CASE("a deeper level gives the table that drags the least along", "[picker]") {
+  const Picked picked({{}, {FakeTable(1, "a", "c", 1, 1, 5000), FakeTable(2, "d", "f", 1, 1, 5000)},
+                       {FakeTable(3, "a", "b", 1, 1, 1, 9000), FakeTable(4, "c", "c", 1, 1, 1, 9000), FakeTable(5, "e", "e", 1, 1, 1, 2000)}});
+  REQUIRE(picked.merge() != nullptr);
+  CHECK(picked.Ids(0) == Ids{2});
+  CHECK(picked.Ids(1) == Ids{5});
+  CHECK(picked.merge()->target == 2);
+}
+
+TEST_CASE("one table a level: the whole level and the whole next one", "[picker]") {
+  Options options = SmallOptions();
+  options.max_sstable_bytes = 0;
+  const Picked merged({{}, {FakeTable(1, "a", "c", 1, 1, 9000)}, {FakeTable(2, "x", "z")}}, options);
+  REQUIRE(merged.merge() != nullptr);
+  CHECK(merged.Ids(0) == Ids{1});
+  CHECK(merged.Ids(1) == Ids{2});
+  const Picked moved({{}, {FakeTable(1, "a", "c", 1, 1, 9000)}}, options);
+  CHECK(moved.move() != nullptr);
+}
+
+TEST_CASE("a busy level waits, and lower scores do not prolong its wait", "[picker]") {
+  BusyTables busy;
+  busy.tables = {4};
+  busy.jobs = {{2, {"a", "z"}}};
+  const std::vector<LevelTables> levels = {{FakeTable(1, "a", "z", 1, 1), FakeTable(2, "a", "z", 2, 2), FakeTable(3, "a", "z", 3, 3)},
+                                           {FakeTable(4, "a", "m", 1, 1, 8000), FakeTable(5, "n", "z", 1, 1, 600)}};
+  CHECK(Picked(levels, SmallOptions(), busy).nothing());
+}
+
+TEST_CASE("jobs that do not meet run side by side", "[picker]") {
+  BusyTables busy;
+  busy.tables = {1, 3};
+  busy.jobs = {{2, {"a", "c"}}};
+  const Picked picked({{}, {FakeTable(1, "a", "c", 1, 1, 5000), FakeTable(2, "d", "f", 1, 1, 5000)}, {FakeTable(3, "a", "b"), FakeTable(4, "e", "g")}},
+                      SmallOptions(), busy);
+  REQUIRE(picked.merge() != nullptr);
+  CHECK(picked.Ids(0) == Ids{2});
+  CHECK(picked.Ids(1) == Ids{4});
+}
+
+TEST_CASE("L0 is merged within itself while L1 is held", "[picker]") {
+  BusyTables busy;
+  busy.tables = {100};
+  busy.jobs = {{2, {"a", "z"}}};
+  LevelTables l0;
+  for (std::uint64_t i = 1; i <= 8; ++i) l0.push_back(FakeTable(i, "a", "z", i, i));
+  const Picked picked({l0, {FakeTable(100, "a", "z")}}, SmallOptions(), busy);
+  REQUIRE(picked.merge() != nullptr);
+  CHECK(picked.merge()->target == 0);
+  CHECK(picked.Ids(0).size() >= 4);
+  CHECK(picked.Ids(0).back() == 8);      // the newest ones: a prefix in age
+}
+
+TEST_CASE("a table whose entries have all expired is dropped unread, unless it hides something", "[picker]") {
+  TableRecord expired;
+  expired.id = 1;
+  expired.smallest_key = "a";
+  expired.largest_key = "c";
+  expired.entries = expired.expiring = 10;
+  expired.expires_first_ms = 100;
+  expired.expires_last_ms = 200;
+  CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 199).drop() == nullptr);
+  CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 200).drop() != nullptr);
+  CHECK(Picked({{}, {FakeTableOf(expired)}, {FakeTable(2, "b", "z")}}, SmallOptions(), {}, 200).drop() == nullptr);
+  expired.entries = 11;                  // one entry lives for ever
+  CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 200).drop() == nullptr);
+}
+
+TEST_CASE("a table of tombstones is compacted though no limit is reached", "[picker]") {
+  TableRecord dead;
+  dead.id = 1;
+  dead.smallest_key = "a";
+  dead.largest_key = "c";
+  dead.entries = 100;
+  dead.tombstones = 60;
+  const Picked in_place({{}, {FakeTableOf(dead)}});
+  REQUIRE(in_place.merge() != nullptr);
+  CHECK(in_place.merge()->target == 1);
+  const Picked down({{}, {FakeTableOf(dead)}, {FakeTable(2, "b", "b")}});
+  REQUIRE(down.merge() != nullptr);
+  CHECK(down.merge()->target == 2);
+  dead.tombstones = 40;
+  CHECK(Picked({{}, {FakeTableOf(dead)}}).nothing());
+}
+
+TEST_CASE("a full compaction takes every level, deeper ones than the target included", "[picker]") {
+  const auto version = *Version::Make({{FakeTable(1, "a", "b")}, {FakeTable(2, "a", "b")}, {}, {FakeTable(3, "a", "b")}});
+  const CompactionPlan plan = PlanManual(*version, std::nullopt, 1);
+  const auto& merge = std::get<Merge>(plan);
+  CHECK(merge.inputs.size() == 3);
+  CHECK(merge.target == 1);
+  CHECK(std::get<Merge>(PlanManual(*version, 0, 1)).inputs.size() == 2);
+  CHECK(std::holds_alternative<std::monostate>(PlanManual(*Version::Make({}).value(), std::nullopt, 1)));
+}

@@ -1,0 +1,82 @@
+// An engine over the in-memory file system, with limits so small that every path is taken in few steps.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "base/clock.h"
+#include "fs/fault_file_system.h"
+#include "lsmkv/engine.h"
+
+namespace lsmkv::engine_test {
+
+/// Wall time is moved by the test, monotonic time is real: the scheduler's pauses pass by themselves.
+class WallClock final : public Clock {
+ public:
+  std::uint64_t WallMillis() const override { return wall_ms_.load(); }
+  std::chrono::microseconds Monotonic() const override { return Clock::System().Monotonic(); }
+  void Advance(std::uint64_t ms) { wall_ms_ += ms; }
+
+ private:
+  std::atomic<std::uint64_t> wall_ms_{1'700'000'000'000};
+};
+
+inline Options TinyOptions(FileSystem* fs, Clock* clock = nullptr) {
+  Options options;
+  options.dir = "db";
+  options.file_system = fs;
+  options.clock = clock;
+  options.memtable_entries = 40;
+  options.base_level_entries = 100;
+  options.base_level_bytes = 0;
+  options.level_ratio = 3;
+  options.max_sstable_bytes = 2000;
+  options.block_bytes = 256;
+  options.block_cache_bytes = 64 << 10;
+  options.max_open_sstables = 4;
+  return options;
+}
+
+/// How many seeds: the long form with LSMKV_LONG_TESTS=1.
+inline std::uint32_t Seeds(std::uint32_t usual, std::uint32_t many) {
+  return std::getenv("LSMKV_LONG_TESTS") != nullptr ? many : usual;
+}
+
+inline std::unique_ptr<Engine> MustOpen(const Options& options) {
+  Result<std::unique_ptr<Engine>> engine = Engine::Open(options);
+  if (!engine) FAIL(engine.error().message());
+  return std::move(*engine);
+}
+
+inline Status Put(Engine& engine, std::string_view key, std::string_view value, std::uint64_t expire_at_ms = 0) {
+  WriteBatch batch;
+  batch.Put(key, value, expire_at_ms);
+  return engine.Write(batch).status();
+}
+inline Status Delete(Engine& engine, std::string_view key) {
+  WriteBatch batch;
+  batch.Delete(key);
+  return engine.Write(batch).status();
+}
+inline std::optional<std::string> Get(Engine& engine, std::string_view key, const ReadOptions& options = {}) {
+  Result<std::optional<PinnedValue>> value = engine.Get(key, options);
+  if (!value) FAIL(value.error().message());
+  if (!value->has_value()) return std::nullopt;
+  return std::string((*value)->data());
+}
+inline std::map<std::string, std::string> Contents(Engine& engine, const ReadOptions& options = {}) {
+  std::map<std::string, std::string> contents;
+  const auto it = engine.NewIterator(options);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) contents.emplace(it->key(), it->value());
+  if (!it->status().ok()) FAIL(it->status().message());
+  return contents;
+}
+
+}  // namespace lsmkv::engine_test

@@ -1,0 +1,294 @@
+// The engine's promises one by one; histories are in engine_model_test.cpp, power cuts in engine_crash_test.cpp.
+#include "engine_fixture.h"
+
+#include "engine/manifest/manifest.h"
+
+using namespace lsmkv;
+using namespace lsmkv::engine_test;
+
+TEST_CASE("what was written is read, also after a reopen", "[engine]") {
+  FaultFileSystem fs;
+  {
+    auto engine = MustOpen(TinyOptions(&fs));
+    REQUIRE(Put(*engine, "a", "1").ok());
+    REQUIRE(Put(*engine, "b", std::string(100'000, 'x')).ok());
+    REQUIRE(Put(*engine, "", "empty key").ok());
+    REQUIRE(Put(*engine, std::string("bin\0ary", 7), std::string("\0\r\n", 3)).ok());
+    REQUIRE(Delete(*engine, "a").ok());
+    REQUIRE(Put(*engine, "c", "").ok());
+  }
+  for (int reopen = 0; reopen < 3; ++reopen) {
+    auto engine = MustOpen(TinyOptions(&fs));
+    CHECK(Get(*engine, "a") == std::nullopt);
+    CHECK(Get(*engine, "b") == std::string(100'000, 'x'));
+    CHECK(Get(*engine, "") == "empty key");
+    CHECK(Get(*engine, std::string("bin\0ary", 7)) == std::string("\0\r\n", 3));
+    CHECK(Get(*engine, "c") == "");
+    if (reopen == 1) REQUIRE(engine->Flush().ok());
+    if (reopen == 2) CHECK(engine->last_sequence() == 6);
+  }
+}
+
+TEST_CASE("a second engine on the same directory is refused as busy", "[engine]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  const auto second = Engine::Open(TinyOptions(&fs));
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code() == StatusCode::kBusy);
+}
+
+TEST_CASE("options out of range are refused by name", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.level_ratio = 1;
+  const auto engine = Engine::Open(options);
+  REQUIRE_FALSE(engine);
+  CHECK(engine.error().message().find("level_ratio") != std::string::npos);
+}
+
+TEST_CASE("a batch is applied as one, its last operation on a key wins", "[engine]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  WriteBatch batch;
+  batch.Put("a", "1");
+  batch.Put("b", "2");
+  batch.Delete("a");
+  REQUIRE(*engine->Write(batch) == 3);
+  CHECK(Get(*engine, "a") == std::nullopt);
+  CHECK(Get(*engine, "b") == "2");
+  CHECK_FALSE(engine->Write(WriteBatch()));
+}
+
+TEST_CASE("a snapshot sees its moment over flushes and compactions", "[engine]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  for (int i = 0; i < 500; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "old").ok());
+  const auto snapshot = engine->GetSnapshot();
+  const auto iterator = engine->NewIterator();
+  for (int i = 0; i < 500; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "new").ok());
+  REQUIRE(Put(*engine, "later", "x").ok());
+  REQUIRE(engine->Compact().ok());
+  ReadOptions at_snapshot;
+  at_snapshot.snapshot = snapshot;
+  CHECK(Get(*engine, "k7", at_snapshot) == "old");
+  CHECK(Get(*engine, "later", at_snapshot) == std::nullopt);
+  CHECK(Get(*engine, "k7") == "new");
+  std::size_t seen = 0;
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next(), ++seen) CHECK(iterator->value() == "old");
+  CHECK(iterator->status().ok());
+  CHECK(seen == 500);
+}
+
+TEST_CASE("memory only: a block on disk is kWouldBlock, and memory once it was read", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.block_cache_bytes = 1 << 20;
+  { REQUIRE(Put(*MustOpen(options), "k", "v").ok()); }
+  auto engine = MustOpen(options);
+  REQUIRE(engine->Flush().ok());
+  ReadOptions memory_only;
+  memory_only.memory_only = true;
+  const auto cold = engine->Get("k", memory_only);
+  REQUIRE_FALSE(cold);
+  CHECK(cold.error().code() == StatusCode::kWouldBlock);
+  CHECK(Get(*engine, "k") == "v");
+  CHECK(Get(*engine, "k", memory_only) == "v");
+}
+
+TEST_CASE("what has expired goes with compaction, and never comes back", "[engine][expiry]") {
+  FaultFileSystem fs;
+  WallClock clock;
+  auto engine = MustOpen(TinyOptions(&fs, &clock));
+  const std::uint64_t soon = clock.WallMillis() + 1000;
+  REQUIRE(Put(*engine, "k", "lasting").ok());
+  REQUIRE(engine->Compact().ok());
+  REQUIRE(Put(*engine, "k", "short-lived", soon).ok());
+  REQUIRE(engine->Flush().ok());
+  CHECK(engine->Get("k")->value().expire_at_ms() == soon);
+  CHECK(Contents(*engine).size() == 1);
+  clock.Advance(1000);
+  CHECK(Contents(*engine).empty());
+  REQUIRE(engine->Compact().ok());
+  CHECK(Get(*engine, "k") == std::nullopt);      // the older version below was hidden, not uncovered
+  CHECK(engine->Stats().levels.back().entries == 0);
+}
+
+TEST_CASE("a full compaction leaves live entries only, in the target level", "[engine]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  for (int i = 0; i < 300; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "v").ok());
+  for (int i = 0; i < 290; ++i) REQUIRE(Delete(*engine, "k" + std::to_string(i)).ok());
+  const auto target = GENERATE(1u, 2u, 5u);
+  REQUIRE(engine->Compact(std::nullopt, target).ok());
+  const EngineStats stats = engine->Stats();
+  REQUIRE(stats.levels.size() == target + 1);
+  CHECK(stats.levels[target].entries == 10);
+  CHECK(stats.levels[target].tombstones == 0);
+  CHECK(Contents(*engine).size() == 10);
+}
+
+TEST_CASE("one-table mode keeps one table a level", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.max_sstable_bytes = 0;
+  auto engine = MustOpen(options);
+  for (int i = 0; i < 3000; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i * 7919 % 3000), std::to_string(i)).ok());
+  REQUIRE(engine->Flush().ok());
+  for (const LevelInfo& level : engine->Stats().levels)
+    if (level.level > 0) CHECK(level.sstables <= 1);
+  CHECK(Contents(*engine).size() == 3000);
+}
+
+TEST_CASE("manifests, figures and files agree, and every level is under its limit when at rest", "[engine]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  for (int i = 0; i < 2000; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i * 7919 % 2000), std::to_string(i)).ok());
+  REQUIRE(engine->Flush().ok());
+  const auto at_rest = [&engine] {
+    const EngineStats stats = engine->Stats();
+    if (stats.compactions_running > 0) return false;
+    return std::ranges::all_of(stats.levels, [](const LevelInfo& level) { return level.score < 1; });
+  };
+  while (!at_rest()) std::this_thread::yield();
+  const EngineStats stats = engine->Stats();
+  CHECK(stats.levels.size() > 2);
+  std::size_t tables = 0;
+  for (const LevelInfo& level : stats.levels) {
+    CHECK(level.score < 1);
+    tables += level.sstables;
+    const auto text = engine->ManifestText(level.level);
+    if (!text) continue;
+    const auto manifest = DecodeManifest(*text, "manifest");
+    REQUIRE(manifest);
+    CHECK(manifest->sstables.size() == level.sstables);
+    std::uint64_t entries = 0;
+    for (const TableRecord& record : manifest->sstables) {
+      entries += record.entries;
+      CHECK(*fs.FileSize("db/" + record.file) == record.size_bytes);
+    }
+    CHECK(entries == level.entries);
+  }
+  engine->ReleaseThreadView();
+  while (fs.ListDirectory("db/sst")->size() != tables) std::this_thread::yield();   // the janitor removes the rest
+  CHECK(Contents(*engine).size() == 2000);
+}
+
+TEST_CASE("a checkpoint opens like any data directory and does not move", "[engine]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  for (int i = 0; i < 300; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "before").ok());
+  REQUIRE(engine->Checkpoint("copies").ok());
+  REQUIRE_FALSE(engine->Checkpoint("copies").ok());
+  for (int i = 0; i < 300; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "after").ok());
+  REQUIRE(engine->Compact().ok());
+  Options options = TinyOptions(&fs);
+  options.dir = "copies";
+  auto copy = MustOpen(options);
+  CHECK(Contents(*copy).size() == 300);
+  CHECK(Get(*copy, "k3") == "before");
+  REQUIRE(Put(*copy, "k3", "own").ok());
+  CHECK(Get(*engine, "k3") == "after");
+}
+
+TEST_CASE("a table that a merge made moves after a restart, and can be checkpointed", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.base_level_entries = 0;
+  const auto fill = [](Engine& engine, char prefix) {
+    for (int i = 0; i < 100; ++i) REQUIRE(Put(engine, prefix + std::to_string(i), "v").ok());
+  };
+  {
+    auto engine = MustOpen(options);
+    fill(*engine, 'a');
+    REQUIRE(engine->Compact(0, 1).ok());          // its manifest still says what the new table replaces
+  }
+  options.base_level_entries = 20;                // now L1 is over its limit: the table moves to L2
+  {
+    auto engine = MustOpen(options);
+    REQUIRE(engine->Checkpoint("copy").ok());
+    fill(*engine, 'b');
+    REQUIRE(engine->Compact().ok());
+  }
+  CHECK(Contents(*MustOpen(options)).size() == 200);
+  options.dir = "copy";
+  CHECK(Contents(*MustOpen(options)).size() == 100);
+}
+
+TEST_CASE("a key or value over its bound is refused before it reaches the log", "[engine]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  CHECK(Put(*engine, std::string(kMaxKeyBytes, 'k'), "v").ok());
+  const Status refused = Put(*engine, std::string(kMaxKeyBytes + 1, 'k'), "v");
+  CHECK(refused.code() == StatusCode::kInvalidArgument);
+  CHECK(engine->last_sequence() == 1);
+  REQUIRE(engine->Flush().ok());
+  CHECK(Contents(*engine).size() == 1);
+}
+
+namespace {
+struct DeadPrefix final : CompactionFilter {
+  bool IsDead(std::string_view key) const override { return key.starts_with("dead"); }
+  bool IsRangeDead(std::string_view smallest, std::string_view largest) const override { return IsDead(smallest) && IsDead(largest); }
+};
+}  // namespace
+
+TEST_CASE("tables whose whole range is dead go unread", "[engine]") {
+  FaultFileSystem fs;
+  DeadPrefix filter;
+  Options options = TinyOptions(&fs);
+  {
+    auto engine = MustOpen(options);
+    for (int i = 0; i < 300; ++i) REQUIRE(Put(*engine, "dead" + std::to_string(i), "x").ok());
+    REQUIRE(Put(*engine, "live", "x").ok());
+    REQUIRE(engine->Compact().ok());
+  }
+  options.compaction_filter = &filter;
+  auto engine = MustOpen(options);
+  engine->ReclaimDeadRanges();
+  while (engine->Stats().levels.back().sstables > 1) std::this_thread::yield();
+  REQUIRE(engine->Compact().ok());
+  CHECK(Contents(*engine) == std::map<std::string, std::string>{{"live", "x"}});
+}
+
+TEST_CASE("a full disk refuses writes and goes on by itself when there is room", "[engine][fault]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  auto engine = MustOpen(options);
+  std::map<std::string, std::string> acknowledged;
+  fs.SetCapacity(60'000);
+  bool refused = false;
+  for (int i = 0; i < 2000 && !refused; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    if (Put(*engine, key, std::string(100, 'x')).ok() && engine->Commit()) {
+      acknowledged[key] = std::string(100, 'x');
+    } else {
+      refused = true;
+    }
+  }
+  REQUIRE(refused);
+  for (const auto& [key, value] : acknowledged) REQUIRE(Get(*engine, key) == value);
+  fs.SetCapacity(10'000'000);
+  while (!engine->WriteHealth().ok()) std::this_thread::yield();
+  while (!(Put(*engine, "more", "x").ok() && engine->Commit())) std::this_thread::yield();
+  engine.reset();
+  engine = MustOpen(options);
+  for (const auto& [key, value] : acknowledged) REQUIRE(Get(*engine, key) == value);
+  CHECK(Get(*engine, "more") == "x");
+}
+
+TEST_CASE("after a failed WAL sync nothing is acknowledged any more, and reads go on", "[engine][fault]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.wal_fsync = WalFsync::kAlways;
+  auto engine = MustOpen(options);
+  REQUIRE(Put(*engine, "a", "1").ok());
+  REQUIRE(engine->Sync().ok());
+  fs.FailSyncs("wal");
+  IgnoreError(Put(*engine, "b", "2"), "may be refused already");
+  CHECK_FALSE(engine->Sync().ok());
+  fs.ClearFaults();
+  CHECK_FALSE(Put(*engine, "c", "3").ok());
+  CHECK_FALSE(engine->Commit());
+  CHECK_FALSE(engine->WriteHealth().ok());
+  CHECK(Get(*engine, "a") == "1");
+}

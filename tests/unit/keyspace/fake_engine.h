@@ -1,0 +1,218 @@
+// An engine that is a std::map, for tests of what lies above the engine. It can refuse memory-only reads, fail writes and
+// syncs, compact at once with its filter, and lose power: what was not synced goes, what compaction dropped stays dropped,
+// which is the worst that a disk may do.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/mutex.h"
+#include "lsmkv/engine.h"
+
+namespace lsmkv {
+
+class FakeEngine final : public Engine {
+ public:
+  struct Value {
+    std::string bytes;
+    std::uint64_t expire_at_ms = 0;
+  };
+  using Map = std::map<std::string, std::shared_ptr<const Value>, std::less<>>;
+
+  explicit FakeEngine(const CompactionFilter* filter = nullptr) : filter_(filter) {}
+
+  // ---- what a test turns
+  /// One memory-only read in `n` answers kWouldBlock; 0: none.
+  std::atomic<unsigned> would_block_one_in{0};
+  std::atomic<bool> fail_writes{false};
+  std::atomic<bool> fail_syncs{false};
+  std::atomic<std::uint64_t> now_ms{1'000'000};
+  /// Called in the middle of Sync(), before anything is durable.
+  std::function<void()> during_sync;
+
+  /// Drops for good what the filter calls dead, from the present and from what a power cut would bring back.
+  void CompactNow() {
+    const MutexLock lock(mutex_);
+    auto drop = [&](Map& map) { std::erase_if(map, [&](const auto& entry) { return filter_->IsDead(entry.first); }); };
+    frozen_ = nullptr;
+    drop(present_);
+    drop(durable_);
+  }
+  void LosePower() {
+    const MutexLock lock(mutex_);
+    frozen_ = nullptr;
+    present_ = durable_;
+  }
+  std::size_t size() const {
+    const MutexLock lock(mutex_);
+    return present_.size();
+  }
+  std::uint64_t writes() const { return last_sequence(); }
+  /// For a new keyspace over the same disk.
+  void SetFilter(const CompactionFilter* filter) { filter_ = filter; }
+
+  // ---- Engine
+  Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions&) override {
+    if (batch.empty()) return Status::InvalidArgument("empty batch");
+    if (fail_writes) return Status::NoSpace("the disk is full");
+    const MutexLock lock(mutex_);
+    frozen_ = nullptr;
+    OperationReader reader(batch.operations());
+    EntryView entry;
+    while (reader.Next(&entry)) {
+      ++sequence_;
+      if (entry.kind == EntryKind::kTombstone) {
+        present_.erase(std::string(entry.key));
+      } else {
+        const std::uint64_t deadline = entry.kind == EntryKind::kExpiringValue ? entry.expire_at_ms : 0;
+        present_[std::string(entry.key)] = std::make_shared<const Value>(Value{std::string(entry.value), deadline});
+      }
+    }
+    if (!reader.status().ok()) return reader.status();
+    return sequence_.load();
+  }
+  Result<SequenceNumber> Commit() override { return SequenceNumber{0}; }
+  Status Sync() override {
+    if (during_sync) during_sync();
+    if (fail_syncs) return Status::IoError("fsync failed");
+    const MutexLock lock(mutex_);
+    durable_ = present_;
+    return Status::Ok();
+  }
+  SequenceNumber last_sequence() const override { return sequence_; }
+  SequenceNumber durable_sequence() const override { return 0; }
+  void AddCommitListener(CommitListener*) override {}
+  void RemoveCommitListener(CommitListener*) override {}
+  Admission AdmitWrite(std::uint64_t) override { return {}; }
+  void OnWritable(std::function<void()> resume) override { resume(); }
+  void CountStall(std::chrono::microseconds) override {}
+  Status WriteHealth() const override { return {}; }
+
+  Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override {
+    const unsigned one_in = would_block_one_in;
+    if (options.memory_only && one_in > 0 && reads_++ % one_in == 0) return Status::WouldBlock();
+    const auto find = [&](const Map& map) {
+      const auto found = map.find(key);
+      return found == map.end() ? nullptr : found->second;
+    };
+    std::shared_ptr<const Value> value;
+    if (options.snapshot != nullptr) {
+      value = find(*static_cast<const FakeSnapshot&>(*options.snapshot).map);
+    } else {
+      const MutexLock lock(mutex_);
+      value = find(present_);
+    }
+    if (value == nullptr) return std::optional<PinnedValue>();
+    const std::string_view bytes = value->bytes;
+    const std::uint64_t deadline = value->expire_at_ms;
+    return std::optional<PinnedValue>(std::in_place, bytes, deadline, std::move(value));
+  }
+  std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override {
+    FrozenMap map;
+    if (options.snapshot != nullptr) {
+      map = static_cast<const FakeSnapshot&>(*options.snapshot).map;
+    } else {
+      const MutexLock lock(mutex_);
+      map = FrozenLocked();
+    }
+    ++iterators_made;
+    return std::make_unique<MapIterator>(std::move(map), std::string(options.upper_bound),
+                                         options.now_ms != 0 ? options.now_ms : now_ms.load());
+  }
+  std::shared_ptr<const Snapshot> GetSnapshot() override {
+    const MutexLock lock(mutex_);
+    return std::make_shared<FakeSnapshot>(FrozenLocked(), sequence_);
+  }
+  Result<std::optional<std::string>> SampleKey(std::string_view begin, std::string_view end, std::uint64_t random) override {
+    const MutexLock lock(mutex_);
+    const auto first = present_.lower_bound(begin);
+    const auto last = present_.lower_bound(end);
+    const auto count = static_cast<std::uint64_t>(std::distance(first, last));
+    if (count == 0) return std::optional<std::string>();
+    return std::optional<std::string>(std::next(first, static_cast<std::ptrdiff_t>(random % count))->first);
+  }
+  void ReleaseThreadView() override {}
+  Status Flush() override { return {}; }
+  Status Compact(std::optional<std::uint32_t>, std::optional<std::uint32_t>) override { return {}; }
+  Status Checkpoint(const std::string&) override { return {}; }
+  void ReclaimDeadRanges() override { ++reclaims; }
+  EngineStats Stats() const override { return {}; }
+  Result<std::string> ManifestText(std::uint32_t) const override { return Status::NotFound("no manifest"); }
+  const Options& options() const override { return options_; }
+  void SetWalFsync(WalFsync) override {}
+  void SetBlockCacheBytes(std::uint64_t) override {}
+
+  std::atomic<int> reclaims{0};
+  std::atomic<int> iterators_made{0};
+
+ private:
+  using FrozenMap = std::shared_ptr<const Map>;
+  /// The present as it stands; copied at most once between two writes.
+  const FrozenMap& FrozenLocked() LSMKV_REQUIRES(mutex_) {
+    if (frozen_ == nullptr) frozen_ = std::make_shared<const Map>(present_);
+    return frozen_;
+  }
+
+  struct FakeSnapshot final : Snapshot {
+    FakeSnapshot(FrozenMap m, SequenceNumber s) : map(std::move(m)), at(s) {}
+    SequenceNumber sequence() const override { return at; }
+    FrozenMap map;
+    SequenceNumber at;
+  };
+
+  class MapIterator final : public Iterator {
+   public:
+    MapIterator(FrozenMap map, std::string upper_bound, std::uint64_t now)
+        : map_(std::move(map)), upper_bound_(std::move(upper_bound)), now_(now), at_(map_->end()) {}
+    bool Valid() const override {
+      return at_ != map_->end() && (upper_bound_.empty() || at_->first < upper_bound_);
+    }
+    void SeekToFirst() override {
+      at_ = map_->begin();
+      SkipExpired();
+    }
+    void Seek(std::string_view target) override {
+      at_ = map_->lower_bound(target);
+      SkipExpired();
+    }
+    void Next() override {
+      ++at_;
+      SkipExpired();
+    }
+    std::string_view key() const override { return at_->first; }
+    std::string_view value() const override { return at_->second->bytes; }
+    std::uint64_t expire_at_ms() const override { return at_->second->expire_at_ms; }
+    std::uint64_t examined() const override { return examined_; }
+    Status status() const override { return {}; }
+
+   private:
+    void SkipExpired() {
+      for (; at_ != map_->end(); ++at_) {
+        ++examined_;
+        if (at_->second->expire_at_ms == 0 || at_->second->expire_at_ms > now_) return;
+      }
+    }
+    const FrozenMap map_;
+    const std::string upper_bound_;
+    std::uint64_t now_;
+    Map::const_iterator at_;
+    std::uint64_t examined_ = 0;
+  };
+
+  const CompactionFilter* filter_;
+  const Options options_;
+  std::atomic<SequenceNumber> sequence_{0};
+  std::atomic<unsigned> reads_{0};
+  mutable Mutex mutex_;
+  Map present_ LSMKV_GUARDED_BY(mutex_);
+  Map durable_ LSMKV_GUARDED_BY(mutex_);
+  FrozenMap frozen_ LSMKV_GUARDED_BY(mutex_);
+};
+
+}  // namespace lsmkv

@@ -1,0 +1,228 @@
+#include "manifest_fixture.h"
+
+namespace lsmkv::manifest_test {
+namespace {
+
+const std::string kDir = "db";
+
+void MakeDirectories(FaultFileSystem& fs) {
+  REQUIRE(fs.CreateDirectories(kDir + "/sst").ok());
+  REQUIRE(fs.SyncDirectory("").ok());
+  REQUIRE(fs.SyncDirectory(kDir).ok());
+}
+
+/// Step 1, the caller's.
+Status MakeTable(FileSystem& fs, std::uint64_t id, std::uint64_t bytes = kTableBytes) {
+  auto file = fs.NewWritableFile(kDir + "/" + TableRecordFile(id));
+  if (!file) return file.error();
+  if (Status s = (*file)->Append(std::string(bytes, 't')); !s.ok()) return s;
+  if (Status s = (*file)->Sync(); !s.ok()) return s;
+  return fs.SyncDirectory(kDir + "/sst");
+}
+
+Status Do(FileSystem& fs, ManifestStore& store, const VersionEdit& edit) {
+  for (const TableRecord& table : edit.added) {
+    if (fs.Exists(kDir + "/" + table.file)) continue;
+    if (Status made = MakeTable(fs, table.id); !made.ok()) return made;
+  }
+  return store.Commit(edit);
+}
+
+VersionEdit Edit(std::uint32_t target, std::vector<TableRecord> added, std::vector<TableRef> removed) {
+  return {.target_level = target, .added = std::move(added), .removed = std::move(removed), .wal_floor = {}, .flushed_sequence = {}};
+}
+
+/// Flushes, merges, a move down, up and down, a merge of everything upwards, a drop.
+std::vector<VersionEdit> Script() {
+  std::vector<VersionEdit> script;
+  for (const std::uint64_t id : {1u, 2u}) {
+    script.push_back(Edit(0, {Table(id)}, {}));
+    script.back().wal_floor = id + 1;
+    script.back().flushed_sequence = id * 10 + 9;
+  }
+  script.push_back(Edit(1, {Table(3, "a", "m"), Table(4, "n", "z")}, {{0, 1}, {0, 2}}));
+  script.push_back(Edit(2, {Table(3, "a", "m")}, {{1, 3}}));
+  script.push_back(Edit(1, {Table(3, "a", "m")}, {{2, 3}}));
+  script.push_back(Edit(2, {Table(3, "a", "m")}, {{1, 3}}));
+  script.push_back(Edit(0, {Table(5)}, {}));
+  script.push_back(Edit(1, {Table(6)}, {{0, 5}, {1, 4}, {2, 3}}));
+  script.push_back(Edit(1, {}, {{1, 6}}));
+  return script;
+}
+
+Tree TreeAfter(const std::vector<VersionEdit>& script, std::size_t edits) {
+  Tree tree;
+  for (std::size_t i = 0; i < edits; ++i) tree = After(tree, script[i]);
+  return tree;
+}
+
+RecoveredTree MustRecover(FileSystem& fs, ManifestStore& store) {
+  static_cast<void>(fs);
+  auto tree = store.Recover();
+  REQUIRE(tree.status().message() == "");
+  return *tree;
+}
+
+}  // namespace
+
+TEST_CASE("a new directory recovers to an empty tree", "[manifest]") {
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  ManifestStore store(fs, kDir, Clock::System());
+  const RecoveredTree tree = MustRecover(fs, store);
+  CHECK(tree.levels.empty());
+  CHECK(!tree.wal_floor);
+  CHECK(tree.max_table_id == 0);
+  CHECK(tree.orphans.empty());
+}
+
+TEST_CASE("what was committed is found again, with the floor, the ids and the orphans", "[manifest]") {
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  const auto script = Script();
+  {
+    ManifestStore store(fs, kDir, Clock::System());
+    MustRecover(fs, store);
+    for (const VersionEdit& edit : script) REQUIRE(Do(fs, store, edit).ok());
+    CHECK(TreeOf(store.manifests()) == TreeAfter(script, script.size()));
+  }
+  ManifestStore store(fs, kDir, Clock::System());
+  const RecoveredTree tree = MustRecover(fs, store);
+  CHECK(TreeOf(tree.levels) == TreeAfter(script, script.size()));
+  CHECK(tree.wal_floor == 3u);
+  CHECK(tree.flushed_sequence == 29u);
+  CHECK(tree.max_table_id == 6);
+  CHECK(tree.orphans.size() == 6);
+  CHECK(tree.orphans[0] == "sst/sstable_000001.sst");
+  for (const std::string& orphan : tree.orphans) REQUIRE(fs.RemoveFile(kDir + "/" + orphan).ok());
+  ManifestStore third(fs, kDir, Clock::System());
+  CHECK(MustRecover(fs, third).max_table_id == 6);   // no id twice, not even when its table is gone
+}
+
+TEST_CASE("the manifest before the present one stays as .prev", "[manifest]") {
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  ManifestStore store(fs, kDir, Clock::System());
+  MustRecover(fs, store);
+  const auto script = Script();
+  REQUIRE(Do(fs, store, script[0]).ok());
+  const std::string first = *ReadManifestText(fs, kDir, 0);
+  CHECK(!fs.Exists(kDir + "/manifest_l0.json.prev"));
+  REQUIRE(Do(fs, store, script[1]).ok());
+  CHECK(*fs.ReadWholeFile(kDir + "/manifest_l0.json.prev") == first);
+  CHECK(*ReadManifestText(fs, kDir, 0) != first);
+  CHECK(ReadManifestText(fs, kDir, 7).error().code() == StatusCode::kNotFound);
+}
+
+TEST_CASE("recovery refuses, by name, what it cannot trust", "[manifest]") {
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  {
+    ManifestStore store(fs, kDir, Clock::System());
+    MustRecover(fs, store);
+    const auto script = Script();
+    for (std::size_t i = 0; i < 3; ++i) REQUIRE(Do(fs, store, script[i]).ok());
+  }
+  std::string named;
+  SECTION("a missing table") {
+    named = "db/sst/sstable_000003.sst is missing";
+    REQUIRE(fs.RemoveFile(kDir + "/sst/sstable_000003.sst").ok());
+  }
+  SECTION("a table of another size") {
+    named = "db/sst/sstable_000004.sst has 99 bytes";
+    REQUIRE(MakeTable(fs, 4, 99).ok());
+  }
+  SECTION("a damaged manifest") {
+    named = "db/manifest_l1.json: ";
+    REQUIRE(fs.FlipBit(kDir + "/manifest_l1.json", 8 * 40).ok());
+  }
+  SECTION("a manifest that went missing") {
+    named = "db/manifest_l0.json is missing";
+    REQUIRE(fs.RemoveFile(kDir + "/manifest_l0.json").ok());
+  }
+  SECTION("a manifest under another's name") {
+    named = "db/manifest_l4.json: is the manifest of level 1";
+    REQUIRE(fs.Link(kDir + "/manifest_l1.json", kDir + "/manifest_l4.json").ok());
+  }
+  const std::uint64_t writes = fs.calls(Fault::kWriteError);
+  ManifestStore store(fs, kDir, Clock::System());
+  const auto tree = store.Recover();
+  REQUIRE(!tree.has_value());
+  CHECK(tree.error().code() == StatusCode::kCorruption);
+  CHECK(tree.error().message().starts_with(named));
+  CHECK(fs.calls(Fault::kWriteError) == writes);   // everything on disk is untouched
+}
+
+TEST_CASE("an edit that makes no sense leaves the store usable", "[manifest]") {
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  ManifestStore store(fs, kDir, Clock::System());
+  MustRecover(fs, store);
+  CHECK(store.Commit(Edit(0, {}, {{0, 5}})).code() == StatusCode::kInvalidArgument);
+  CHECK(!store.unfinished());
+  CHECK(Do(fs, store, Script()[0]).ok());
+}
+
+TEST_CASE("a commit whose step failed once is finished by Resume", "[manifest]") {
+  const auto fault = GENERATE(Fault::kWriteError, Fault::kNoSpace, Fault::kFailedSync, Fault::kFailedRename, Fault::kShortWrite);
+  const auto script = Script();
+  std::uint64_t fired = 1;
+  for (std::uint64_t call = 1; fired > 0; ++call) {
+    CAPTURE(static_cast<int>(fault), call);
+    FaultFileSystem fs;
+    MakeDirectories(fs);
+    for (const VersionEdit& edit : script) {
+      for (const TableRecord& table : edit.added) REQUIRE(MakeTable(fs, table.id).ok());
+    }
+    ManifestStore store(fs, kDir, Clock::System());
+    MustRecover(fs, store);
+    fs.FailCall(call, fault);
+    for (const VersionEdit& edit : script) {
+      const Status committed = store.Commit(edit);
+      CHECK(committed.ok() == !store.unfinished());
+      if (!committed.ok()) REQUIRE(store.Resume().ok());
+      REQUIRE(!store.unfinished());
+    }
+    fired = fs.fired();
+    fs.ClearFaults();
+    fs.PowerCut(call, CutMode::kLost);
+    ManifestStore again(fs, kDir, Clock::System());
+    REQUIRE(TreeOf(MustRecover(fs, again).levels) == TreeAfter(script, script.size()));
+  }
+}
+
+TEST_CASE("a crash at any call leaves the tree before or after the edit, and work goes on", "[manifest][crash]") {
+  const auto mode = GENERATE(CutMode::kLost, CutMode::kKept, CutMode::kNamesKept, CutMode::kTorn512, CutMode::kOutOfOrder);
+  const auto script = Script();
+  std::uint64_t fired = 1;
+  for (std::uint64_t call = 1; fired > 0; ++call) {
+    CAPTURE(static_cast<int>(mode), call);
+    FaultFileSystem fs;
+    MakeDirectories(fs);
+    std::size_t done = 0;
+    {
+      ManifestStore store(fs, kDir, Clock::System());
+      MustRecover(fs, store);
+      fs.FailCall(call, Fault::kWriteError, FaultSpan::kFromThenOn);
+      while (done < script.size() && Do(fs, store, script[done]).ok()) ++done;
+    }
+    fired = fs.fired();
+    fs.ClearFaults();
+    fs.PowerCut(call, mode);
+    if (call % 3 == 0) {   // and once more, in the middle of recovery
+      fs.FailCall(1 + call % 7, Fault::kWriteError, FaultSpan::kFromThenOn);
+      static_cast<void>(ManifestStore(fs, kDir, Clock::System()).Recover());
+      fs.ClearFaults();
+      fs.PowerCut(call, mode);
+    }
+    ManifestStore store(fs, kDir, Clock::System());
+    const RecoveredTree tree = MustRecover(fs, store);
+    const bool after = done < script.size() && TreeOf(tree.levels) == TreeAfter(script, done + 1);
+    if (after) ++done;
+    REQUIRE(TreeOf(tree.levels) == TreeAfter(script, done));
+    for (; done < script.size(); ++done) REQUIRE(Do(fs, store, script[done]).ok());
+    REQUIRE(TreeOf(store.manifests()) == TreeAfter(script, script.size()));
+  }
+}
+
+}  // namespace lsmkv::manifest_test

@@ -1,0 +1,227 @@
+// A real loop with real sessions over socket pairs; only the engine below is told when to commit, sync and stall.
+#include "server/loop.h"
+
+#include <catch2/catch.hpp>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "held_engine.h"
+#include "keyspace/database_map.h"
+#include "keyspace/keyspace.h"
+
+using namespace lsmkv;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What the commands of these tests never ask for.
+class NoServer final : public ServerApi {
+ public:
+  explicit NoServer(Config& config, Engine& engine) : config_(config), engine_(engine) {}
+  Config& config() override { return config_; }
+  Engine& engine() override { return engine_; }
+  Status ApplyConfig(std::span<const std::string>) override { return Status::Ok(); }
+  std::shared_ptr<DeferredReply> Defer(ClientState&) override { return nullptr; }
+  void RunOnAdminPool(std::function<void()>) override {}
+  void RunAfter(std::chrono::microseconds, std::function<void()>) override {}
+  std::vector<ClientInfo> Clients(const ClientFilter&) override { return {}; }
+  std::size_t KillClients(const ClientFilter&, std::uint64_t) override { return 0; }
+  ClientInfo Describe(const ClientState&) override { return {}; }
+  void PauseClients(std::uint64_t, PauseMode) override {}
+  void UnpauseClients() override {}
+  void RequestShutdown() override {}
+  std::string Info(std::span<const std::string_view>) override { return {}; }
+  void ResetStats() override {}
+  Status SaveCheckpoint() override { return Status::Ok(); }
+  bool checkpoint_running() const override { return false; }
+  std::uint64_t last_save_seconds() const override { return 0; }
+
+ private:
+  Config& config_;
+  Engine& engine_;
+};
+
+class Client {
+ public:
+  explicit Client(int fd) : fd_(fd) {}
+  Client(Client&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~Client() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  void Send(std::string_view bytes) { REQUIRE(::send(fd_, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size())); }
+  std::string Receive(std::size_t bytes) {
+    std::string got(bytes, '\0');
+    std::size_t have = 0;
+    while (have < bytes) {
+      pollfd ready{fd_, POLLIN, 0};
+      REQUIRE(::poll(&ready, 1, 20'000) == 1);
+      const ssize_t received = ::recv(fd_, got.data() + have, bytes - have, 0);
+      REQUIRE(received > 0);
+      have += static_cast<std::size_t>(received);
+    }
+    return got;
+  }
+  bool HasAnswer() {
+    pollfd ready{fd_, POLLIN, 0};
+    return ::poll(&ready, 1, 0) == 1;
+  }
+  /// A whole error line: "-MISCONF ...\r\n".
+  std::string ReceiveLine() {
+    std::string line;
+    while (!line.ends_with("\r\n")) line += Receive(1);
+    return line;
+  }
+
+ private:
+  int fd_;
+};
+
+class LoopFixture {
+ public:
+  LoopFixture() { loop.Start(); }
+  ~LoopFixture() {
+    loop.Stop(0us, [] {});
+    loop.Join();
+    read_pool.Stop(ThreadPool::StopMode::kDrain);
+  }
+  Client Connect() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+    ClientState state;
+    state.id = ++last_id;
+    ++clients;
+    loop.AddLoad();
+    loop.Post([this, fd = ends[0], state] { loop.Adopt(fd, state); });
+    return Client(ends[1]);
+  }
+
+  Config config;
+  HeldEngine engine;
+  DatabaseMap map;
+  std::unique_ptr<Keyspace> keyspace = std::move(*Keyspace::Open(engine, 16, map));
+  NoServer server{config, engine};
+  PauseGate pause;
+  std::atomic<std::uint64_t> clients{0};
+  ThreadPool read_pool{"read", 2};
+  ThreadPool admin_pool{"admin", 1};
+  ServerContext context{server, *keyspace, engine, config, Clock::System(), pause, read_pool, admin_pool, clients};
+  Loop loop{0, context};
+  std::uint64_t last_id = 0;
+};
+
+constexpr std::string_view kRefused = "-MISCONF the write-ahead log cannot take the write, so it is not safe: ";
+
+}  // namespace
+
+TEST_CASE_METHOD(LoopFixture, "a pipeline is one commit and its replies come in order", "[loop]") {
+  Client client = Connect();
+  client.Send("PING\r\n");
+  client.Receive(7);
+  const unsigned before = engine.commits;
+  client.Send("SET a 1\r\nINCR a\r\nGET a\r\n");
+  CHECK(client.Receive(5 + 4 + 7) == "+OK\r\n:2\r\n$1\r\n2\r\n");
+  CHECK(engine.commits == before + 1);
+}
+
+TEST_CASE_METHOD(LoopFixture, "no reply leaves before what it reveals is durable", "[loop]") {
+  Client writer = Connect(), reader = Connect();
+  engine.always = true;
+  writer.Send("SET a 1\r\n");
+  reader.Send("GET a\r\n");
+  while (engine.commits < 2 && loop.stats().commands.Get() < 2) std::this_thread::yield();
+  while (loop.stats().commands.Get() < 2) std::this_thread::yield();
+  CHECK_FALSE(writer.HasAnswer());
+  CHECK_FALSE(reader.HasAnswer());
+  engine.MakeDurable();
+  CHECK(writer.Receive(5) == "+OK\r\n");
+  reader.Receive(5);
+}
+
+TEST_CASE_METHOD(LoopFixture, "a sync that fails turns every held reply into one error, and reads go on", "[loop]") {
+  Client client = Connect();
+  engine.always = true;
+  client.Send("SET a 1\r\nSET b 2\r\nGET a\r\n");
+  while (loop.stats().commands.Get() < 3) std::this_thread::yield();
+  engine.FailSync();
+  for (int i = 0; i < 3; ++i) CHECK(client.ReceiveLine() == std::string(kRefused) + "fsync: the disk is gone\r\n");
+  engine.always = false;
+  client.Send("PING\r\n");
+  CHECK(client.Receive(7) == "+PONG\r\n");
+}
+
+TEST_CASE_METHOD(LoopFixture, "a commit that fails refuses the writes, and later reads go on", "[loop]") {
+  Client client = Connect();
+  engine.commit_fails = true;
+  client.Send("SET a 1\r\n");
+  CHECK(client.ReceiveLine() == std::string(kRefused) + "wal_000001.log: no space left\r\n");
+  client.Send("GET a\r\n");
+  CHECK(client.Receive(7) == "$1\r\n1\r\n");
+  client.Send("SET a 2\r\n");
+  CHECK(client.ReceiveLine().starts_with("-MISCONF "));
+  engine.commit_fails = false;   // there is room again
+  client.Send("SET a 3\r\n");
+  CHECK(client.Receive(5) == "+OK\r\n");
+}
+
+TEST_CASE_METHOD(LoopFixture, "a writer that must wait is parked, and the others are served", "[loop]") {
+  const auto kind = GENERATE(Admission::Kind::kDelay, Admission::Kind::kStop);
+  Client writer = Connect(), reader = Connect();
+  engine.admission = kind;
+  writer.Send("SET a 1\r\nPING\r\n");
+  if (kind == Admission::Kind::kStop) {
+    while (!engine.somebody_waits()) std::this_thread::yield();
+    reader.Send("PING\r\n");
+    CHECK(reader.Receive(7) == "+PONG\r\n");
+    CHECK_FALSE(writer.HasAnswer());
+    engine.MakeWritable();
+  }
+  CHECK(writer.Receive(12) == "+OK\r\n+PONG\r\n");
+  CHECK(engine.stalls == 1);
+}
+
+TEST_CASE_METHOD(LoopFixture, "a parked writer whose client leaves never writes", "[loop]") {
+  Client reader = Connect();
+  {
+    Client writer = Connect();
+    engine.admission = Admission::Kind::kStop;
+    writer.Send("SET a 1\r\n");
+    while (!engine.somebody_waits()) std::this_thread::yield();
+  }
+  while (clients > 1) std::this_thread::yield();
+  engine.MakeWritable();
+  reader.Send("GET a\r\n");
+  CHECK(reader.Receive(5) == "$-1\r\n");
+}
+
+TEST_CASE_METHOD(LoopFixture, "commands that would wait for the disk go to the pool and keep their place", "[loop]") {
+  Client client = Connect();
+  engine.map().would_block_one_in = 2;
+  std::string sent, want;
+  for (int i = 0; i < 500; ++i) {
+    const std::string n = std::to_string(i);
+    sent += "SET k" + n + " " + n + "\r\nGET k" + n + "\r\nECHO " + n + "\r\n";
+    const std::string bulk = "$" + std::to_string(n.size()) + "\r\n" + n + "\r\n";
+    want += "+OK\r\n" + bulk + bulk;
+  }
+  client.Send(sent);
+  CHECK(client.Receive(want.size()) == want);
+  CHECK(loop.stats().suspensions.Get() > 0);
+}
+
+TEST_CASE_METHOD(LoopFixture, "stopping answers what was read and then closes", "[loop]") {
+  Client client = Connect();
+  engine.admission = Admission::Kind::kStop;
+  client.Send("SET a 1\r\nPING\r\n");
+  while (!engine.somebody_waits()) std::this_thread::yield();
+  std::atomic<bool> done{false};
+  loop.Stop(Clock::System().Monotonic() + 20s, [&done] { done = true; });
+  engine.MakeWritable();
+  CHECK(client.Receive(12) == "+OK\r\n+PONG\r\n");
+  loop.Join();
+  CHECK(done);
+  CHECK(clients == 0);
+}

@@ -1,0 +1,293 @@
+#include "wal_fixture.h"
+
+namespace lsmkv::wal_test {
+namespace {
+
+constexpr ReplayOptions kFromTheStart{.skip_corruption = false, .flushed_sequence = 0, .flushed_sequence_known = true};
+
+}  // namespace
+
+TEST_CASE("what was committed is in the file, in every mode", "[wal]") {
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec, WalFsync::kNo);
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, mode);
+  AppendOne(*wal);
+  AppendOne(*wal, 3, 1000);
+  const Result<SequenceNumber> wait_for = wal->Commit();
+  REQUIRE(wait_for.has_value());
+  if (mode == WalFsync::kAlways) {
+    CHECK(*wait_for == 4);
+    Eventually([&] { return wal->durable_sequence() == 4; });
+    CHECK(*wal->Commit() == 0);
+  } else {
+    CHECK(*wait_for == 0);
+    CHECK(wal->written_sequence() == 4);
+  }
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(4));
+  AppendOne(*wal, 2);
+  REQUIRE(wal->Close().ok());
+  CHECK(wal->durable_sequence() == 6);
+}
+
+TEST_CASE("a clean close is durable and ends in a marker that tells so", "[wal]") {
+  FaultFileSystem fs;
+  REQUIRE(fs.CreateDirectories(kDir).ok());
+  REQUIRE(fs.SyncDirectory("").ok());
+  REQUIRE(fs.SyncDirectory("db").ok());
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec, WalFsync::kNo);
+  {
+    const auto wal = OpenWal(fs, mode);
+    AppendMany(*wal, 10);
+    REQUIRE(wal->Close().ok());
+  }
+  fs.PowerCut(1, CutMode::kLost);
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(10));
+  REQUIRE(fs.FlipBit(PathOf(1), 8 * 40).ok());
+  CHECK(Replay(fs, kFromTheStart).status.code() == StatusCode::kCorruption);
+}
+
+TEST_CASE("starting and stopping without a write leaves no segment behind", "[wal]") {
+  FaultFileSystem fs;
+  for (int i = 0; i < 3; ++i) OpenWal(fs, WalFsync::kEverySec);
+  CHECK(fs.ListDirectory(kDir)->empty());
+}
+
+TEST_CASE("rotation goes to the segment made ahead, and old segments can go once they are synced", "[wal]") {
+  FaultFileSystem fs;
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec, WalFsync::kNo);
+  const auto wal = OpenWal(fs, mode, Clock::System(), 12);
+  for (std::uint64_t segment = 12; segment < 16; ++segment) {
+    CHECK(wal->current_segment() == segment);
+    AppendMany(*wal, 5);
+    if (segment % 2 == 0) REQUIRE(wal->Commit().has_value());
+    Eventually([&] { return wal->RotationReady(); });
+    CHECK(wal->Rotate() == segment + 1);
+  }
+  AppendOne(*wal);
+  REQUIRE(wal->Commit().has_value());
+  Eventually([&] { return wal->durable_sequence() >= 20; });   // segments left behind are synced in every mode
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(wal->written_sequence()));
+  REQUIRE(wal->Sync().ok());
+  CHECK(wal->durable_sequence() == 21);
+
+  Eventually([&] { return wal->RotationReady(); });
+  CHECK(wal->stats().segments == 6);
+  REQUIRE(wal->RemoveSegmentsBelow(14).ok());
+  CHECK(wal->stats().segments == 4);
+  CHECK(!fs.Exists(PathOf(13)));
+  CHECK(fs.Exists(PathOf(14)));
+  REQUIRE(wal->RemoveSegmentsBelow(100).ok());
+  CHECK(fs.Exists(PathOf(16)));
+  CHECK(!fs.Exists(PathOf(15)));
+}
+
+TEST_CASE("everysec syncs once a second, and not at all while nothing is written", "[wal]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  const auto wal = OpenWal(fs, WalFsync::kEverySec, clock);
+  AppendOne(*wal);
+  REQUIRE(*wal->Commit() == 0);
+  CHECK(wal->durable_sequence() == 0);          // the clock stands: not a second since the start
+  clock.Advance(std::chrono::seconds(1));
+  Eventually([&] { return wal->durable_sequence() == 1; });
+  clock.Advance(std::chrono::seconds(5));
+  REQUIRE(*wal->Commit() == 0);
+  CHECK(wal->stats().syncs == 1);
+  AppendOne(*wal);
+  REQUIRE(*wal->Commit() == 0);                 // after a long pause the first write is synced at once
+  Eventually([&] { return wal->durable_sequence() == 2; });
+  AppendOne(*wal);
+  REQUIRE(*wal->Commit() == 0);
+  CHECK(wal->durable_sequence() == 2);
+  CHECK(wal->stats().syncs == 2);
+}
+
+TEST_CASE("mode no syncs nothing but what is left behind", "[wal]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  const auto wal = OpenWal(fs, WalFsync::kNo, clock);
+  AppendOne(*wal);
+  REQUIRE(*wal->Commit() == 0);
+  clock.Advance(std::chrono::seconds(100));
+  AppendOne(*wal);
+  REQUIRE(*wal->Commit() == 0);
+  Eventually([&] { return wal->RotationReady(); });
+  CHECK(wal->durable_sequence() == 0);
+  wal->Rotate();
+  AppendOne(*wal);
+  REQUIRE(*wal->Commit() == 0);
+  Eventually([&] { return wal->durable_sequence() == 2; });
+  CHECK(wal->stats().syncs == 1);
+  wal->SetMode(WalFsync::kAlways);              // who waits for older writes must not wait in vain
+  Eventually([&] { return wal->durable_sequence() == 3; });
+}
+
+TEST_CASE("a failed sync ends writing for good, and everybody hears why", "[wal]") {
+  FaultFileSystem fs;
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
+  const auto wal = OpenWal(fs, mode);
+  WaitingListener listener;
+  wal->AddListener(&listener);
+  AppendOne(*wal);
+  REQUIRE(wal->Sync().ok());
+  fs.FailSyncs("wal_000001");
+  AppendOne(*wal);
+  REQUIRE(wal->Commit().has_value());
+  CHECK(wal->Sync().code() == StatusCode::kIoError);
+  CHECK(listener.WaitForError().code() == StatusCode::kIoError);
+  fs.ClearFaults();
+  const std::uint64_t syncs = wal->stats().syncs;
+  CHECK(wal->health().code() == StatusCode::kIoError);
+  CHECK(wal->Commit().error().code() == StatusCode::kIoError);
+  CHECK(wal->Sync().code() == StatusCode::kIoError);
+  CHECK(wal->durable_sequence() == 1);
+  CHECK(wal->Close().code() == StatusCode::kIoError);
+  CHECK(wal->stats().syncs == syncs);
+  wal->RemoveListener(&listener);
+}
+
+TEST_CASE("a failed write is permanent, a torn one is cut off at recovery", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kEverySec);
+  AppendOne(*wal);
+  REQUIRE(wal->Commit().has_value());
+  AppendOne(*wal, 1, 100);
+  fs.FailCall(1, Fault::kShortWrite);
+  CHECK(wal->Commit().error().code() == StatusCode::kIoError);
+  CHECK(wal->Commit().error().code() == StatusCode::kIoError);
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(1));
+}
+
+TEST_CASE("a full disk refuses commits, loses nothing, and passes by itself", "[wal]") {
+  FaultFileSystem fs;
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
+  ManualClock clock;
+  const auto wal = OpenWal(fs, mode, clock);
+  WaitingListener listener;
+  wal->AddListener(&listener);
+  AppendOne(*wal);
+  REQUIRE(wal->Sync().ok());
+  Eventually([&] { return wal->RotationReady(); });
+  fs.SetCapacity(*fs.FileSize(PathOf(1)) + 250);   // room for one record, and a piece of another
+  AppendOne(*wal, 1, 100);
+  AppendOne(*wal, 1, 400);
+  const Result<SequenceNumber> commit = wal->Commit();
+  if (mode == WalFsync::kEverySec) CHECK(commit.error().code() == StatusCode::kNoSpace);
+  CHECK(listener.WaitForError().code() == StatusCode::kNoSpace);
+  CHECK(wal->Commit().error().code() == StatusCode::kNoSpace);
+  CHECK(wal->Sync().code() == StatusCode::kNoSpace);
+  AppendOne(*wal);
+  CHECK(Replay(fs, kFromTheStart).sequences.size() <= 2);   // whole records only
+  CHECK(Replay(fs, kFromTheStart).summary.dropped_bytes == 0);
+
+  fs.SetCapacity(1 << 20);
+  EventuallyInTime(clock, [&] { return wal->health().ok(); });
+  listener.WaitForRecovery();
+  CHECK(wal->health().ok());
+  CHECK(wal->Commit().has_value());
+  REQUIRE(wal->Sync().ok());
+  CHECK(wal->durable_sequence() == 4);
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(4));
+  wal->RemoveListener(&listener);
+}
+
+TEST_CASE("a sync that fails for want of room does not pass", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kAlways);
+  AppendOne(*wal);
+  Eventually([&] { return wal->RotationReady(); });
+  fs.FailCall(1, Fault::kFailedSync);
+  REQUIRE(wal->Commit().has_value());
+  Eventually([&] { return !wal->health().ok(); });
+  CHECK(wal->health().code() == StatusCode::kIoError);
+}
+
+TEST_CASE("the next segment is made when that becomes possible", "[wal]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  REQUIRE(fs.CreateDirectories(kDir).ok());
+  fs.FailCall(3, Fault::kNoSpace, FaultSpan::kFromThenOn);   // the directory, the first segment, and no more
+  const auto wal = OpenWal(fs, WalFsync::kNo, clock);
+  Eventually([&] { return fs.fired() > 0; });
+  CHECK(!wal->RotationReady());
+  fs.ClearFaults();
+  EventuallyInTime(clock, [&] { return wal->RotationReady(); });
+}
+
+TEST_CASE("a listener that was removed is not called again", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kAlways);
+  WaitingListener listener;
+  wal->AddListener(&listener);
+  AppendOne(*wal);
+  REQUIRE(wal->Commit().has_value());
+  listener.WaitForDurable(1);
+  wal->RemoveListener(&listener);
+  const int calls = listener.calls();
+  AppendOne(*wal);
+  REQUIRE(wal->Sync().ok());
+  CHECK(listener.calls() == calls);
+}
+
+TEST_CASE("committers share syncs", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kAlways);
+  constexpr int kThreads = 4, kRounds = 200;
+  Mutex write_mutex;
+  const auto work = [&] {
+    for (int i = 0; i < kRounds; ++i) {
+      SequenceNumber mine = 0;
+      {
+        MutexLock lock(write_mutex);
+        AppendOne(*wal);
+        mine = wal->appended_sequence();
+      }
+      if (!wal->Commit().has_value()) return;
+      Eventually([&] { return wal->durable_sequence() >= mine; });
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wal->durable_sequence() == kThreads * kRounds);
+  CHECK(wal->stats().syncs <= kThreads * kRounds);
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(kThreads * kRounds));
+}
+
+TEST_CASE("many appends before one commit are one sync", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kAlways);
+  AppendMany(*wal, 1000);
+  REQUIRE(*wal->Commit() == 1000);
+  Eventually([&] { return wal->durable_sequence() == 1000; });
+  CHECK(wal->stats().syncs == 1);
+}
+
+TEST_CASE("appenders, committers, rotation and mode changes at once keep every record", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kEverySec);
+  constexpr int kThreads = 4, kRounds = 500;
+  Mutex write_mutex;
+  const auto work = [&](int number) {
+    for (int i = 0; i < kRounds; ++i) {
+      {
+        MutexLock lock(write_mutex);
+        AppendOne(*wal, 1 + static_cast<std::uint32_t>(i % 3));
+        if (i % 50 == 0 && wal->RotationReady()) wal->Rotate();
+      }
+      if (!wal->Commit().has_value()) return;
+      if (number == 0 && i % 100 == 0) wal->SetMode(i % 200 == 0 ? WalFsync::kAlways : WalFsync::kEverySec);
+      if (i % 125 == 0 && !wal->Sync().ok()) return;
+      static_cast<void>(wal->stats());
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) threads.emplace_back(work, i);
+  for (std::thread& thread : threads) thread.join();
+  REQUIRE(wal->Sync().ok());
+  const SequenceNumber last = wal->appended_sequence();
+  CHECK(wal->durable_sequence() == last);
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(last));
+}
+
+}  // namespace lsmkv::wal_test
