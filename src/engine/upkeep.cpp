@@ -95,6 +95,8 @@ Result<std::string> EngineImpl::ManifestText(std::uint32_t level) const {
 EngineStats EngineImpl::Stats() const {
   const auto read = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
   EngineStats stats;
+  // Before the levels: none running then, and no level over its limit now, is a tree at rest.
+  stats.compactions_running = context_.counters.compactions_running.load(std::memory_order_acquire);
   const SuperVersionPtr now = tree_->Current();
   const std::vector<bool> compacting = scheduler_->CompactingLevels();
   const std::uint32_t levels = std::max<std::uint32_t>(1, now->version->level_count());
@@ -129,7 +131,6 @@ EngineStats EngineImpl::Stats() const {
   stats.flush_bytes_written = read(counters.flush_bytes_written);
   stats.compactions = read(counters.compactions);
   stats.trivial_moves = read(counters.trivial_moves);
-  stats.compactions_running = read(counters.compactions_running);
   stats.compaction_bytes_read = read(counters.compaction_bytes_read);
   stats.compaction_bytes_written = read(counters.compaction_bytes_written);
   stats.user_bytes_written = read(counters.user_bytes_written);

@@ -224,10 +224,9 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual) {
   }
   LogInfo("compaction", "job {}: {}; merging {} into L{}", job, merge.reason, inputs, merge.target);
   const VersionPtr version = tree_.Current()->version;
-  context_.counters.compactions_running.fetch_add(1, std::memory_order_relaxed);
+  context_.counters.compactions_running.fetch_add(1, std::memory_order_release);
   merge_pool_.Submit([this, job, version, merge] {
     MergeDone done{job, RunMerge(context_, *version, merge)};
-    context_.counters.compactions_running.fetch_sub(1, std::memory_order_relaxed);
     MutexLock lock(mutex_);
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();

@@ -94,6 +94,7 @@ class Scheduler {
     Merge merge;
     ManualPtr manual;             // null: the picker's
   };
+  using RunningMerges = std::map<std::uint64_t, RunningMerge>;
 
   // ---- scheduler thread only
   void Run();
@@ -104,6 +105,7 @@ class Scheduler {
   Status CommitFlush(const Memory& oldest, std::uint64_t wal_floor, JobResult result);
   void TakeMerge(MergeDone done);
   void CommitMerges();
+  void EndMerge(RunningMerges::iterator running);
   Status CommitMerge(const RunningMerge& running, const JobResult& result);
   void StartCompactions();
   void StartManual();
@@ -135,7 +137,7 @@ class Scheduler {
 
   // Scheduler thread only.
   std::map<const MemTable*, std::optional<Result<JobResult>>> flushes_;   // started; empty while running
-  std::map<std::uint64_t, RunningMerge> merges_;
+  RunningMerges merges_;
   std::vector<std::pair<std::uint64_t, JobResult>> merges_to_commit_;
   std::uint64_t next_job_ = 1;
   std::deque<ManualPtr> manual_;

@@ -122,7 +122,13 @@ void Scheduler::TakeMerge(MergeDone done) {
     MergeFailed(status);
   }
   FinishManual(running->second.manual, status);
+  EndMerge(running);
+}
+
+/// A job counts as running until its result is in the tree.
+void Scheduler::EndMerge(RunningMerges::iterator running) {
   merges_.erase(running);
+  context_.counters.compactions_running.fetch_sub(1, std::memory_order_release);
 }
 
 void Scheduler::CommitMerges() {
@@ -135,7 +141,7 @@ void Scheduler::CommitMerges() {
     LogInfo("compaction", "job {}: {} of {} entries live; L{} gets {} in {:.1f} ms", job, result.entries_out, result.entries_in,
             running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000);
     FinishManual(running->second.manual, status);
-    merges_.erase(running);
+    EndMerge(running);
     if (!status.ok()) return Failed("writing a manifest", status);
   }
 }

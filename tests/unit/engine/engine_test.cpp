@@ -144,13 +144,12 @@ TEST_CASE("manifests, figures and files agree, and every level is under its limi
   auto engine = MustOpen(TinyOptions(&fs));
   for (int i = 0; i < 2000; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i * 7919 % 2000), std::to_string(i)).ok());
   REQUIRE(engine->Flush().ok());
-  const auto at_rest = [&engine] {
-    const EngineStats stats = engine->Stats();
-    if (stats.compactions_running > 0) return false;
-    return std::ranges::all_of(stats.levels, [](const LevelInfo& level) { return level.score < 1; });
+  EngineStats stats;
+  const auto at_rest = [&stats] {
+    return stats.compactions_running == 0 &&
+           std::ranges::all_of(stats.levels, [](const LevelInfo& level) { return level.score < 1; });
   };
-  while (!at_rest()) std::this_thread::yield();
-  const EngineStats stats = engine->Stats();
+  for (stats = engine->Stats(); !at_rest(); stats = engine->Stats()) std::this_thread::yield();
   CHECK(stats.levels.size() > 2);
   std::size_t tables = 0;
   for (const LevelInfo& level : stats.levels) {
