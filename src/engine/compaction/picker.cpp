@@ -79,7 +79,7 @@ class Picker {
       const Score score = ScoreOf(version_.figures(n), LimitsOfLevel(in_.options, n));
       if (score.ratio >= 1) candidates.push_back({score, n});
     }
-    std::ranges::stable_sort(candidates, std::greater<>{}, [](const Candidate& c) { return c.score.ratio; });
+    std::ranges::sort(candidates, {}, [](const Candidate& c) { return std::pair(-c.score.ratio, c.level); });
     std::set<std::uint32_t> reserved;
     for (const Candidate& candidate : candidates) {
       const std::uint32_t n = candidate.level;

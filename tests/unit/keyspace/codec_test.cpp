@@ -16,7 +16,8 @@ std::string Ordered(std::uint64_t value) {
 std::vector<std::uint64_t> EdgeNumbers() {
   std::vector<std::uint64_t> numbers{0, 1, 15, 16, 238, 239, 240, 241, UINT64_MAX - 1, UINT64_MAX};
   for (int shift = 8; shift < 64; shift += 8) {
-    for (const std::uint64_t around : {-1, 0, 1}) numbers.push_back((std::uint64_t{1} << shift) + around);
+    const std::uint64_t power = std::uint64_t{1} << shift;
+    for (const std::uint64_t number : {power - 1, power, power + 1}) numbers.push_back(number);
   }
   std::ranges::sort(numbers);
   return numbers;

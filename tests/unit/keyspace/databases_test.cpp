@@ -71,7 +71,7 @@ TEST_CASE("ids of flushed databases are dead, others and future ones are not", "
   map.MarkDurable(table);
   const auto dead = [&](std::uint64_t id) { return map.IsDead(EngineKey(id, "k").view()); };
   CHECK(dead(1));
-  for (const std::uint64_t id : {0, 2, 3, 4, 1000}) CHECK_FALSE(dead(id));
+  for (const std::uint64_t id : {0u, 2u, 3u, 4u, 1000u}) CHECK_FALSE(dead(id));
   CHECK_FALSE(map.IsDead(ServerKey("databases")));
   const auto range_dead = [&](std::uint64_t first, std::uint64_t last) {
     return map.IsRangeDead(EngineKey(first, "a").view(), EngineKey(last, "b").view());

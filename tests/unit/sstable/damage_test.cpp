@@ -101,7 +101,7 @@ TEST_CASE("no flipped byte anywhere gives a wrong answer, and none goes unnotice
   std::mt19937_64 random(6);
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     const char saved = bytes[at];
-    bytes[at] = static_cast<char>(saved ^ (random() % 2 == 0 ? 1 << random() % 8 : 1 + random() % 255));
+    bytes[at] = static_cast<char>(static_cast<unsigned char>(saved) ^ (random() % 2 == 0 ? 1 << random() % 8 : 1 + random() % 255));
     if (CheckAnswers(bytes, model, at % 2 == 0) == 0) FAIL("unnoticed at " << at);
     bytes[at] = saved;
   }
