@@ -38,6 +38,7 @@ struct EngineStats {
   std::uint64_t flushes = 0;
   std::uint64_t flush_bytes_written = 0;
   std::uint64_t compactions = 0;
+  std::uint64_t subcompactions = 0;         ///< pieces of compactions that were split
   std::uint64_t trivial_moves = 0;
   std::uint64_t compactions_running = 0;
   std::uint64_t compaction_bytes_read = 0;

@@ -57,6 +57,7 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"flushes", stats.flushes},
       {"flush_bytes_written", stats.flush_bytes_written},
       {"compactions", stats.compactions},
+      {"subcompactions", stats.subcompactions},
       {"compactions_running", stats.compactions_running},
       {"trivial_moves", stats.trivial_moves},
       {"compaction_bytes_read", stats.compaction_bytes_read},

@@ -130,6 +130,7 @@ EngineStats EngineImpl::Stats() const {
   stats.flushes = read(counters.flushes);
   stats.flush_bytes_written = read(counters.flush_bytes_written);
   stats.compactions = read(counters.compactions);
+  stats.subcompactions = read(counters.subcompactions);
   stats.trivial_moves = read(counters.trivial_moves);
   stats.compaction_bytes_read = read(counters.compaction_bytes_read);
   stats.compaction_bytes_written = read(counters.compaction_bytes_written);

@@ -2,82 +2,86 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
-#include "engine/compaction/table_output.h"
-#include "engine/iterators/concatenating_iterator.h"
-#include "engine/iterators/merging_iterator.h"
-#include "engine/version/table_iterators.h"
+#include "base/mutex.h"
+#include "engine/compaction/merge_piece.h"
+#include "engine/compaction/merge_split.h"
 
 namespace lsmkv {
 namespace {
 
-/// Answers "may an older version of this key lie below the inputs?" for ascending keys.
-class OlderData {
+using std::chrono::microseconds;
+
+/// The pieces of one merge. The job's own thread and idle workers take them one by one, so that a busy pool never makes a job
+/// wait for help: it does what nobody took.
+class PiecewiseMerge {
  public:
-  OlderData(const Version& version, const Merge& merge) {
-    std::set<std::uint64_t> inputs;
-    for (const LevelInputs& level : merge.inputs)
-      for (const TablePtr& table : level.tables) inputs.insert(table->id());
-    // Into L0 itself: other L0 tables may be older. Into a deeper target: whatever is not an input above it is newer.
-    for (std::uint32_t n = merge.target == 0 ? 0 : merge.target + 1; n < version.level_count(); ++n) {
-      Level level;
-      for (const TablePtr& table : version.level(n))
-        if (!inputs.contains(table->id())) level.tables.push_back(&table->record());
-      level.overlapping = n == 0;
-      if (!level.tables.empty()) levels_.push_back(std::move(level));
+  PiecewiseMerge(EngineContext& context, VersionPtr version, const Merge& merge, std::vector<std::string> cuts)
+      : version_(std::move(version)), merge_(merge) {
+    for (std::size_t i = 0; i <= cuts.size(); ++i) {
+      KeyBounds bounds;
+      if (i > 0) bounds.begin = cuts[i - 1];
+      if (i < cuts.size()) bounds.end = cuts[i];
+      pieces_.push_back(std::make_unique<MergePiece>(context, *version_, merge_, std::move(bounds)));
     }
   }
 
-  bool MayHold(std::string_view key) {
-    return std::ranges::any_of(levels_, [key](Level& level) { return level.MayHold(key); });
+  /// Until no piece is left to take.
+  void Work() LSMKV_EXCLUDES(mutex_) {
+    while (MergePiece* piece = Take()) {
+      Status status = piece->Run(cancelled_);
+      MutexLock lock(mutex_);
+      --running_;
+      if (!status.ok() && status_.ok()) status_ = std::move(status);
+      if (!status_.ok()) cancelled_.store(true, std::memory_order_relaxed);
+      done_.NotifyAll();
+    }
+  }
+  /// After Work(): waits for the pieces that others took. The first error among them.
+  Status Wait() LSMKV_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    while (running_ > 0) done_.Wait(mutex_);
+    return status_;
+  }
+  /// After a Wait() that went well.
+  Status CollectInto(JobResult* result) {
+    for (const std::unique_ptr<MergePiece>& piece : pieces_) {
+      Result<std::vector<TableRecord>> tables = piece->Keep();
+      if (!tables) return tables.error();   // those kept already stay behind; the next start removes what nobody names
+      result->outputs.insert(result->outputs.end(), std::make_move_iterator(tables->begin()), std::make_move_iterator(tables->end()));
+      result->entries_out += piece->entries_out();
+      result->bytes_written += piece->bytes_written();
+    }
+    return {};
+  }
+  /// The unfinished tables of a merge that failed go now, not when the last helper has noticed.
+  void Discard() LSMKV_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    pieces_.clear();
   }
 
  private:
-  struct Level {
-    std::vector<const TableRecord*> tables;
-    std::size_t next = 0;       // sorted levels: the first table that does not end before the last key asked for
-    bool overlapping = false;
-
-    bool MayHold(std::string_view key) {
-      if (overlapping) {
-        return std::ranges::any_of(tables, [key](const TableRecord* t) { return key >= t->smallest_key && key <= t->largest_key; });
-      }
-      while (next < tables.size() && std::string_view(tables[next]->largest_key) < key) ++next;
-      return next < tables.size() && key >= std::string_view(tables[next]->smallest_key);
-    }
-  };
-  std::vector<Level> levels_;
-};
-
-bool IsFiltered(EngineContext& context, std::string_view key) {
-  const CompactionFilter* filter = context.options.compaction_filter;
-  if (filter == nullptr || !filter->IsDead(key)) return false;
-  context.counters.filtered.fetch_add(1, std::memory_order_release);   // acquire in VersionOfOneMoment
-  return true;
-}
-
-std::unique_ptr<InternalIterator> MergedInputs(const Merge& merge, JobResult* result) {
-  std::vector<std::unique_ptr<InternalIterator>> sources;
-  constexpr std::uint64_t kReadaheadBytes = 512 << 10;
-  const IteratorOptions read{.fill_cache = false, .readahead_bytes = kReadaheadBytes};
-  for (const LevelInputs& level : merge.inputs) {
-    for (const TablePtr& table : level.tables) {
-      result->bytes_read += table->record().size_bytes;
-      result->entries_in += table->record().entries;
-    }
-    if (level.level == 0) {
-      for (const TablePtr& table : level.tables) sources.push_back(NewLazyTableIterator(table, read));
-    } else {
-      sources.push_back(NewLevelIterator(level.tables, read));
-    }
+  MergePiece* Take() LSMKV_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (next_ >= pieces_.size() || !status_.ok()) return nullptr;
+    ++running_;
+    return pieces_[next_++].get();
   }
-  return std::make_unique<MergingIterator>(std::move(sources));
-}
+
+  const VersionPtr version_;
+  const Merge merge_;
+  std::vector<std::unique_ptr<MergePiece>> pieces_;   // each piece: who took it
+  std::atomic<bool> cancelled_{false};                // relaxed: a hint
+  Mutex mutex_;
+  CondVar done_;
+  std::size_t next_ LSMKV_GUARDED_BY(mutex_) = 0;
+  std::size_t running_ LSMKV_GUARDED_BY(mutex_) = 0;
+  Status status_ LSMKV_GUARDED_BY(mutex_);
+};
 
 }  // namespace
 
 Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
-  const std::chrono::microseconds start = context.clock.Monotonic();
+  const microseconds start = context.clock.Monotonic();
   JobResult result;
   TableOutput output(context, 0);
   const auto entries = memtable.NewIterator(~SequenceNumber{0});
@@ -88,7 +92,8 @@ Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
     ++result.entries_out;
   }
   if (!entries->status().ok()) return entries->status();
-  Result<std::vector<TableRecord>> tables = output.Finish();
+  if (Status status = output.Finish(); !status.ok()) return status;
+  Result<std::vector<TableRecord>> tables = output.Keep();
   if (!tables) return tables.error();
   result.outputs = std::move(*tables);
   result.bytes_written = output.bytes_written();
@@ -96,37 +101,28 @@ Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
   return result;
 }
 
-Result<JobResult> RunMerge(EngineContext& context, const Version& version, const Merge& merge) {
-  constexpr std::uint64_t kEntriesBetweenChecks = 1024;
-  const std::chrono::microseconds start = context.clock.Monotonic();
-  const std::uint64_t now_ms = context.clock.WallMillis();
+Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Merge& merge, ThreadPool* helpers) {
+  const microseconds start = context.clock.Monotonic();
   JobResult result;
-  OlderData older(version, merge);
-  // A result that stays in L0 is one table, as a flush makes one: its place among the others is one interval of age.
-  TableOutput output(context, merge.target == 0 ? 0 : context.options.max_sstable_bytes);
-  const std::unique_ptr<InternalIterator> entries = MergedInputs(merge, &result);
-  std::uint64_t until_check = kEntriesBetweenChecks;
-  for (entries->SeekToFirst(); entries->Valid(); entries->Next()) {
-    if (--until_check == 0) {
-      if (context.closing.load(std::memory_order_relaxed)) return Status::ShuttingDown();
-      until_check = kEntriesBetweenChecks;
+  for (const LevelInputs& level : merge.inputs) {
+    for (const TablePtr& table : level.tables) {
+      result.bytes_read += table->record().size_bytes;
+      result.entries_in += table->record().entries;
     }
-    EntryView entry = entries->entry();
-    if (IsFiltered(context, entry.key)) continue;
-    if (entry.kind == EntryKind::kExpiringValue && entry.expire_at_ms <= now_ms) {
-      entry.kind = EntryKind::kTombstone;
-      entry.value = {};
-      entry.expire_at_ms = 0;
-    }
-    if (entry.kind == EntryKind::kTombstone && !older.MayHold(entry.key)) continue;
-    if (Status status = output.Add(entry); !status.ok()) return status;
-    ++result.entries_out;
   }
-  if (!entries->status().ok()) return entries->status();
-  Result<std::vector<TableRecord>> tables = output.Finish();
-  if (!tables) return tables.error();
-  result.outputs = std::move(*tables);
-  result.bytes_written = output.bytes_written();
+  std::vector<std::string> cuts = SplitMerge(merge, context.options.max_sstable_bytes);
+  result.pieces = static_cast<std::uint32_t>(cuts.size() + 1);
+  const auto work = std::make_shared<PiecewiseMerge>(context, std::move(version), merge, std::move(cuts));
+  if (helpers != nullptr) {
+    const std::size_t useful = std::min<std::size_t>(result.pieces, context.options.compaction_workers);
+    for (std::size_t i = 1; i < useful; ++i) helpers->Submit([work] { work->Work(); });
+  }
+  work->Work();
+  if (Status status = work->Wait(); !status.ok()) {
+    work->Discard();
+    return status;
+  }
+  if (Status status = work->CollectInto(&result); !status.ok()) return status;
   result.duration = context.clock.Monotonic() - start;
   return result;
 }

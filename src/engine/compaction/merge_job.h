@@ -1,17 +1,12 @@
 // The work of a flush and of a compaction: immutable inputs, new tables as output, nothing else touched. The scheduler
 // starts them on worker threads and commits what they return.
-//
-// What a merge keeps, for each key, of the newest version among the inputs:
-//   dead for the compaction filter        nothing: every older version is dead as well
-//   expired                               a tombstone in its place
-//   tombstone                             kept only while an older version may lie below the inputs
-//   value                                 itself
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "engine/compaction/picker.h"
 #include "engine/manifest/manifest.h"
 #include "engine/memtable/memtable.h"
@@ -26,12 +21,14 @@ struct JobResult {
   std::uint64_t bytes_written = 0;
   std::uint64_t entries_in = 0;
   std::uint64_t entries_out = 0;
+  std::uint32_t pieces = 1;             ///< sub-compactions
   std::chrono::microseconds duration{0};
 };
 
 /// One memtable into one table (none when nothing is left of it). Threads: any, side by side.
 Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable);
-/// `version` is the one the plan was made for: it tells what lies below. kShuttingDown when the engine closes.
-Result<JobResult> RunMerge(EngineContext& context, const Version& version, const Merge& merge);
+/// `version` is the one the plan was made for: it tells what lies below. A large merge is cut into pieces, which idle threads
+/// of `helpers` (may be null) take too. kShuttingDown when the engine closes.
+Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Merge& merge, ThreadPool* helpers);
 
 }  // namespace lsmkv

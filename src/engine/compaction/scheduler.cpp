@@ -226,7 +226,7 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual) {
   const VersionPtr version = tree_.Current()->version;
   context_.counters.compactions_running.fetch_add(1, std::memory_order_release);
   merge_pool_.Submit([this, job, version, merge] {
-    MergeDone done{job, RunMerge(context_, *version, merge)};
+    MergeDone done{job, RunMerge(context_, version, merge, &merge_pool_)};
     MutexLock lock(mutex_);
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();

@@ -138,8 +138,9 @@ void Scheduler::CommitMerges() {
     const auto running = merges_.find(job);
     const Status status = CommitMerge(running->second, result);
     MergeSucceeded();
-    LogInfo("compaction", "job {}: {} of {} entries live; L{} gets {} in {:.1f} ms", job, result.entries_out, result.entries_in,
-            running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000);
+    LogInfo("compaction", "job {}: {} of {} entries live; L{} gets {} in {:.1f} ms{}", job, result.entries_out, result.entries_in,
+            running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000,
+            result.pieces > 1 ? fmt::format(", in {} pieces", result.pieces) : std::string());
     FinishManual(running->second.manual, status);
     EndMerge(running);
     if (!status.ok()) return Failed("writing a manifest", status);
@@ -158,6 +159,7 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
     change.added.push_back({running.merge.target, MakeTable(record)});
   }
   context_.counters.compactions.fetch_add(1, std::memory_order_relaxed);
+  if (result.pieces > 1) context_.counters.subcompactions.fetch_add(result.pieces, std::memory_order_relaxed);
   context_.counters.compaction_bytes_read.fetch_add(result.bytes_read, std::memory_order_relaxed);
   context_.counters.compaction_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
   return Commit(std::move(edit), change, nullptr);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "base/log.h"
 
 namespace lsmkv {
@@ -70,10 +71,10 @@ Status TableOutput::CloseTable() {
   return closed;
 }
 
-Result<std::vector<TableRecord>> TableOutput::Finish() {
-  if (builder_ != nullptr) {
-    if (Status status = CloseTable(); !status.ok()) return status;
-  }
+Status TableOutput::Finish() { return builder_ == nullptr ? Status() : CloseTable(); }
+
+Result<std::vector<TableRecord>> TableOutput::Keep() {
+  LSMKV_ASSERT(builder_ == nullptr);
   if (Status status = context_.fs.SyncDirectory(context_.sst_dir); !status.ok()) return status;
   created_.clear();
   return std::move(done_);

@@ -10,7 +10,7 @@
 
 namespace lsmkv {
 
-/// A sorted stream of entries into one or more new SSTables. Tables of a run that is not finished are removed again.
+/// A sorted stream of entries into one or more new SSTables. Tables of a run that is not finished are removed again unless they are kept.
 /// Threads  one at a time; any number of outputs side by side.
 class TableOutput {
  public:
@@ -22,8 +22,10 @@ class TableOutput {
 
   /// Keys strictly ascend.
   Status Add(const EntryView& entry);
-  /// The tables, each synced, and their directory too: ready to be named by a manifest.
-  Result<std::vector<TableRecord>> Finish();
+  /// Writes what is left: the tables are complete and synced, but go with this object unless Keep() follows.
+  Status Finish();
+  /// The tables, their names safe as well: ready to be named by a manifest.
+  Result<std::vector<TableRecord>> Keep();
   std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:
@@ -35,7 +37,7 @@ class TableOutput {
   std::uint64_t id_ = 0;                          // of the open table
   std::unique_ptr<WritableFile> file_;            // before the builder: destroyed after it
   std::unique_ptr<TableBuilder> builder_;
-  std::vector<std::uint64_t> created_;            // to be removed unless Finish() succeeds
+  std::vector<std::uint64_t> created_;            // to be removed unless Keep() succeeds
   std::vector<TableRecord> done_;
   std::uint64_t bytes_written_ = 0;
 };

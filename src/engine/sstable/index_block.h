@@ -53,6 +53,7 @@ class IndexBlockBase : public CachedBlock {
   /// The first entry whose key is >= `key`; size() when there is none.
   std::size_t Search(std::string_view key) const;
   IndexEntry entry(std::size_t index) const;
+  std::string key(std::size_t index) const { return std::string(prefix_).append(Suffix(index)); }
 
  protected:
   IndexBlockBase(BlockKind kind, BlockContents contents, std::size_t entry_count);

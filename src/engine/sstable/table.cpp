@@ -107,6 +107,18 @@ Status Table::GetFromSection(std::string_view key, std::uint64_t hash, const Ind
   return Status();
 }
 
+std::vector<Table::Section> Table::Sections() const {
+  std::vector<Section> sections;
+  sections.reserve(top_index_->size());
+  std::uint64_t begin = 0;
+  for (std::size_t at = 0; at < top_index_->size(); ++at) {
+    const std::uint64_t end = top_index_->entry(at).block.offset;   // its index block follows its data
+    sections.push_back({top_index_->key(at), end - begin});
+    begin = end;
+  }
+  return sections;
+}
+
 Result<TableProperties> Table::ReadProperties() const {
   const Result<BlockContents> contents = ReadBlock(*file_, footer_.properties, BlockKind::kProperties);
   if (!contents) return contents.error().WithContext(context_.name);

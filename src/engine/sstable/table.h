@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/internal_iterator.h"
 #include "engine/sstable/block_cache.h"
@@ -72,6 +73,14 @@ class Table {
 
   /// Read from the file at each call.
   Result<TableProperties> ReadProperties() const;
+
+  /// A part of the table: its keys are <= last_key and > those of the part before.
+  struct Section {
+    std::string last_key;
+    std::uint64_t bytes = 0;   ///< in the file, about
+  };
+  /// In order, from memory: where a range of keys may be cut, and what each piece weighs.
+  std::vector<Section> Sections() const;
 
   std::uint64_t file_bytes() const { return file_->size(); }
   const std::string& name() const { return context_.name; }

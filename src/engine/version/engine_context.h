@@ -19,6 +19,7 @@ struct EngineCounters {
   std::atomic<std::uint64_t> flushes{0};
   std::atomic<std::uint64_t> flush_bytes_written{0};
   std::atomic<std::uint64_t> compactions{0};
+  std::atomic<std::uint64_t> subcompactions{0};
   std::atomic<std::uint64_t> trivial_moves{0};
   std::atomic<std::uint64_t> compactions_running{0};
   std::atomic<std::uint64_t> compaction_bytes_read{0};

@@ -26,4 +26,10 @@ Result<std::optional<std::string>> TableFile::SampleKey(std::uint64_t random, st
   return (*table)->SampleKey(random, lower, upper);
 }
 
+Result<std::vector<Table::Section>> TableFile::Sections() const {
+  const Result<TablePin> table = handle_->Pin(false);
+  if (!table) return table.error();
+  return (*table)->Sections();
+}
+
 }  // namespace lsmkv

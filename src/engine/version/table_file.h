@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/manifest/manifest.h"
 #include "engine/sstable/table_cache.h"
@@ -38,6 +39,8 @@ class TableFile {
   /// True when the table has an entry for `key`; see Table::Get.
   Result<bool> Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const;
   Result<std::optional<std::string>> SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const;
+  /// May open the table; see Table::Sections.
+  Result<std::vector<Table::Section>> Sections() const;
   /// May open the table. The iterator must not outlive this.
   Result<std::unique_ptr<InternalIterator>> NewIterator(const IteratorOptions& options) const { return handle_->NewIterator(options); }
 

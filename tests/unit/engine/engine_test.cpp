@@ -291,3 +291,30 @@ TEST_CASE("after a failed WAL sync nothing is acknowledged any more, and reads g
   CHECK_FALSE(engine->WriteHealth().ok());
   CHECK(Get(*engine, "a") == "1");
 }
+
+TEST_CASE("a large compaction runs in pieces and gives what one would", "[engine]") {
+  FaultFileSystem fs;
+  WallClock clock;
+  Options options = TinyOptions(&fs, &clock);
+  options.base_level_entries = 100'000;      // nothing but L0 by itself
+  options.max_l0_sstables = 1000;
+  options.l0_slowdown_sstables = 2000;
+  options.l0_stop_sstables = 3000;
+  auto engine = MustOpen(options);
+  std::map<std::string, std::string> model;
+  for (int i = 0; i < 4000; ++i) {
+    const std::string key = "k" + std::to_string(i * 7919 % 2500);
+    if (i % 7 == 3) {
+      REQUIRE(Delete(*engine, key).ok());
+      model.erase(key);
+    } else {
+      REQUIRE(Put(*engine, key, std::to_string(i)).ok());
+      model[key] = std::to_string(i);
+    }
+  }
+  REQUIRE(engine->Compact().ok());
+  CHECK(engine->Stats().subcompactions > 1);
+  CHECK(engine->Stats().levels[1].tombstones == 0);
+  CHECK(engine->Stats().levels[1].entries == model.size());
+  CHECK(Contents(*engine) == model);
+}

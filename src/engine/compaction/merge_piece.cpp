@@ -1,0 +1,108 @@
+#include "engine/compaction/merge_piece.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/iterators/merging_iterator.h"
+#include "engine/version/table_iterators.h"
+
+namespace lsmkv {
+namespace {
+
+/// Answers "may an older version of this key lie below the inputs?" for ascending keys.
+class OlderData {
+ public:
+  OlderData(const Version& version, const Merge& merge) {
+    std::set<std::uint64_t> inputs;
+    for (const LevelInputs& level : merge.inputs)
+      for (const TablePtr& table : level.tables) inputs.insert(table->id());
+    // Into L0 itself: other L0 tables may be older. Into a deeper target: whatever is not an input above it is newer.
+    for (std::uint32_t n = merge.target == 0 ? 0 : merge.target + 1; n < version.level_count(); ++n) {
+      Level level;
+      for (const TablePtr& table : version.level(n))
+        if (!inputs.contains(table->id())) level.tables.push_back(&table->record());
+      level.overlapping = n == 0;
+      if (!level.tables.empty()) levels_.push_back(std::move(level));
+    }
+  }
+
+  bool MayHold(std::string_view key) {
+    return std::ranges::any_of(levels_, [key](Level& level) { return level.MayHold(key); });
+  }
+
+ private:
+  struct Level {
+    std::vector<const TableRecord*> tables;
+    std::size_t next = 0;       // sorted levels: the first table that does not end before the last key asked for
+    bool overlapping = false;
+
+    bool MayHold(std::string_view key) {
+      if (overlapping) {
+        return std::ranges::any_of(tables, [key](const TableRecord* t) { return key >= t->smallest_key && key <= t->largest_key; });
+      }
+      while (next < tables.size() && std::string_view(tables[next]->largest_key) < key) ++next;
+      return next < tables.size() && key >= std::string_view(tables[next]->smallest_key);
+    }
+  };
+  std::vector<Level> levels_;
+};
+
+std::unique_ptr<InternalIterator> MergedInputs(const Merge& merge) {
+  constexpr std::uint64_t kReadaheadBytes = 512 << 10;
+  const IteratorOptions read{.fill_cache = false, .readahead_bytes = kReadaheadBytes};
+  std::vector<std::unique_ptr<InternalIterator>> sources;
+  for (const LevelInputs& level : merge.inputs) {
+    if (level.level == 0) {
+      for (const TablePtr& table : level.tables) sources.push_back(NewLazyTableIterator(table, read));
+    } else {
+      sources.push_back(NewLevelIterator(level.tables, read));
+    }
+  }
+  return std::make_unique<MergingIterator>(std::move(sources));
+}
+
+/// A result that stays in L0 is one table, as a flush makes one: its place among the others is one interval of age.
+std::uint64_t TableBytes(const EngineContext& context, const Merge& merge) {
+  return merge.target == 0 ? 0 : context.options.max_sstable_bytes;
+}
+
+}  // namespace
+
+bool IsFiltered(EngineContext& context, std::string_view key) {
+  const CompactionFilter* filter = context.options.compaction_filter;
+  if (filter == nullptr || !filter->IsDead(key)) return false;
+  context.counters.filtered.fetch_add(1, std::memory_order_release);   // acquire in VersionOfOneMoment
+  return true;
+}
+
+MergePiece::MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds)
+    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)), output_(context, TableBytes(context, merge)) {}
+
+Status MergePiece::Run(const std::atomic<bool>& cancelled) {
+  constexpr std::uint64_t kEntriesBetweenChecks = 1024;
+  const std::uint64_t now_ms = context_.clock.WallMillis();
+  OlderData older(version_, merge_);
+  const std::unique_ptr<InternalIterator> entries = MergedInputs(merge_);
+  bounds_.begin ? entries->Seek(*bounds_.begin) : entries->SeekToFirst();
+  for (std::uint64_t until_check = kEntriesBetweenChecks; entries->Valid(); entries->Next()) {
+    if (--until_check == 0) {
+      if (context_.closing.load(std::memory_order_relaxed) || cancelled.load(std::memory_order_relaxed)) return Status::ShuttingDown();
+      until_check = kEntriesBetweenChecks;
+    }
+    EntryView entry = entries->entry();
+    if (bounds_.end && entry.key >= *bounds_.end) break;
+    if (IsFiltered(context_, entry.key)) continue;
+    if (entry.kind == EntryKind::kExpiringValue && entry.expire_at_ms <= now_ms) {
+      entry.kind = EntryKind::kTombstone;
+      entry.value = {};
+      entry.expire_at_ms = 0;
+    }
+    if (entry.kind == EntryKind::kTombstone && !older.MayHold(entry.key)) continue;
+    if (Status status = output_.Add(entry); !status.ok()) return status;
+    ++entries_out_;
+  }
+  if (!entries->status().ok()) return entries->status();
+  return output_.Finish();
+}
+
+}  // namespace lsmkv
