@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing of Debian 12's packages; says nothing and does nothing when all is there.
-#   scripts/setup.sh [build|test|full]      for: the server (default); its tests; their long forms
+#   scripts/setup.sh [build|test|full|bench]   for: the server (default); its tests; their long forms; measuring
 # LSMKV_SKIP_SETUP=1 leaves the system alone, for machines that are prepared in another way.
 set -euo pipefail
 
@@ -9,6 +9,7 @@ readonly build_packages=(
   libboost1.81-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libxxhash-dev liblz4-dev libzstd-dev libjemalloc-dev)
 readonly test_packages=(catch2 redis-tools python3 python3-redis)
 readonly full_packages=(clang-19)
+readonly bench_packages=(librocksdb-dev libleveldb-dev)
 
 die() {
   echo "setup: $*" >&2
@@ -22,7 +23,8 @@ case "${1:-build}" in
   build) ;;
   test) wanted+=("${test_packages[@]}") ;;
   full) wanted+=("${test_packages[@]}" "${full_packages[@]}") ;;
-  *) die "unknown purpose '$1'; it is one of: build, test, full" ;;
+  bench) wanted+=("${bench_packages[@]}") ;;
+  *) die "unknown purpose '$1'; it is one of: build, test, full, bench" ;;
 esac
 
 [[ "${LSMKV_SKIP_SETUP:-}" == 1 ]] && exit 0
