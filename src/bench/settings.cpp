@@ -44,7 +44,7 @@ constexpr Option kOptions[] = {
     {.name = "rounds", .value = "N", .doc = "of everything on every engine; the table shows medians", .number = &Settings::rounds, .least = 1, .most = 1000},
     {.name = "memory-mb", .value = "MB", .doc = "memtables and block cache together, half and half", .number = &Settings::memory_mb, .least = 8, .most = 1u << 20},
     {.name = "memtables", .value = "N", .doc = "among how many the memtables' half is divided (LevelDB: always 2)", .number = &Settings::memtables, .least = 2, .most = 64},
-    {.name = "compression", .value = "NAME", .doc = "none, lz4 or zstd; LevelDB can only do none of these"},
+    {.name = "compression", .value = "NAME", .doc = "none, lz4 or zstd (LevelDB: none only)"},
     {.name = "bloom-bits", .value = "N", .doc = "a key in the filters; 0: no filters", .number = &Settings::bloom_bits, .most = 40},
     {.name = "wal-sync", .value = "MODE", .doc = "no: a write returns when the operating system has it; everysec: and it is synced each second; always: before it returns"},
     {.name = "level-ratio", .value = "N", .doc = "level N's limit is base x ratio^N (LevelDB: always 10)", .number = &Settings::level_ratio, .least = 2, .most = 1000},
