@@ -42,6 +42,9 @@ struct Options {
   std::uint32_t l0_stop_sstables = 24;          ///< and parked from here
   double soft_limit_ratio = 0.85;               ///< 0 < ratio <= 1; soft = max(1, floor(hard x ratio))
   std::uint64_t max_sstable_bytes = 64ull << 20;  ///< 0: a level is one SSTable
+  /// A table of which this part is tombstones or expired is compacted within dead_max_age_ms, limits or not.
+  double dead_ratio = 0.3;                      ///< 0 < ratio <= 1
+  std::uint64_t dead_max_age_ms = 600'000;
 
   // Tables and caches.
   std::uint64_t block_bytes = 4096;             ///< of a data block before compression

@@ -63,6 +63,8 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"compaction_bytes_read", stats.compaction_bytes_read},
       {"compaction_bytes_written", stats.compaction_bytes_written},
       {"write_amplification", stats.write_amplification},
+      {"dead_bytes_known", stats.dead_bytes_known},
+      {"oldest_dead_ms", stats.oldest_dead_ms},
       {"user_bytes_written", stats.user_bytes_written},
       {"wal_bytes_written", stats.wal_bytes_written},
       {"wal_syncs", stats.wal_syncs},

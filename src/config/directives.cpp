@@ -129,7 +129,12 @@ const Directive kDirectives[] = {
     {"max-sstable-size-mb", "", Count{&S::max_sstable_mb, 0, kMaxMb}, "64", kStart, kLevels,
      "Levels from 1 on are cut into tables of this size, and a compaction rewrites only those that overlap.\n"
      "0: each level is a single table."},
-    {"compaction-workers", "", Count{&S::compaction_workers, 1, 64}, "2", kStart, kLevels, "Threads that merge tables."},
+    {"compaction-workers", "", Count{&S::compaction_workers, 1, 64}, "2", kStart, kLevels,
+     "Threads that merge tables. A large compaction is cut by key range among those that are idle."},
+    {"dead-ratio", "", Ratio{&S::dead_ratio, 0.01, 1.0}, "0.3", kStart, kLevels,
+     "A table of which this share is tombstones or expired entries is compacted even when no limit is reached."},
+    {"dead-max-age", "", Count{&S::dead_max_age_s, 0, 31'536'000}, "600", kStart, kLevels,
+     "Seconds within which it is. The larger, the more often a compaction that comes along anyway does it in passing."},
 
     // ---- tables and caches
     {"block-cache-mb", "", Count{&S::block_cache_mb, 0, kMaxMb}, "256", kRunTime, kTables,

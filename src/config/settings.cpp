@@ -51,6 +51,8 @@ Options EngineOptions(const Settings& settings) {
   options.l0_slowdown_sstables = Narrow(settings.l0_slowdown_sstables);
   options.l0_stop_sstables = Narrow(settings.l0_stop_sstables);
   options.soft_limit_ratio = settings.soft_limit_ratio;
+  options.dead_ratio = settings.dead_ratio;
+  options.dead_max_age_ms = settings.dead_max_age_s * 1000;
   options.max_sstable_bytes = settings.max_sstable_mb * kMb;
   options.block_bytes = settings.block_bytes;
   options.block_cache_bytes = settings.block_cache_mb * kMb;

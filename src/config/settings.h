@@ -83,6 +83,8 @@ struct Settings {
   double soft_limit_ratio = 0;
   std::uint64_t max_sstable_mb = 0;
   std::uint64_t compaction_workers = 0;
+  double dead_ratio = 0;
+  std::uint64_t dead_max_age_s = 0;
 
   // Tables and caches
   std::uint64_t block_cache_mb = 0;

@@ -18,6 +18,8 @@ Status CheckOptions(const Options& o) {
   if (o.dir.empty()) return Status::InvalidArgument("no data directory given");
   if (!(o.soft_limit_ratio > 0 && o.soft_limit_ratio <= 1))
     return Status::InvalidArgument(fmt::format("soft_limit_ratio is {}; allowed is more than 0, at most 1", o.soft_limit_ratio));
+  if (!(o.dead_ratio > 0 && o.dead_ratio <= 1))
+    return Status::InvalidArgument(fmt::format("dead_ratio is {}; allowed is more than 0, at most 1", o.dead_ratio));
   if (o.l0_stop_sstables <= o.l0_slowdown_sstables)
     return Status::InvalidArgument("l0_stop_sstables must be larger than l0_slowdown_sstables: writers are slowed before they are parked");
   if (o.l0_stop_sstables <= o.max_l0_sstables)

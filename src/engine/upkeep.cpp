@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "engine/engine_impl.h"
+#include "engine/version/dead_data.h"
 
 namespace lsmkv {
 
@@ -92,6 +93,23 @@ Result<std::string> EngineImpl::ManifestText(std::uint32_t level) const {
   return ReadManifestText(context_.fs, context_.options.dir, level);
 }
 
+namespace {
+
+void CountDead(const Version& version, double dead_ratio, std::uint64_t now_ms, EngineStats* stats) {
+  double dead_bytes = 0;
+  for (std::uint32_t n = 0; n < version.level_count(); ++n) {
+    for (const TablePtr& table : version.level(n)) {
+      const TableRecord& record = table->record();
+      dead_bytes += DeadPart(record, now_ms) * static_cast<double>(record.size_bytes);
+      const std::optional<std::uint64_t> since = DeadSince(record, dead_ratio);
+      if (since && *since < now_ms) stats->oldest_dead_ms = std::max(stats->oldest_dead_ms, now_ms - *since);
+    }
+  }
+  stats->dead_bytes_known = static_cast<std::uint64_t>(dead_bytes);
+}
+
+}  // namespace
+
 EngineStats EngineImpl::Stats() const {
   const auto read = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
   EngineStats stats;
@@ -110,6 +128,7 @@ EngineStats EngineImpl::Stats() const {
                             .max_sstables = limits.sstables.hard, .soft_max_sstables = limits.sstables.soft,
                             .score = ScoreOf(figures, limits).ratio, .compacting = n < compacting.size() && compacting[n]});
   }
+  CountDead(*now->version, context_.options.dead_ratio, context_.clock.WallMillis(), &stats);
   stats.memtable_entries = now->active.table->entries();
   stats.memtable_bytes = now->active.table->bytes();
   for (const Memory& memory : now->immutables) {

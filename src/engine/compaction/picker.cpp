@@ -4,20 +4,10 @@
 
 #include <fmt/core.h>
 
+#include "engine/version/dead_data.h"
+
 namespace lsmkv {
 namespace {
-
-/// How much of a table's entries is dead by `now_ms`: tombstones, and the expiring ones as if spread evenly over their range.
-double DeadPart(const TableRecord& record, std::uint64_t now_ms) {
-  if (record.entries == 0) return 0;
-  double dead = static_cast<double>(record.tombstones);
-  if (record.expiring > 0 && record.expires_first_ms <= now_ms) {
-    const double range = static_cast<double>(record.expires_last_ms - record.expires_first_ms) + 1;
-    const double passed = static_cast<double>(now_ms - record.expires_first_ms) + 1;
-    dead += static_cast<double>(record.expiring) * std::min(1.0, passed / range);
-  }
-  return dead / static_cast<double>(record.entries);
-}
 
 class Picker {
  public:
@@ -177,13 +167,25 @@ class Picker {
   }
 
   // ---- rule 4
+  /// Half of dead-max-age is left to wait, for a merge that comes along anyway, and half to do it.
   CompactionPlan PickMostlyDead() const {
+    struct Candidate {
+      std::uint64_t dead_since;
+      std::uint32_t level;
+      const TablePtr* table;
+    };
+    std::vector<Candidate> candidates;
     for (std::uint32_t n = 0; n < version_.level_count() && n + 1 < kMaxLevels; ++n) {
       for (const TablePtr& table : version_.level(n)) {
-        if (in_.busy.IsBusy(table) || DeadPart(table->record(), in_.now_ms) < kDeadRatio) continue;
-        CompactionPlan plan = PlanMostlyDead(n, table);
-        if (!IsNothing(plan)) return plan;
+        const std::optional<std::uint64_t> since = DeadSince(table->record(), in_.options.dead_ratio);
+        if (since && *since + in_.options.dead_max_age_ms / 2 <= in_.now_ms && !in_.busy.IsBusy(table))
+          candidates.push_back({*since, n, &table});
       }
+    }
+    std::ranges::sort(candidates, {}, [](const Candidate& c) { return std::pair(c.dead_since, (*c.table)->id()); });
+    for (const Candidate& candidate : candidates) {
+      CompactionPlan plan = PlanMostlyDead(candidate.level, *candidate.table);
+      if (!IsNothing(plan)) return plan;
     }
     return {};
   }

@@ -6,7 +6,8 @@
 //   2. The level with the highest score >= 1 goes first. L0 gives all its tables to L1 with what they overlap there;
 //      a deeper level gives everything (one table a level) or the tables that pay best.
 //   3. L0 that should go but cannot, because L1 is busy, is merged within itself, so that its count stays bounded.
-//   4. A table that is mostly tombstones, or mostly expired, goes one level down even when no limit is reached.
+//   4. A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
+//      down, or is rewritten where it is when nothing older lies below, even when no limit is reached.
 // A level that must wait for a running job keeps its levels reserved: lower scores do not prolong its wait.
 #pragma once
 
@@ -62,9 +63,6 @@ struct PickerInput {
   std::uint64_t now_ms = 0;
   bool l0_only = false;              ///< nothing but what makes L0 smaller
 };
-
-/// A table at least this part dead (tombstones, expired) is compacted without need.
-inline constexpr double kDeadRatio = 0.5;
 
 CompactionPlan PickCompaction(const PickerInput& input);
 /// Everything from `from` (or every level) into `target`; monostate when there is nothing to do.

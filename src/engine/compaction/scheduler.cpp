@@ -13,6 +13,7 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr microseconds kReviewInterval{10'000'000};   // how late an expiry may be noticed
+constexpr microseconds kLeastReviewInterval{100'000};
 constexpr microseconds kPurgeInterval{100'000};       // while readers hold a replaced version
 constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
@@ -126,7 +127,8 @@ void Scheduler::Run() {
 }
 
 microseconds Scheduler::Pause() const {
-  microseconds pause = kReviewInterval;
+  const microseconds until_dead = microseconds(1000) * static_cast<std::int64_t>(context_.options.dead_max_age_ms / 4);
+  microseconds pause = std::clamp(until_dead, kLeastReviewInterval, kReviewInterval);
   for (const Backoff* backoff : {&commit_backoff_, &merge_backoff_}) {
     if (backoff->pause.count() != 0)
       pause = std::min(pause, std::max(backoff->until - context_.clock.Monotonic(), microseconds(1000)));

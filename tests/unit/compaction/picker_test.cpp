@@ -148,15 +148,42 @@ TEST_CASE("a table of tombstones is compacted though no limit is reached", "[pic
   dead.smallest_key = "a";
   dead.largest_key = "c";
   dead.entries = 100;
-  dead.tombstones = 60;
-  const Picked in_place({{}, {FakeTableOf(dead)}});
+  dead.tombstones = 30;
+  dead.created_at_ms = 5000;
+  const std::uint64_t due = dead.created_at_ms + 300'000;     // half of ten minutes
+  CHECK(Picked({{}, {FakeTableOf(dead)}}, SmallOptions(), {}, due - 1).nothing());
+  const Picked in_place({{}, {FakeTableOf(dead)}}, SmallOptions(), {}, due);
   REQUIRE(in_place.merge() != nullptr);
   CHECK(in_place.merge()->target == 1);
-  const Picked down({{}, {FakeTableOf(dead)}, {FakeTable(2, "b", "b")}});
+  const Picked down({{}, {FakeTableOf(dead)}, {FakeTable(2, "b", "b")}}, SmallOptions(), {}, due);
   REQUIRE(down.merge() != nullptr);
   CHECK(down.merge()->target == 2);
-  dead.tombstones = 40;
-  CHECK(Picked({{}, {FakeTableOf(dead)}}).nothing());
+  dead.tombstones = 29;
+  CHECK(Picked({{}, {FakeTableOf(dead)}}, SmallOptions(), {}, due).nothing());
+}
+
+TEST_CASE("of two tables that are mostly dead the one that has been so for longer goes first", "[picker]") {
+  TableRecord expiring;
+  expiring.id = 1;
+  expiring.smallest_key = "a";
+  expiring.largest_key = "c";
+  expiring.entries = 100;
+  expiring.expiring = 50;
+  expiring.expires_first_ms = 1'000'000;
+  expiring.expires_last_ms = 1'100'000;           // 30 of 100 are dead at 1'060'000
+  TableRecord tombstones = expiring;
+  tombstones.id = 2;
+  tombstones.smallest_key = "d";
+  tombstones.largest_key = "f";
+  tombstones.expiring = 0;
+  tombstones.tombstones = 31;
+  const auto first_at = [&](std::uint64_t made_ms, std::uint64_t now_ms) {
+    tombstones.created_at_ms = made_ms;
+    return Picked({{}, {FakeTableOf(expiring), FakeTableOf(tombstones)}}, SmallOptions(), {}, now_ms).Ids(0);
+  };
+  CHECK(first_at(1'059'000, 2'000'000) == Ids{2});
+  CHECK(first_at(1'061'000, 2'000'000) == Ids{1});
+  CHECK(first_at(1'061'000, 1'360'000) == Ids{1});
 }
 
 TEST_CASE("a full compaction takes every level, deeper ones than the target included", "[picker]") {

@@ -197,6 +197,8 @@ TEST_CASE("the engine's defaults are the table's", "[config]") {
   CHECK(table.l0_slowdown_sstables == engine.l0_slowdown_sstables);
   CHECK(table.l0_stop_sstables == engine.l0_stop_sstables);
   CHECK(table.soft_limit_ratio == engine.soft_limit_ratio);
+  CHECK(table.dead_ratio == engine.dead_ratio);
+  CHECK(table.dead_max_age_ms == engine.dead_max_age_ms);
   CHECK(table.max_sstable_bytes == engine.max_sstable_bytes);
   CHECK(table.block_bytes == engine.block_bytes);
   CHECK(table.block_cache_bytes == engine.block_cache_bytes);
