@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lsmkv/iterator.h"
 #include "lsmkv/options.h"
@@ -126,6 +127,9 @@ class Engine {
   virtual Status Checkpoint(const std::string& dir) = 0;
   /// Asks the scheduler to look for tables whose whole range the compaction filter calls dead.
   virtual void ReclaimDeadRanges() = 0;
+  /// Reads the manifests again, after something else than this engine has changed them: checks them and every table that is
+  /// new, then shows readers the new tree at once. On an error (named) the present tree stays. Says what has changed.
+  virtual Result<std::string> Reload() { return Status::Unsupported("reload"); }
   /// Ends running and waiting compactions early (kShuttingDown), so that who waits for one can be joined before the
   /// engine is destroyed. Flushes, reads and writes go on.
   virtual void PrepareToClose() {}
@@ -134,6 +138,8 @@ class Engine {
   virtual EngineStats Stats() const = 0;
   /// The manifest of `level` as it stands on disk; kNotFound when the level has none.
   virtual Result<std::string> ManifestText(std::uint32_t level) const = 0;
+  /// The last `count` flushes, compactions, moves, drops, ... as lines of JSON, the oldest of them first.
+  virtual std::vector<std::string> History([[maybe_unused]] std::size_t count) const { return {}; }
   virtual const Options& options() const = 0;
 
   // ---- changes at run time (CONFIG SET)

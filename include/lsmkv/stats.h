@@ -41,6 +41,7 @@ struct EngineStats {
   std::uint64_t subcompactions = 0;         ///< pieces of compactions that were split
   std::uint64_t trivial_moves = 0;
   std::uint64_t compactions_running = 0;
+  std::uint64_t compaction_bytes_wanted = 0;  ///< of the compaction that waits for room on the disk; 0: none does
   std::uint64_t compaction_bytes_read = 0;
   std::uint64_t compaction_bytes_written = 0;
   std::uint64_t dead_bytes_known = 0;       ///< of tables: the share of tombstones and expired entries

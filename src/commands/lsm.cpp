@@ -19,10 +19,16 @@ constexpr std::string_view kLsmHelp[] = {
     "    everything into the deepest level. Answers when it is done.",
     "FLUSH",
     "    Write the memtables to SSTables. Answers when it is done.",
+    "HISTORY [<count>]",
+    "    Return the last <count> flushes, compactions, moves and drops (10 by default),",
+    "    one JSON text each, the latest last.",
     "LEVELS",
     "    Describe each level: tables, entries, bytes, limits, score.",
     "MANIFEST <level>",
     "    Return the manifest of a level as it stands on disk.",
+    "RELOAD",
+    "    Read the manifests again after an offline change, check them and every new",
+    "    table, and show the new tree at once; with an error the present one stays.",
     "STATS",
     "    Return the figures of the tree.",
 };
@@ -86,6 +92,18 @@ Outcome HandleLsmFlush(CommandContext& context) {
   return Outcome::kDone;
 }
 
+Outcome HandleLsmHistory(CommandContext& context) {
+  constexpr std::uint64_t kUsualCount = 10;
+  std::optional<std::uint64_t> count = kUsualCount;
+  if (context.args.size() > 3) return Fail(context, kSyntaxError);
+  if (context.args.size() == 3) count = ParseUint64(context.args[2]);
+  if (!count) return Fail(context, kNotAnInteger);
+  const std::vector<std::string> events = context.server.engine().History(*count);
+  context.reply.Array(events.size());
+  for (const std::string& event : events) context.reply.Bulk(event);
+  return Outcome::kDone;
+}
+
 Outcome HandleLsmManifest(CommandContext& context) {
   const std::optional<std::uint32_t> level = ParseLevel(context.args[2]);
   if (!level) return Fail(context, kNotAnInteger);
@@ -93,6 +111,13 @@ Outcome HandleLsmManifest(CommandContext& context) {
   if (!text && text.error().code() == StatusCode::kNotFound) return Fail(context, fmt::format("ERR level {} has no manifest", *level));
   if (!text) return Fail(context, text.error());
   context.reply.Verbatim("txt", *text);
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmReload(CommandContext& context) {
+  const Result<std::string> changes = context.server.engine().Reload();
+  if (!changes) return Fail(context, changes.error());
+  context.reply.Bulk(*changes);
   return Outcome::kDone;
 }
 

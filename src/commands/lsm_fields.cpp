@@ -60,6 +60,7 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"subcompactions", stats.subcompactions},
       {"compactions_running", stats.compactions_running},
       {"trivial_moves", stats.trivial_moves},
+      {"compaction_bytes_wanted", stats.compaction_bytes_wanted},
       {"compaction_bytes_read", stats.compaction_bytes_read},
       {"compaction_bytes_written", stats.compaction_bytes_written},
       {"write_amplification", stats.write_amplification},

@@ -55,10 +55,12 @@ class EngineImpl final : public Engine {
   Status Compact(std::optional<std::uint32_t> from, std::optional<std::uint32_t> target) override;
   Status Checkpoint(const std::string& dir) override LSMKV_EXCLUDES(write_mutex_);
   void ReclaimDeadRanges() override { scheduler_->Wake(); }
+  Result<std::string> Reload() override { return scheduler_->Reload(); }
   void PrepareToClose() override;
 
   EngineStats Stats() const override;
   Result<std::string> ManifestText(std::uint32_t level) const override;
+  std::vector<std::string> History(std::size_t count) const override { return scheduler_->History(count); }
   const Options& options() const override { return context_.options; }
   void SetWalFsync(WalFsync mode) override { wal_->SetMode(mode); }
   void SetBlockCacheBytes(std::uint64_t bytes) override { context_.tables->block_cache.SetCapacity(bytes); }

@@ -186,6 +186,7 @@ Status EngineImpl::RecoverWal(RecoveredState* state) {
 void EngineImpl::StartScheduler(std::unique_ptr<ManifestStore> manifests) {
   Scheduler::Hooks hooks;
   hooks.update_pressure = [this](bool background_error) { UpdatePressure(background_error); };
+  hooks.last_sequence = [this] { return visible_.load(std::memory_order_acquire); };
   hooks.review_in = [this] { return PressureReview(); };
   hooks.wal_floor_moved = [this](std::uint64_t floor) {
     if (Status status = wal_->RemoveSegmentsBelow(floor); !status.ok()) LogWarning("wal", "{}", status.message());

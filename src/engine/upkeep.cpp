@@ -148,6 +148,7 @@ EngineStats EngineImpl::Stats() const {
   const EngineCounters& counters = context_.counters;
   stats.flushes = read(counters.flushes);
   stats.flush_bytes_written = read(counters.flush_bytes_written);
+  stats.compaction_bytes_wanted = scheduler_->bytes_wanted();
   stats.compactions = read(counters.compactions);
   stats.subcompactions = read(counters.subcompactions);
   stats.trivial_moves = read(counters.trivial_moves);

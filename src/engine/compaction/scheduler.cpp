@@ -19,6 +19,13 @@ constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
 constexpr int kMergeNice = 5;                         // merges stand back for the event loops
 
+std::uint64_t BytesOf(const Merge& merge) {
+  std::uint64_t bytes = 0;
+  for (const LevelInputs& level : merge.inputs)
+    for (const TablePtr& table : level.tables) bytes += table->record().size_bytes;
+  return bytes;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<ManifestStore> manifests, Hooks hooks)
@@ -26,6 +33,7 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
       tree_(tree),
       hooks_(std::move(hooks)),
       manifests_(std::move(manifests)),
+      history_(context.fs, context.options.dir, context.clock),
       flush_pool_("flush", context.options.flush_workers),
       merge_pool_("compact", context.options.compaction_workers + 1, kMergeNice) {}   // MayStartMerge: one more for L0
 
@@ -106,14 +114,17 @@ void Scheduler::Run() {
     for (FlushDone& done : inbox->flushes) flushes_[done.memtable] = std::move(done.result);
     for (MergeDone& done : inbox->merges) TakeMerge(std::move(done));
     for (ManualPtr& manual : inbox->manual) manual_.push_back(std::move(manual));
+    for (ReloadPtr& reload : inbox->reloads) reloads_.push_back(std::move(reload));
+    if (inbox->reloaded != nullptr) TakeReload(*inbox->reloaded);
     // Invariant 1: each step looks whether the one before left a commit unfinished.
-    if (FinishPendingCommit()) CommitFlushes();
-    if (!pending_commit_) CommitMerges();
-    if (!pending_commit_) {
-      StartFlushes();
+    if (!reload_reading_ && FinishPendingCommit()) CommitFlushes();
+    if (MayCommit()) CommitMerges();
+    if (MayCommit()) StartReload();
+    if (MayCommit()) {
       StartManual();
       StartCompactions();
     }
+    if (!pending_commit_) StartFlushes();
     PublishCompactingLevels();
     purge_again_ = tree_.PurgeRetired();
     RemoveDiscarded();
@@ -141,7 +152,7 @@ microseconds Scheduler::Pause() const {
 std::optional<Scheduler::Inbox> Scheduler::WaitForWork() {
   const microseconds pause = Pause();
   MutexLock lock(mutex_);
-  if (!stopping_ && !woken_ && inbox_.flushes.empty() && inbox_.merges.empty() && inbox_.manual.empty())
+  if (!stopping_ && !woken_ && inbox_.empty())
     work_.WaitFor(mutex_, pause);
   if (stopping_) return std::nullopt;
   woken_ = false;
@@ -171,11 +182,12 @@ void Scheduler::StartManual() {
     for (const ManualPtr& manual : std::exchange(manual_, {})) FinishManual(manual, Status::ShuttingDown());
   }
   // Alone, so that it sees the whole tree: the picker rests until the running merges have ended.
-  if (manual_.empty() || !merges_.empty() || !merges_to_commit_.empty()) return;
+  if (manual_.empty() || !reloads_.empty() || !merges_.empty() || !merges_to_commit_.empty()) return;
   const ManualPtr manual = manual_.front();
   manual_.pop_front();
   CompactionPlan plan = PlanManual(*tree_.Current()->version, manual->from, manual->target);
   if (auto* merge = std::get_if<Merge>(&plan)) {
+    if (Status room = HasRoomFor(*merge); !room.ok()) return FinishManual(manual, room);
     StartMerge(std::move(*merge), manual);
   } else {
     FinishManual(manual, {});
@@ -184,7 +196,7 @@ void Scheduler::StartManual() {
 
 void Scheduler::StartCompactions() {
   constexpr int kMostPlansPerRound = 64;
-  if (!manual_.empty()) return;
+  if (!manual_.empty() || !reloads_.empty()) return;
   if (context_.closing.load(std::memory_order_relaxed) || context_.clock.Monotonic() < merge_backoff_.until) return;
   for (int i = 0; i < kMostPlansPerRound && MayStartMerge(); ++i) {
     const VersionPtr version = tree_.Current()->version;
@@ -193,6 +205,10 @@ void Scheduler::StartCompactions() {
     CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), l0_only});
     Status status;
     if (auto* merge = std::get_if<Merge>(&plan)) {
+      if (Status room = HasRoomFor(*merge); !room.ok()) {
+        bytes_wanted_.store(BytesOf(*merge), std::memory_order_relaxed);
+        return MergeFailed(room);
+      }
       StartMerge(std::move(*merge), nullptr);
     } else if (const auto* move = std::get_if<TrivialMove>(&plan)) {
       status = CommitMove(*move);
@@ -214,6 +230,21 @@ bool Scheduler::MayStartMerge() const {
   return std::ranges::none_of(merges_, [](const auto& job) {
     return job.second.manual == nullptr && job.second.merge.inputs.front().level == 0;
   });
+}
+
+/// A merge may write as much as it reads before its inputs go, and so may each that runs already. What flushes need meanwhile
+/// is left to them.
+Status Scheduler::HasRoomFor(const Merge& merge) const {
+  const Result<std::uint64_t> free = context_.fs.FreeBytes(context_.options.dir);
+  if (!free) return {};       // a disk that does not tell is written to until it says no
+  std::uint64_t needed = BytesOf(merge);
+  for (const auto& [job, running] : merges_) needed += BytesOf(running.merge);
+  const SuperVersionPtr now = tree_.Current();
+  std::uint64_t for_flushes = now->active.table->bytes();
+  for (const Memory& memory : now->immutables) for_flushes += memory.table->bytes();
+  if (needed + for_flushes <= *free) return {};
+  return Status::NoSpace(fmt::format("{}: a compaction of {} bytes waits for room: {} are free, and running compactions and flushes "
+                                     "may take {}", context_.options.dir, BytesOf(merge), *free, needed - BytesOf(merge) + for_flushes));
 }
 
 void Scheduler::StartMerge(Merge merge, ManualPtr manual) {
@@ -290,16 +321,24 @@ void Scheduler::Succeeded() {
 
 void Scheduler::MergeFailed(const Status& status) {
   merge_backoff_.Fail(context_.clock.Monotonic());
-  LogError("compaction", "a merge failed, will be tried again: {}", status.message());
-  MutexLock lock(mutex_);
-  merge_error_ = status;
+  bool is_new = false;
+  {
+    MutexLock lock(mutex_);
+    is_new = merge_error_.code() != status.code();
+    merge_error_ = status;
+  }
+  if (is_new) LogError("compaction", "no compaction, will be tried again: {}", status.message());
 }
 
 void Scheduler::MergeSucceeded() {
   if (merge_backoff_.pause.count() == 0) return;
   merge_backoff_ = {};
-  MutexLock lock(mutex_);
-  merge_error_ = {};
+  bytes_wanted_.store(0, std::memory_order_relaxed);
+  {
+    MutexLock lock(mutex_);
+    merge_error_ = {};
+  }
+  LogInfo("compaction", "compactions succeed again");
 }
 
 /// The message names the file; when it does not, all inputs are left alone.

@@ -30,6 +30,7 @@
 #include "base/thread_pool.h"
 #include "engine/compaction/merge_job.h"
 #include "engine/compaction/picker.h"
+#include "engine/manifest/history.h"
 #include "engine/manifest/manifest_store.h"
 #include "engine/version/engine_context.h"
 #include "engine/version/super_version.h"
@@ -45,6 +46,8 @@ class Scheduler {
     std::function<void(std::uint64_t wal_floor)> wal_floor_moved;
     /// While writers are held back: how soon the scheduler should look at the pressure again.
     std::function<std::optional<std::chrono::microseconds>()> review_in;
+    /// The last sequence number given to a write.
+    std::function<SequenceNumber()> last_sequence;
   };
 
   Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<ManifestStore> manifests, Hooks hooks);
@@ -62,12 +65,18 @@ class Scheduler {
   Status WaitUntilFlushed() LSMKV_EXCLUDES(mutex_);
   /// Merges levels from..target into target, as Engine::Compact says, and waits for the end.
   Status Compact(std::optional<std::uint32_t> from, std::uint32_t target) LSMKV_EXCLUDES(mutex_);
+  /// As Engine::Reload says.
+  Result<std::string> Reload() LSMKV_EXCLUDES(mutex_);
   /// Not ok while flushes or commits fail.
   Status error() const LSMKV_EXCLUDES(mutex_);
   /// Not ok while merges fail, and after one has met damage.
   Status merge_error() const LSMKV_EXCLUDES(mutex_);
   /// Levels that take part in a running job.
   std::vector<bool> CompactingLevels() const LSMKV_EXCLUDES(mutex_);
+  /// The last `count` things that happened to the tree, as lines of JSON (history.h).
+  /// Bytes that the compaction which waits for room on the disk needs; 0: none waits.
+  std::uint64_t bytes_wanted() const { return bytes_wanted_.load(std::memory_order_relaxed); }
+  std::vector<std::string> History(std::size_t count) const { return history_.Last(count); }
 
  private:
   struct FlushDone {
@@ -85,10 +94,20 @@ class Scheduler {
     Status status;
   };
   using ManualPtr = std::shared_ptr<ManualRequest>;
+  struct Reloaded;                 // scheduler_reload.cpp: what a reload has read
+  struct ReloadRequest {
+    std::optional<Result<std::string>> answer;
+  };
+  using ReloadPtr = std::shared_ptr<ReloadRequest>;
   struct Inbox {
     std::vector<FlushDone> flushes;
     std::vector<MergeDone> merges;
     std::vector<ManualPtr> manual;
+    std::vector<ReloadPtr> reloads;
+    std::shared_ptr<Reloaded> reloaded;
+    bool empty() const {
+      return flushes.empty() && merges.empty() && manual.empty() && reloads.empty() && reloaded == nullptr;
+    }
   };
   struct RunningMerge {
     Merge merge;
@@ -113,24 +132,34 @@ class Scheduler {
   Status CommitMove(const TrivialMove& move);
   Status CommitDrop(const Drop& drop);
   /// Manifests first, then the new version for readers. On an error nothing has changed for readers.
-  Status Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed);
+  Status Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed, HistoryEvent event);
   bool FinishPendingCommit();
   void Failed(const char* what, const Status& status) LSMKV_EXCLUDES(mutex_);
   void Succeeded() LSMKV_EXCLUDES(mutex_);
   void MergeFailed(const Status& status) LSMKV_EXCLUDES(mutex_);
   void MergeSucceeded() LSMKV_EXCLUDES(mutex_);
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
+  bool MayCommit() const { return !pending_commit_ && !reload_reading_; }
   bool MayStartMerge() const;
+  /// kNoSpace, with figures, when the disk could not take all of the result beside the inputs.
+  Status HasRoomFor(const Merge& merge) const;
   void FinishManual(const ManualPtr& manual, Status status) LSMKV_EXCLUDES(mutex_);
   void RemoveDiscarded();
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
   BusyTables Busy() const;
   TablePtr MakeTable(const TableRecord& record) const;
+  // scheduler_reload.cpp
+  void StartReload();
+  Status ReadAgain(Reloaded* reloaded) const;        // on a worker
+  void TakeReload(Reloaded& reloaded) LSMKV_EXCLUDES(mutex_);
+  Result<std::string> Adopt(Reloaded& reloaded);
+  void FinishReload(Result<std::string> answer) LSMKV_EXCLUDES(mutex_);
 
   EngineContext& context_;
   Tree& tree_;
   const Hooks hooks_;
-  const std::unique_ptr<ManifestStore> manifests_;
+  std::unique_ptr<ManifestStore> manifests_;         // scheduler thread only; a reload puts another in its place
+  HistoryLog history_;
   ThreadPool flush_pool_;
   ThreadPool merge_pool_;
   std::thread thread_;
@@ -141,10 +170,13 @@ class Scheduler {
   std::vector<std::pair<std::uint64_t, JobResult>> merges_to_commit_;
   std::uint64_t next_job_ = 1;
   std::deque<ManualPtr> manual_;
+  std::deque<ReloadPtr> reloads_;
+  bool reload_reading_ = false;                      // a worker reads the manifests: nothing is committed meanwhile
   struct PendingCommit {
     VersionChange change;
     const MemTable* flushed;
     std::optional<std::uint64_t> wal_floor;
+    HistoryEvent event;
   };
   std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
   std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone
@@ -157,6 +189,7 @@ class Scheduler {
   Backoff merge_backoff_;
   std::chrono::microseconds next_review_{0};         // expiry makes work without any event
   bool purge_again_ = false;
+  std::atomic<std::uint64_t> bytes_wanted_{0};       // relaxed: for people
 
   mutable Mutex mutex_;                              // a leaf
   CondVar work_;

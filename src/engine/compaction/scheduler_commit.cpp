@@ -19,15 +19,45 @@ std::string DescribeOutputs(const JobResult& result) {
   return tables.empty() ? "no table" : tables;
 }
 
+void CountTable(const TableRecord& record, HistoryEvent::Tables* tables) {
+  tables->ids.push_back(record.id);
+  tables->entries += record.entries;
+  tables->bytes += record.size_bytes;
+}
+
+HistoryEvent::Tables TablesOf(std::uint32_t level, std::span<const TablePtr> tables) {
+  HistoryEvent::Tables counted{.level = level, .ids = {}, .entries = 0, .bytes = 0};
+  for (const TablePtr& table : tables) CountTable(table->record(), &counted);
+  return counted;
+}
+
+HistoryEvent EventOf(std::string kind, std::string reason, const std::vector<LevelInputs>& inputs) {
+  HistoryEvent event;
+  event.kind = std::move(kind);
+  event.reason = std::move(reason);
+  for (const LevelInputs& level : inputs) event.in.push_back(TablesOf(level.level, level.tables));
+  return event;
+}
+
+HistoryEvent EventOf(std::string kind, std::string reason, const std::vector<LevelInputs>& inputs, std::uint32_t target,
+                     const JobResult& result) {
+  HistoryEvent event = EventOf(std::move(kind), std::move(reason), inputs);
+  event.out.level = target;
+  for (const TableRecord& record : result.outputs) CountTable(record, &event.out);
+  event.duration = result.duration;
+  event.pieces = result.pieces;
+  return event;
+}
+
 }  // namespace
 
 TablePtr Scheduler::MakeTable(const TableRecord& record) const {
   return std::make_shared<const TableFile>(record, context_.TablePath(record.id), context_.tables, context_.janitor);
 }
 
-Status Scheduler::Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed) {
+Status Scheduler::Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed, HistoryEvent event) {
   LSMKV_ASSERT(!pending_commit_.has_value());
-  pending_commit_ = PendingCommit{change, flushed, edit.wal_floor};
+  pending_commit_ = PendingCommit{change, flushed, edit.wal_floor, std::move(event)};
   if (Status status = manifests_->Commit(edit); !status.ok()) {
     // Refused as a whole, nothing was written: it must not be taken for a commit that is half done.
     if (!manifests_->unfinished()) pending_commit_.reset();
@@ -63,6 +93,7 @@ bool Scheduler::FinishPendingCommit() {
   } else {
     tree_.InstallVersion(*version);
   }
+  history_.Add(commit.event);
   Succeeded();
   return true;
 }
@@ -102,7 +133,8 @@ Status Scheduler::CommitFlush(const Memory& oldest, std::uint64_t wal_floor, Job
   const std::uint64_t versions = oldest.table->entries();
   LogInfo("flush", "memtable with {} versions of {} keys into L0: {} in {:.1f} ms", versions, result.entries_out,
           DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000);
-  return Commit(std::move(edit), change, oldest.table.get());
+  HistoryEvent event = EventOf("flush", fmt::format("memtable with {} versions", versions), {}, 0, result);
+  return Commit(std::move(edit), change, oldest.table.get(), std::move(event));
 }
 
 // ---- merges
@@ -162,7 +194,8 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
   if (result.pieces > 1) context_.counters.subcompactions.fetch_add(result.pieces, std::memory_order_relaxed);
   context_.counters.compaction_bytes_read.fetch_add(result.bytes_read, std::memory_order_relaxed);
   context_.counters.compaction_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
-  return Commit(std::move(edit), change, nullptr);
+  const Merge& merge = running.merge;
+  return Commit(std::move(edit), change, nullptr, EventOf("merge", merge.reason, merge.inputs, merge.target, result));
 }
 
 Status Scheduler::CommitMove(const TrivialMove& move) {
@@ -177,7 +210,9 @@ Status Scheduler::CommitMove(const TrivialMove& move) {
   change.removed = edit.removed;
   context_.counters.trivial_moves.fetch_add(move.tables.size(), std::memory_order_relaxed);
   LogInfo("compaction", "{}; {} tables move from L{} to L{} without a rewrite", move.reason, move.tables.size(), move.from, move.to);
-  return Commit(std::move(edit), change, nullptr);
+  HistoryEvent event = EventOf("move", move.reason, {{move.from, move.tables}});
+  event.out = TablesOf(move.to, move.tables);
+  return Commit(std::move(edit), change, nullptr, std::move(event));
 }
 
 Status Scheduler::CommitDrop(const Drop& drop) {
@@ -189,7 +224,7 @@ Status Scheduler::CommitDrop(const Drop& drop) {
   change.removed = edit.removed;
   edit.target_level = drop.inputs.front().level;
   LogInfo("compaction", "{} tables dropped unread: {}", edit.removed.size(), drop.reason);
-  return Commit(std::move(edit), change, nullptr);
+  return Commit(std::move(edit), change, nullptr, EventOf("drop", drop.reason, drop.inputs));
 }
 
 }  // namespace lsmkv

@@ -26,6 +26,12 @@ Result<std::optional<std::string>> TableFile::SampleKey(std::uint64_t random, st
   return (*table)->SampleKey(random, lower, upper);
 }
 
+Result<TableProperties> TableFile::ReadProperties() const {
+  const Result<TablePin> table = handle_->Pin(false);
+  if (!table) return table.error();
+  return (*table)->ReadProperties();
+}
+
 Result<std::vector<Table::Section>> TableFile::Sections() const {
   const Result<TablePin> table = handle_->Pin(false);
   if (!table) return table.error();

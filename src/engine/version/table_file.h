@@ -41,6 +41,8 @@ class TableFile {
   Result<std::optional<std::string>> SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const;
   /// May open the table; see Table::Sections.
   Result<std::vector<Table::Section>> Sections() const;
+  /// From the file at each call; see Table::ReadProperties.
+  Result<TableProperties> ReadProperties() const;
   /// May open the table. The iterator must not outlive this.
   Result<std::unique_ptr<InternalIterator>> NewIterator(const IteratorOptions& options) const { return handle_->NewIterator(options); }
 

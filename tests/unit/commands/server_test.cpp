@@ -120,7 +120,8 @@ TEST_CASE("LSM's arguments are checked before the tree is asked", "[commands]") 
   CHECK(bench.Run({"lsm", "manifest", "x"}) == "-ERR value is not an integer or out of range\r\n");
   CHECK(bench.Run({"lsm", "levels"}) == "*0\r\n");
   bench.client.protocol = 3;
-  CHECK(bench.Run({"lsm", "stats"}).starts_with("%32\r\n$12\r\nnum_sstables\r\n:0\r\n"));
+  const std::string fields = std::to_string(StatsFields(bench.server.engine().Stats()).size());
+  CHECK(bench.Run({"lsm", "stats"}).starts_with("%" + fields + "\r\n$12\r\nnum_sstables\r\n:0\r\n"));
 }
 
 TEST_CASE("every kind of failure has its words", "[commands]") {

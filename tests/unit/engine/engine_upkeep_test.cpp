@@ -1,0 +1,203 @@
+// What operators see of the upkeep: history, reload, compactions that wait for room.
+#include "engine_fixture.h"
+
+#include <nlohmann/json.hpp>
+
+#include <thread>
+
+#include "engine/manifest/manifest_store.h"
+
+using namespace lsmkv;
+using namespace lsmkv::engine_test;
+
+namespace {
+
+/// Nothing is compacted unless asked for.
+Options QuietOptions(FaultFileSystem* fs) {
+  Options options = TinyOptions(fs);
+  options.base_level_entries = 1'000'000;
+  options.max_l0_sstables = 1000;
+  options.l0_slowdown_sstables = 2000;
+  options.l0_stop_sstables = 3000;
+  return options;
+}
+
+std::unique_ptr<Engine> EngineWithLevels(const Options& options, int keys) {
+  auto engine = MustOpen(options);
+  for (int i = 0; i < keys; ++i) REQUIRE(Put(*engine, "k" + std::to_string(10'000 + i), "deep").ok());
+  REQUIRE(engine->Compact(std::nullopt, 2).ok());
+  return engine;
+}
+
+/// The manifests as another program would change them.
+void ChangeManifests(FaultFileSystem& fs, const std::function<VersionEdit(const Manifests&)>& change) {
+  ManifestStore store(fs, "db", Clock::System());
+  REQUIRE(store.Recover());
+  VersionEdit edit = change(store.manifests());
+  for (TableRecord& record : edit.added) record.replaces.clear();   // about the commit that made it
+  CHECK(store.Commit(edit).message() == "");
+}
+
+}  // namespace
+
+TEST_CASE("the history tells each event with its tables, and outlives a restart", "[engine][history]") {
+  FaultFileSystem fs;
+  const Options options = QuietOptions(&fs);
+  std::vector<std::string> before;
+  {
+    auto engine = EngineWithLevels(options, 200);
+    const std::vector<std::string> events = engine->History(100);
+    REQUIRE(events.size() >= 2);
+    const auto last = nlohmann::json::parse(events.back());
+    CHECK(last["kind"] == "merge");
+    CHECK(last["out"]["level"] == 2);
+    CHECK(last["out"]["entries"] == 200);
+    CHECK(last["out"]["count"] == engine->Stats().levels[2].sstables);
+    CHECK(last["in"][0]["level"] == 0);
+    CHECK(last["in"][0]["bytes"] > 0);
+    const auto first = nlohmann::json::parse(events.front());
+    CHECK(first["kind"] == "flush");
+    CHECK(first["out"]["count"] == 1);
+    CHECK(engine->History(1) == std::vector<std::string>{events.back()});
+    CHECK(engine->History(0).empty());
+    before = events;
+  }
+  REQUIRE(fs.Mutate("db/history.jsonl", [](std::string& bytes) { bytes += "{\"at\":\"cut o"; }).ok());
+  auto engine = MustOpen(options);
+  std::vector<std::string> after = engine->History(1000);
+  after.resize(std::min(after.size(), before.size()));
+  CHECK(after == before);
+  REQUIRE(Put(*engine, "x", "y").ok());
+  REQUIRE(engine->Flush().ok());
+  CHECK(nlohmann::json::parse(engine->History(1).at(0))["kind"] == "flush");
+}
+
+TEST_CASE("a history that cannot be written harms nothing", "[engine][history]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(QuietOptions(&fs));
+  REQUIRE(fs.CreateDirectories("db/history.jsonl.tmp").ok());
+  REQUIRE(Put(*engine, "x", "y").ok());
+  REQUIRE(engine->Flush().ok());
+  CHECK(engine->History(10).size() == 1);
+}
+
+TEST_CASE("a reload shows manifests that were changed from outside, and goes on from them", "[engine][reload]") {
+  FaultFileSystem fs;
+  const Options options = QuietOptions(&fs);
+  auto engine = EngineWithLevels(options, 300);
+  CHECK(*engine->Reload() == "0 tables added, 0 removed");
+  const auto held = engine->NewIterator();
+  const auto tables = engine->Stats().levels[2].sstables;
+  REQUIRE(tables >= 2);
+  std::uint64_t lost = 0;
+  ChangeManifests(fs, [&](const Manifests& manifests) {     // the first table moves to L3, the last one goes
+    const std::vector<TableRecord>& records = manifests.at(2).sstables;
+    VersionEdit edit;
+    edit.target_level = 3;
+    edit.added.push_back(records.front());
+    edit.removed = {{2, records.front().id}, {2, records.back().id}};
+    lost = records.back().entries;
+    return edit;
+  });
+  CHECK(Contents(*engine).size() == 300);
+  CHECK(*engine->Reload() == "1 tables added, 2 removed");
+  CHECK(engine->Stats().levels[3].sstables == 1);
+  CHECK(engine->Stats().levels[2].sstables == tables - 2);
+  CHECK(Contents(*engine).size() == 300 - lost);
+  std::size_t seen = 0;
+  for (held->SeekToFirst(); held->Valid(); held->Next()) ++seen;
+  CHECK(seen == 300);                                       // what was open before sees its own view
+  REQUIRE(Put(*engine, "after", "reload").ok());
+  REQUIRE(engine->Compact().ok());
+  CHECK(nlohmann::json::parse(engine->History(3).at(0))["kind"] == "reload");
+  engine = nullptr;
+  CHECK(Contents(*MustOpen(options)).size() == 300 - lost + 1);
+}
+
+TEST_CASE("a reload of anything wrong is refused by name, and the present tree stays", "[engine][reload]") {
+  FaultFileSystem fs;
+  const Options options = QuietOptions(&fs);
+  auto engine = EngineWithLevels(options, 300);
+  const std::string path = "db/manifest_l2.json";
+  const std::string good = *fs.ReadWholeFile(path);
+  const auto refused = [&](const std::string& what) {
+    const Result<std::string> answer = engine->Reload();
+    REQUIRE_FALSE(answer);
+    CAPTURE(answer.error().message());
+    CHECK(answer.error().message().find(what) != std::string::npos);
+    CHECK(Contents(*engine).size() == 300);
+    REQUIRE(fs.Mutate(path, [&](std::string& bytes) { bytes = good; }).ok());
+  };
+  SECTION("a damaged manifest") {
+    REQUIRE(fs.Mutate(path, [](std::string& bytes) { bytes[bytes.size() / 2] ^= 1; }).ok());
+    refused("manifest_l2.json");
+  }
+  SECTION("a table that is missing") {
+    const std::string file = DecodeManifest(good, "m")->sstables[0].file;
+    const std::string saved = *fs.ReadWholeFile("db/" + file);
+    REQUIRE(fs.RemoveFile("db/" + file).ok());
+    REQUIRE_FALSE(engine->Reload());
+    const auto again = fs.NewWritableFile("db/" + file);
+    REQUIRE((*again)->Append(saved).ok());
+  }
+  SECTION("a table that says something else than its manifest") {
+    ChangeManifests(fs, [&fs](const Manifests& manifests) {
+      VersionEdit edit;
+      TableRecord record = manifests.at(2).sstables.front();
+      edit.target_level = 2;
+      edit.removed = {{2, record.id}};
+      record.entries += 1;
+      record.id += 1000;
+      REQUIRE(fs.Link("db/" + record.file, "db/" + TableRecordFile(record.id)).ok());
+      record.file = TableRecordFile(record.id);
+      edit.added = {record};
+      return edit;
+    });
+    refused("is another table than its manifest describes");
+  }
+  REQUIRE(engine->Reload());
+  REQUIRE(Put(*engine, "after", "reload").ok());
+  REQUIRE(engine->Compact().ok());
+  CHECK(Contents(*engine).size() == 301);
+}
+
+TEST_CASE("reloads beside writers, flushes and compactions lose nothing", "[engine][reload][threads]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  std::atomic<bool> stop{false};
+  std::thread reloader([&] {
+    while (!stop) REQUIRE(engine->Reload());
+  });
+  for (int i = 0; i < 3000; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i % 700), std::to_string(i)).ok());
+  REQUIRE(engine->Compact().ok());
+  stop = true;
+  reloader.join();
+  CHECK(Contents(*engine).size() == 700);
+  CHECK(Get(*engine, "k5") == std::to_string(2805));
+}
+
+TEST_CASE("a compaction that the disk cannot hold waits, says so, and runs when there is room", "[engine][space]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.memtable_entries = 50;
+  options.wal_fsync = WalFsync::kNo;
+  options.compression = Compression::kNone;
+  auto engine = MustOpen(options);
+  for (int i = 0; i < 600; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), std::string(200, 'x')).ok());
+  REQUIRE(engine->Compact(std::nullopt, 2).ok());
+  engine->ReleaseThreadView();
+  while (fs.ListDirectory("db/sst")->size() != engine->Stats().levels[2].sstables) std::this_thread::yield();
+  std::uint64_t used = 0;
+  for (const char* dir : {"db/sst", "db/wal"}) {
+    const std::vector<std::string> names = *fs.ListDirectory(dir);
+    for (const std::string& name : names) used += *fs.FileSize(std::string(dir) + "/" + name);
+  }
+  fs.SetCapacity(used + 20'000);      // room for flushes and manifests, not for a copy of everything
+  const Status refused = engine->Compact(std::nullopt, 1);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.code() == StatusCode::kNoSpace);
+  CHECK(refused.message().find("waits for room") != std::string::npos);
+  CHECK(Contents(*engine).size() == 600);
+  fs.SetCapacity(1 << 30);
+  CHECK(engine->Compact(std::nullopt, 1).ok());
+}
