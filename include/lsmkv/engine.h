@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lsmkv/ingest.h"
 #include "lsmkv/iterator.h"
 #include "lsmkv/options.h"
 #include "lsmkv/stats.h"
@@ -125,6 +126,13 @@ class Engine {
   virtual Status Compact(std::optional<std::uint32_t> from = {}, std::optional<std::uint32_t> target = {}) = 0;
   /// A consistent copy of the tree in `dir` (which must not exist) by hard links; opens like any data directory.
   virtual Status Checkpoint(const std::string& dir) = 0;
+  /// Takes in a bundle, all of it at one moment among the writes: newer than every Write() that returned before the call, older
+  /// than those that come while it runs (they win). Readers see all of it from some moment before the return on, and
+  /// nothing before that. Reads, writes and compactions go on. Durable when it returns.
+  /// Errors   kBusy: another ingest runs. kNotFound, kCorruption, kUnsupported: the bundle, by file. kNoSpace. After any of
+  ///          these the tree is as if it had not been asked, but for kShuttingDown while the manifest was being written.
+  /// Cost     reads the bundle once, writes it once; where its keys are among the tree's, the tables of some levels with it.
+  virtual Result<IngestReport> Ingest(const IngestRequest& request) = 0;
   /// Asks the scheduler to look for tables whose whole range the compaction filter calls dead.
   virtual void ReclaimDeadRanges() = 0;
   /// Reads the manifests again, after something else than this engine has changed them: checks them and every table that is

@@ -46,6 +46,8 @@ struct EngineStats {
   std::uint64_t compaction_bytes_written = 0;
   std::uint64_t dead_bytes_known = 0;       ///< of tables: the share of tombstones and expired entries
   std::uint64_t oldest_dead_ms = 0;         ///< for how long a table has been over dead-ratio; 0: none is
+  std::uint64_t ingests = 0;
+  std::uint64_t ingest_bytes_written = 0;   ///< by their jobs, tables that were merged with them included
   std::uint64_t user_bytes_written = 0;     ///< keys and values handed to Write since the start
   std::uint64_t wal_bytes_written = 0;
   std::uint64_t wal_syncs = 0;

@@ -3,6 +3,7 @@
 //   operation := kind:u8 key_bytes:varint32 key
 //                [expire_at_ms:u64 little-endian, if kind is kExpiringValue]
 //                [value_bytes:varint32 value, if kind is not kTombstone]
+//              | kNothing:u8 0:u8                     takes a sequence number and changes nothing; only the engine writes it
 //
 // The same bytes are the payload of a WAL record (engine/wal/), so a batch is encoded once.
 // Threads: none of its own; a batch belongs to one thread at a time.
@@ -23,7 +24,8 @@ using SequenceNumber = std::uint64_t;
 inline constexpr std::size_t kMaxKeyBytes = (1u << 20) + 64;
 inline constexpr std::size_t kMaxValueBytes = (1u << 30) - (1u << 22);
 
-enum class EntryKind : std::uint8_t { kTombstone = 0, kValue = 1, kExpiringValue = 2 };
+/// kNothing occurs in the WAL only: the moment of an ingest among the writes.
+enum class EntryKind : std::uint8_t { kTombstone = 0, kValue = 1, kExpiringValue = 2, kNothing = 15 };
 
 /// One version of one key, borrowed from whoever made it.
 struct EntryView {
@@ -59,6 +61,9 @@ class WriteBatch {
   std::uint32_t count_ = 0;
   bool oversized_ = false;
 };
+
+/// The operation of kind kNothing, as it is written.
+inline constexpr std::string_view kNothingOperation{"\x0f\0", 2};
 
 /// Reads the operations of a batch one after another; every length is checked against what is left.
 class OperationReader {

@@ -76,6 +76,11 @@ bool OperationReader::Next(EntryView* entry) {
   if (damaged_ || rest_.empty()) return false;
   std::string_view rest = rest_;
   const auto kind = static_cast<std::uint8_t>(rest.front());
+  if (rest.starts_with(kNothingOperation)) {
+    rest_.remove_prefix(kNothingOperation.size());
+    *entry = {{}, {}, entry->sequence, 0, EntryKind::kNothing};
+    return true;
+  }
   rest.remove_prefix(1);
   std::string_view key;
   std::string_view value;

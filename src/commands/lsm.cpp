@@ -8,6 +8,7 @@
 #include "base/numbers.h"
 #include "commands/lsm_fields.h"
 #include "commands/replies.h"
+#include "keyspace/keyspace.h"
 #include "lsmkv/engine.h"
 
 namespace lsmkv {
@@ -22,6 +23,9 @@ constexpr std::string_view kLsmHelp[] = {
     "HISTORY [<count>]",
     "    Return the last <count> flushes, compactions, moves and drops (10 by default),",
     "    one JSON text each, the latest last.",
+    "INGEST <directory>",
+    "    Take in what `lsmkv-tool build` made there, all of it at one moment.",
+    "    Answers when it is done and durable.",
     "LEVELS",
     "    Describe each level: tables, entries, bytes, limits, score.",
     "MANIFEST <level>",
@@ -101,6 +105,19 @@ Outcome HandleLsmHistory(CommandContext& context) {
   const std::vector<std::string> events = context.server.engine().History(*count);
   context.reply.Array(events.size());
   for (const std::string& event : events) context.reply.Bulk(event);
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmIngest(CommandContext& context) {
+  const std::string bundle(context.args[2]);
+  if (!bundle.starts_with('/')) return Fail(context, "ERR the directory's absolute path is needed");
+  const Result<IngestReport> report = context.keyspace.Ingest(bundle);
+  if (!report) return Fail(context, report.error());
+  ReplyFields(context.reply, {{"entries", report->entries},
+                              {"bytes", report->bytes},
+                              {"level", std::uint64_t{report->level}},
+                              {"merged_bytes", report->merged_bytes},
+                              {"sequence", report->sequence}});
   return Outcome::kDone;
 }
 

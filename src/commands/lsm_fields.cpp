@@ -58,6 +58,8 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"flush_bytes_written", stats.flush_bytes_written},
       {"compactions", stats.compactions},
       {"subcompactions", stats.subcompactions},
+      {"ingests", stats.ingests},
+      {"ingest_bytes_written", stats.ingest_bytes_written},
       {"compactions_running", stats.compactions_running},
       {"trivial_moves", stats.trivial_moves},
       {"compaction_bytes_wanted", stats.compaction_bytes_wanted},

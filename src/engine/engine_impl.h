@@ -54,6 +54,7 @@ class EngineImpl final : public Engine {
   Status Flush() override;
   Status Compact(std::optional<std::uint32_t> from, std::optional<std::uint32_t> target) override;
   Status Checkpoint(const std::string& dir) override LSMKV_EXCLUDES(write_mutex_);
+  Result<IngestReport> Ingest(const IngestRequest& request) override LSMKV_EXCLUDES(write_mutex_);
   void ReclaimDeadRanges() override { scheduler_->Wake(); }
   Result<std::string> Reload() override { return scheduler_->Reload(); }
   void PrepareToClose() override;
@@ -88,9 +89,15 @@ class EngineImpl final : public Engine {
   bool TryRotateLocked() LSMKV_REQUIRES(write_mutex_);
   void RotateIfFullLocked() LSMKV_REQUIRES(write_mutex_);
   Status RotateForFlush() LSMKV_EXCLUDES(write_mutex_);
+  Status WaitForRotation();
   std::uint64_t MemtableByteLimit() const;
   void UpdatePressure(bool background_error);
   std::optional<std::chrono::microseconds> PressureReview() const;
+
+  // ingest.cpp
+  Result<SequenceNumber> TakePoint() LSMKV_EXCLUDES(write_mutex_);
+  Result<std::optional<SequenceNumber>> TakePointOf(const IngestRequest& request, std::string_view bundle_prefix, IngestPlace* place)
+      LSMKV_EXCLUDES(write_mutex_);
 
   // upkeep.cpp
   Result<VersionPtr> VersionOfOneMoment();
@@ -108,6 +115,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Tree> tree_;
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::atomic<bool> ingesting_{false};               // one at a time
   std::atomic<bool> refuse_writes_{false};           // relaxed; set by UpdatePressure, explained by WriteHealth
   std::atomic<SequenceNumber> visible_{0};           // release by Write, acquire by readers
 

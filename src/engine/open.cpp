@@ -99,7 +99,7 @@ Status EngineImpl::Start() {
                                                  last_sequence_, context_.clock, context_.options.memtable_bytes);
     if (!wal) return wal.error();
     wal_ = std::move(*wal);
-    if (active_.table->entries() == 0) state->tree.active.first_segment = active_.first_segment = wal_->current_segment();
+    if (active_.table->largest_sequence() == 0) state->tree.active.first_segment = active_.first_segment = wal_->current_segment();
   }
   tree_ = std::make_unique<Tree>(std::move(state->tree));
   StartScheduler(std::move(state->manifests));
@@ -159,7 +159,13 @@ Status EngineImpl::RecoverWal(RecoveredState* state) {
     OperationReader reader(operations);
     EntryView entry;
     SequenceNumber sequence = first;
-    while (reader.Next(&entry)) table.Add(sequence++, entry, Hash(entry.key));
+    for (; reader.Next(&entry); ++sequence) {
+      if (entry.kind == EntryKind::kNothing) {
+        table.Skip(sequence);
+      } else {
+        table.Add(sequence, entry, Hash(entry.key));
+      }
+    }
     if (!reader.status().ok() || sequence != first + count)
       return Status::Corruption(fmt::format("WAL segment {}: the batch at sequence {} is malformed", segment, first));
     return Status();

@@ -150,6 +150,8 @@ EngineStats EngineImpl::Stats() const {
   stats.flush_bytes_written = read(counters.flush_bytes_written);
   stats.compaction_bytes_wanted = scheduler_->bytes_wanted();
   stats.compactions = read(counters.compactions);
+  stats.ingests = read(counters.ingests);
+  stats.ingest_bytes_written = read(counters.ingest_bytes_written);
   stats.subcompactions = read(counters.subcompactions);
   stats.trivial_moves = read(counters.trivial_moves);
   stats.compaction_bytes_read = read(counters.compaction_bytes_read);

@@ -78,15 +78,18 @@ Status EngineImpl::RotateForFlush() {
       MutexLock lock(write_mutex_);
       if (active_.table->entries() == 0 || TryRotateLocked()) return {};
     }
-    if (Status health = WriteHealth(); !health.ok()) return health;
-    if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
-    if (context_.closing.load(std::memory_order_relaxed)) return Status::ShuttingDown();
-    if (tree_->immutable_count() >= context_.options.max_immutable_memtables) {
-      if (Status status = scheduler_->WaitUntilFlushed(); !status.ok()) return status;
-    } else {
-      std::this_thread::sleep_for(std::chrono::microseconds(200));   // the WAL's thread is creating the next segment
-    }
+    if (Status status = WaitForRotation(); !status.ok()) return status;
   }
+}
+
+/// Some time in which a rotation that was not possible may become so; or why it never will.
+Status EngineImpl::WaitForRotation() {
+  if (Status health = WriteHealth(); !health.ok()) return health;
+  if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
+  if (context_.closing.load(std::memory_order_relaxed)) return Status::ShuttingDown();
+  if (tree_->immutable_count() >= context_.options.max_immutable_memtables) return scheduler_->WaitUntilFlushed();
+  std::this_thread::sleep_for(std::chrono::microseconds(200));   // the WAL's thread is creating the next segment
+  return {};
 }
 
 void EngineImpl::UpdatePressure(bool background_error) {

@@ -76,6 +76,7 @@ Status Keyspace::ChangeTable(const std::function<void(DatabaseTable&)>& change) 
     locks_.LockAll(&all);
     if (Status status = WriteTable(changed); !status.ok()) return status;
     table_ = changed;
+    ++table_changes_;
     map_.Install(changed);
   }
   if (Status status = engine_.Sync(); !status.ok()) return status;
@@ -100,6 +101,28 @@ Status Keyspace::SwapDatabases(std::uint32_t first, std::uint32_t second) {
   return ChangeTable([first, second](DatabaseTable& table) { table.Swap(first, second); });
 }
 
+// ---- bundles
+
+Result<IngestPlace> Keyspace::PlaceOfBundle(std::string_view prefix) {
+  const std::optional<DecodedKey> decoded = DecodeEngineKey(prefix);
+  if (!decoded || !decoded->user_key.empty()) return Status::InvalidArgument("the bundle does not hold the keys of a database");
+  const MutexLock lock(table_mutex_);
+  if (decoded->database >= databases()) {
+    return Status::InvalidArgument("the bundle is for database " + std::to_string(decoded->database) + ", and there are " +
+                                   std::to_string(databases()));
+  }
+  return IngestPlace{DatabaseBegin(table_.id(static_cast<std::uint32_t>(decoded->database))), table_changes_};
+}
+
+Result<IngestReport> Keyspace::Ingest(const std::string& bundle) {
+  IngestRequest request;
+  request.bundle = bundle;
+  request.place = [this](std::string_view prefix) { return PlaceOfBundle(prefix); };
+  Result<IngestReport> report = engine_.Ingest(request);
+  ingests_.fetch_add(1, std::memory_order_release);
+  return report;
+}
+
 // ---- counting
 
 KeyspaceInfo Keyspace::Count::InfoAt(std::uint64_t now_ms) const {
@@ -113,6 +136,7 @@ KeyspaceInfo Keyspace::Count::InfoAt(std::uint64_t now_ms) const {
 
 bool Keyspace::StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const {
   if (count.physical != physical || now_ms < count.counted_at_ms) return false;
+  if (count.ingests != ingests_.load(std::memory_order_acquire)) return false;
   if (count.sequence == engine_.last_sequence() && now_ms < count.first_expiry_ms) return true;
   return mode == CountMode::kRecent && count.keys > kLargeDatabaseKeys && now_ms - count.counted_at_ms <= kRecentMillis;
 }
@@ -135,12 +159,13 @@ Result<KeyspaceInfo> Keyspace::CountDatabase(std::uint32_t database, std::uint64
 
 Result<Keyspace::Count> Keyspace::Walk(std::uint64_t physical, std::uint64_t now_ms) {
   const std::string end = DatabaseEnd(physical);
+  Count count;
+  count.ingests = ingests_.load(std::memory_order_acquire);   // before the snapshot: one that ends in between is counted anew
   ReadOptions options;
   options.snapshot = engine_.GetSnapshot();   // its sequence, not last_sequence(): a batch may have its number before it is seen
   options.now_ms = now_ms;
   options.upper_bound = end;
   options.fill_cache = false;
-  Count count;
   count.physical = physical;
   count.sequence = options.snapshot->sequence();
   count.counted_at_ms = now_ms;

@@ -13,6 +13,7 @@
 // Threads  every method from any thread; those that say "blocks" are for pools, not for event loops.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -74,6 +75,9 @@ class Keyspace {
   Status SwapDatabases(std::uint32_t first, std::uint32_t second);
 
   // ---- whole databases; each blocks on the disk
+  /// Takes in a bundle that `lsmkv-tool build` made for one database: see Engine::Ingest. The keys come to lie in what was that
+  /// database at the moment of the ingest. Errors: those of Engine::Ingest; kInvalidArgument: there is no such database here.
+  Result<IngestReport> Ingest(const std::string& bundle) LSMKV_EXCLUDES(table_mutex_);
   /// Walks the database, unless nothing was written and nothing has expired since the last count.
   Result<KeyspaceInfo> CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode = CountMode::kExact)
       LSMKV_EXCLUDES(counts_mutex_);
@@ -87,6 +91,7 @@ class Keyspace {
   struct Count {
     std::uint64_t physical = UINT64_MAX;
     SequenceNumber sequence = 0;
+    std::uint64_t ingests = 0;             // keys come without a sequence number of their own
     std::uint64_t counted_at_ms = 0;
     std::uint64_t first_expiry_ms = UINT64_MAX;
     std::uint64_t keys = 0;
@@ -97,6 +102,7 @@ class Keyspace {
 
   Keyspace(Engine& engine, DatabaseMap& map, DatabaseTable table) : engine_(engine), map_(map), table_(std::move(table)) {}
   Status WriteTable(const DatabaseTable& table);
+  Result<IngestPlace> PlaceOfBundle(std::string_view prefix) LSMKV_EXCLUDES(table_mutex_);
   Status ChangeTable(const std::function<void(DatabaseTable&)>& change) LSMKV_EXCLUDES(table_mutex_);
   Result<Count> Walk(std::uint64_t physical, std::uint64_t now_ms);
   bool StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const;
@@ -109,6 +115,8 @@ class Keyspace {
 
   Mutex table_mutex_;                                       // taken before all key locks; no disk wait under it
   DatabaseTable table_ LSMKV_GUARDED_BY(table_mutex_);
+  std::uint64_t table_changes_ LSMKV_GUARDED_BY(table_mutex_) = 0;
+  std::atomic<std::uint64_t> ingests_{0};                   // release when one has ended, acquire before a walk
   Mutex counts_mutex_;                                      // a leaf
   std::vector<Count> counts_ LSMKV_GUARDED_BY(counts_mutex_);   // by logical database
 };

@@ -20,12 +20,14 @@ const std::map<std::string, std::set<std::string>, std::less<>> kArrows = {
     {"config", {"base"}},
     // Inside the engine: version and compaction build on the leaves, which know the interfaces between them and each
     // other not at all; only the memtable reads its sorted runs through the merging iterator.
-    {"engine", {"engine/compaction", "engine/version", "engine/memtable", "engine/wal", "engine/sstable", "engine/manifest",
-                "engine/iterators", "engine/interfaces", "fs", "base"}},
-    {"engine/compaction", {"engine/version", "engine/memtable", "engine/wal", "engine/sstable", "engine/manifest",
+    {"engine", {"engine/compaction", "engine/version", "engine/bundle", "engine/memtable", "engine/wal", "engine/sstable",
+                "engine/manifest", "engine/iterators", "engine/interfaces", "fs", "base"}},
+    {"engine/compaction", {"engine/version", "engine/bundle", "engine/memtable", "engine/wal", "engine/sstable", "engine/manifest",
                            "engine/iterators", "engine/interfaces", "fs", "base"}},
     {"engine/version", {"engine/memtable", "engine/wal", "engine/sstable", "engine/manifest", "engine/iterators",
                         "engine/interfaces", "fs", "base"}},
+    // Tables from outside: read and written like the engine's own, described like a level, one run like a level's.
+    {"engine/bundle", {"engine/sstable", "engine/manifest", "engine/iterators", "engine/interfaces", "fs", "base"}},
     {"engine/memtable", {"engine/iterators", "engine/interfaces", "base"}},
     {"engine/wal", {"engine/interfaces", "fs", "base"}},
     {"engine/sstable", {"engine/interfaces", "fs", "base"}},

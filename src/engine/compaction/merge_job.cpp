@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/mutex.h"
+#include "engine/bundle/bundle.h"
 #include "engine/compaction/merge_piece.h"
 #include "engine/compaction/merge_split.h"
 
@@ -109,6 +110,10 @@ Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Mer
       result.bytes_read += table->record().size_bytes;
       result.entries_in += table->record().entries;
     }
+  }
+  if (merge.incoming != nullptr) {
+    result.bytes_read += merge.incoming->size_bytes();
+    result.entries_in += merge.incoming->entries();
   }
   std::vector<std::string> cuts = SplitMerge(merge, context.options.max_sstable_bytes);
   result.pieces = static_cast<std::uint32_t>(cuts.size() + 1);

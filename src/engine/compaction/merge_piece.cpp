@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/bundle/bundle.h"
 #include "engine/iterators/merging_iterator.h"
 #include "engine/version/table_iterators.h"
 
@@ -58,6 +59,7 @@ std::unique_ptr<InternalIterator> MergedInputs(const Merge& merge) {
       sources.push_back(NewLevelIterator(level.tables, read));
     }
   }
+  if (merge.incoming != nullptr) sources.push_back(merge.incoming->NewIterator());
   return std::make_unique<MergingIterator>(std::move(sources));
 }
 

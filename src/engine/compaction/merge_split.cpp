@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/bundle/bundle.h"
+
 namespace lsmkv {
 
 std::vector<std::string> CutsOf(std::vector<Table::Section> sections, std::size_t pieces) {
@@ -27,6 +29,7 @@ std::size_t PiecesWorthMaking(const Merge& merge, std::uint64_t max_sstable_byte
   std::uint64_t bytes = 0;
   for (const LevelInputs& level : merge.inputs)
     for (const TablePtr& table : level.tables) bytes += table->record().size_bytes;
+  if (merge.incoming != nullptr) bytes += merge.incoming->size_bytes();
   return std::clamp<std::size_t>(bytes / (kTablesPerPiece * max_sstable_bytes), 1, kMostPieces);
 }
 
@@ -40,6 +43,10 @@ std::vector<std::string> SplitMerge(const Merge& merge, std::uint64_t max_sstabl
       if (!own) return {};
       sections.insert(sections.end(), std::make_move_iterator(own->begin()), std::make_move_iterator(own->end()));
     }
+  }
+  if (merge.incoming != nullptr) {
+    for (std::size_t i = 0; i < merge.incoming->ranges().size(); ++i)
+      sections.push_back({std::string(merge.incoming->ranges()[i].largest), merge.incoming->table_bytes(i)});
   }
   return CutsOf(std::move(sections), pieces);
 }

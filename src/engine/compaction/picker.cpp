@@ -5,6 +5,8 @@
 #include <fmt/core.h>
 
 #include "engine/version/dead_data.h"
+#include "base/assert.h"
+#include "engine/bundle/bundle.h"
 
 namespace lsmkv {
 namespace {
@@ -220,6 +222,20 @@ class Picker {
 };
 
 }  // namespace
+
+KeySpan SpanOf(const Merge& merge) {
+  std::optional<KeySpan> span;
+  if (merge.incoming != nullptr) span = {std::string(merge.incoming->smallest_key()), std::string(merge.incoming->largest_key())};
+  for (const LevelInputs& level : merge.inputs) {
+    const std::optional<KeySpan> own = SpanOf(level.tables);
+    if (!own) continue;
+    if (!span) span = own;
+    span->smallest = std::min(span->smallest, own->smallest);
+    span->largest = std::max(span->largest, own->largest);
+  }
+  LSMKV_ASSERT(span.has_value());
+  return *span;
+}
 
 CompactionPlan PickCompaction(const PickerInput& input) { return Picker(input).Pick(); }
 

@@ -21,6 +21,8 @@
 
 namespace lsmkv {
 
+class IncomingRun;   // engine/bundle/bundle.h
+
 struct LevelInputs {
   std::uint32_t level = 0;
   std::vector<TablePtr> tables;
@@ -42,7 +44,11 @@ struct Merge {
   std::vector<LevelInputs> inputs;   ///< L0 first; the target's own tables included
   std::uint32_t target = 0;
   std::string reason;                ///< for people: which level, which figure
+  /// An ingest (ingest_plan.h): comes into the tree with this merge. Null otherwise; then there are inputs.
+  std::shared_ptr<const IncomingRun> incoming = nullptr;
 };
+/// From the smallest to the largest key of all that goes into `merge`.
+KeySpan SpanOf(const Merge& merge);
 using CompactionPlan = std::variant<std::monostate, Drop, TrivialMove, Merge>;
 
 /// What running jobs hold.

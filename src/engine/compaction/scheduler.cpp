@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "engine/bundle/bundle.h"
 
 namespace lsmkv {
 namespace {
@@ -20,7 +21,7 @@ constexpr microseconds kLongestBackoff{2'000'000};
 constexpr int kMergeNice = 5;                         // merges stand back for the event loops
 
 std::uint64_t BytesOf(const Merge& merge) {
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = merge.incoming == nullptr ? 0 : merge.incoming->size_bytes();
   for (const LevelInputs& level : merge.inputs)
     for (const TablePtr& table : level.tables) bytes += table->record().size_bytes;
   return bytes;
@@ -116,15 +117,18 @@ void Scheduler::Run() {
     for (ManualPtr& manual : inbox->manual) manual_.push_back(std::move(manual));
     for (ReloadPtr& reload : inbox->reloads) reloads_.push_back(std::move(reload));
     if (inbox->reloaded != nullptr) TakeReload(*inbox->reloaded);
+    for (IngestPtr& ingest : inbox->ingests) ingests_.push_back(std::move(ingest));
     // Invariant 1: each step looks whether the one before left a commit unfinished.
     if (!reload_reading_ && FinishPendingCommit()) CommitFlushes();
     if (MayCommit()) CommitMerges();
     if (MayCommit()) StartReload();
     if (MayCommit()) {
       StartManual();
+      StartIngest();
       StartCompactions();
     }
     if (!pending_commit_) StartFlushes();
+    if (context_.closing.load(std::memory_order_relaxed)) AbandonIngests();
     PublishCompactingLevels();
     purge_again_ = tree_.PurgeRetired();
     RemoveDiscarded();
@@ -228,7 +232,7 @@ bool Scheduler::MayStartMerge() const {
   if (merges_.size() < workers) return true;
   if (merges_.size() > workers || tree_.Current()->version->figures(0).sstables <= context_.options.max_l0_sstables) return false;
   return std::ranges::none_of(merges_, [](const auto& job) {
-    return job.second.manual == nullptr && job.second.merge.inputs.front().level == 0;
+    return job.second.manual == nullptr && job.second.ingest == nullptr && job.second.merge.inputs.front().level == 0;
   });
 }
 
@@ -247,9 +251,9 @@ Status Scheduler::HasRoomFor(const Merge& merge) const {
                                      "may take {}", context_.options.dir, BytesOf(merge), *free, needed - BytesOf(merge) + for_flushes));
 }
 
-void Scheduler::StartMerge(Merge merge, ManualPtr manual) {
+void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
   const std::uint64_t job = next_job_++;
-  std::string inputs;
+  std::string inputs = merge.incoming == nullptr ? "" : "what comes in";
   for (const LevelInputs& level : merge.inputs) {
     std::uint64_t entries = 0;
     for (const TablePtr& table : level.tables) entries += table->record().entries;
@@ -264,18 +268,22 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual) {
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();
   });
-  merges_.emplace(job, RunningMerge{std::move(merge), std::move(manual)});
+  merges_.emplace(job, RunningMerge{std::move(merge), std::move(manual), std::move(ingest)});
 }
 
 BusyTables Scheduler::Busy() const {
   BusyTables busy;
   busy.tables = damaged_tables_;
-  for (const auto& [job, running] : merges_) {
-    std::vector<TablePtr> tables;
-    for (const LevelInputs& level : running.merge.inputs) tables.insert(tables.end(), level.tables.begin(), level.tables.end());
-    for (const TablePtr& table : tables) busy.tables.insert(table->id());
-    busy.jobs.push_back({running.merge.target, *SpanOf(tables)});
-  }
+  const auto hold = [&](const Merge& merge) {
+    for (const LevelInputs& level : merge.inputs)
+      for (const TablePtr& table : level.tables) busy.tables.insert(table->id());
+    busy.jobs.push_back({merge.target, SpanOf(merge)});
+    if (merge.incoming == nullptr || merge.target > 0) return;
+    // What is newer than an ingest into L0 must not sink below it.
+    for (const TablePtr& table : tree_.Current()->version->level(0)) busy.tables.insert(table->id());
+  };
+  for (const auto& [job, running] : merges_) hold(running.merge);
+  if (reserved_) hold(*reserved_);
   return busy;
 }
 
@@ -306,6 +314,7 @@ void Scheduler::Failed(const char* what, const Status& status) {
     ++failures_;
   }
   for (const ManualPtr& manual : std::exchange(manual_, {})) FinishManual(manual, status);   // who asks is told, not kept waiting
+  FailWaitingIngests(status);
   if (is_new) LogError("compaction", "{} failed, will be tried again: {}", what, status.message());
 }
 

@@ -67,6 +67,14 @@ class Scheduler {
   Status Compact(std::optional<std::uint32_t> from, std::uint32_t target) LSMKV_EXCLUDES(mutex_);
   /// As Engine::Reload says.
   Result<std::string> Reload() LSMKV_EXCLUDES(mutex_);
+  struct IngestOutcome {
+    bool needs_new_point = false;    ///< nothing was done: its sequence number is too old for a place by now
+    std::uint32_t level = 0;
+    std::uint64_t merged_bytes = 0;  ///< of tables that were rewritten with it
+  };
+  /// Brings `run` into the tree and waits for the end. Everything older than its sequence number is in tables, and the number
+  /// itself is durable. With `last_try` it never asks for a new point. Errors: nothing was done; kShuttingDown: perhaps.
+  Result<IngestOutcome> Ingest(std::shared_ptr<const IncomingRun> run, bool last_try) LSMKV_EXCLUDES(mutex_);
   /// Not ok while flushes or commits fail.
   Status error() const LSMKV_EXCLUDES(mutex_);
   /// Not ok while merges fail, and after one has met damage.
@@ -99,6 +107,14 @@ class Scheduler {
     std::optional<Result<std::string>> answer;
   };
   using ReloadPtr = std::shared_ptr<ReloadRequest>;
+  struct IngestRequest {
+    std::shared_ptr<const IncomingRun> run;
+    bool last_try = false;
+    bool done = false;
+    Status status;
+    IngestOutcome outcome;
+  };
+  using IngestPtr = std::shared_ptr<IngestRequest>;
   struct Inbox {
     std::vector<FlushDone> flushes;
     std::vector<MergeDone> merges;
@@ -106,12 +122,14 @@ class Scheduler {
     std::vector<ReloadPtr> reloads;
     std::shared_ptr<Reloaded> reloaded;
     bool empty() const {
-      return flushes.empty() && merges.empty() && manual.empty() && reloads.empty() && reloaded == nullptr;
+      return flushes.empty() && merges.empty() && manual.empty() && reloads.empty() && reloaded == nullptr && ingests.empty();
     }
+    std::vector<IngestPtr> ingests;
   };
   struct RunningMerge {
     Merge merge;
-    ManualPtr manual;             // null: the picker's
+    ManualPtr manual;             // null: the picker's, or an ingest
+    IngestPtr ingest;             // null: not one
   };
   using RunningMerges = std::map<std::uint64_t, RunningMerge>;
 
@@ -126,9 +144,10 @@ class Scheduler {
   void CommitMerges();
   void EndMerge(RunningMerges::iterator running);
   Status CommitMerge(const RunningMerge& running, const JobResult& result);
+  void CountMerge(const RunningMerge& running, const JobResult& result);
   void StartCompactions();
   void StartManual();
-  void StartMerge(Merge merge, ManualPtr manual);
+  void StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest = nullptr);
   Status CommitMove(const TrivialMove& move);
   Status CommitDrop(const Drop& drop);
   /// Manifests first, then the new version for readers. On an error nothing has changed for readers.
@@ -144,6 +163,13 @@ class Scheduler {
   /// kNoSpace, with figures, when the disk could not take all of the result beside the inputs.
   Status HasRoomFor(const Merge& merge) const;
   void FinishManual(const ManualPtr& manual, Status status) LSMKV_EXCLUDES(mutex_);
+  // scheduler_ingest.cpp
+  void StartIngest();
+  void AbandonIngests() LSMKV_EXCLUDES(mutex_);
+  void TakeFailedIngest(std::uint64_t job, const RunningMerge& running, const Status& status);
+  void AnswerIngest(const RunningMerge& running, const Status& status);
+  void FinishIngest(const IngestPtr& ingest, Status status) LSMKV_EXCLUDES(mutex_);
+  void FailWaitingIngests(const Status& status) LSMKV_EXCLUDES(mutex_);
   void RemoveDiscarded();
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
   BusyTables Busy() const;
@@ -172,11 +198,14 @@ class Scheduler {
   std::deque<ManualPtr> manual_;
   std::deque<ReloadPtr> reloads_;
   bool reload_reading_ = false;                      // a worker reads the manifests: nothing is committed meanwhile
+  std::deque<IngestPtr> ingests_;                    // not started yet
+  std::optional<Merge> reserved_;                    // what the first of them waits for: no new job takes any of it
   struct PendingCommit {
     VersionChange change;
     const MemTable* flushed;
     std::optional<std::uint64_t> wal_floor;
     HistoryEvent event;
+    IngestPtr ingest = nullptr;                      // to be told when it is over
   };
   std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
   std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone

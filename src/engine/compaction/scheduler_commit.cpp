@@ -94,6 +94,7 @@ bool Scheduler::FinishPendingCommit() {
     tree_.InstallVersion(*version);
   }
   history_.Add(commit.event);
+  FinishIngest(commit.ingest, {});
   Succeeded();
   return true;
 }
@@ -147,6 +148,10 @@ void Scheduler::TakeMerge(MergeDone done) {
     return;
   }
   const Status& status = done.result.error();
+  if (running->second.ingest != nullptr) {
+    TakeFailedIngest(done.job, running->second, status);
+    return EndMerge(running);
+  }
   if (status.code() == StatusCode::kCorruption) {
     LogError("compaction", "job {} met damage; the damaged table stays as it is: {}", done.job, status.message());
     MarkDamaged(running->second.merge, status);
@@ -174,6 +179,7 @@ void Scheduler::CommitMerges() {
             running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000,
             result.pieces > 1 ? fmt::format(", in {} pieces", result.pieces) : std::string());
     FinishManual(running->second.manual, status);
+    AnswerIngest(running->second, status);
     EndMerge(running);
     if (!status.ok()) return Failed("writing a manifest", status);
   }
@@ -190,12 +196,23 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
     edit.added.push_back(record);
     change.added.push_back({running.merge.target, MakeTable(record)});
   }
-  context_.counters.compactions.fetch_add(1, std::memory_order_relaxed);
-  if (result.pieces > 1) context_.counters.subcompactions.fetch_add(result.pieces, std::memory_order_relaxed);
-  context_.counters.compaction_bytes_read.fetch_add(result.bytes_read, std::memory_order_relaxed);
-  context_.counters.compaction_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
+  CountMerge(running, result);
   const Merge& merge = running.merge;
-  return Commit(std::move(edit), change, nullptr, EventOf("merge", merge.reason, merge.inputs, merge.target, result));
+  const char* const kind = running.ingest == nullptr ? "merge" : "ingest";
+  return Commit(std::move(edit), change, nullptr, EventOf(kind, merge.reason, merge.inputs, merge.target, result));
+}
+
+void Scheduler::CountMerge(const RunningMerge& running, const JobResult& result) {
+  EngineCounters& counters = context_.counters;
+  if (running.ingest != nullptr) {
+    counters.ingests.fetch_add(1, std::memory_order_relaxed);
+    counters.ingest_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
+    return;
+  }
+  counters.compactions.fetch_add(1, std::memory_order_relaxed);
+  if (result.pieces > 1) counters.subcompactions.fetch_add(result.pieces, std::memory_order_relaxed);
+  counters.compaction_bytes_read.fetch_add(result.bytes_read, std::memory_order_relaxed);
+  counters.compaction_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
 }
 
 Status Scheduler::CommitMove(const TrivialMove& move) {

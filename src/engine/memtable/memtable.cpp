@@ -46,6 +46,11 @@ void MemTable::Add(SequenceNumber sequence, const EntryView& entry, std::uint64_
   log_.Append(node);      // last: an entry that is counted can be found
 }
 
+void MemTable::Skip(SequenceNumber sequence) {
+  LSMKV_ASSERT(sequence > largest_sequence_.load(std::memory_order_relaxed));
+  largest_sequence_.store(sequence, std::memory_order_relaxed);
+}
+
 std::unique_ptr<InternalIterator> MemTable::NewIterator(SequenceNumber snapshot) const {
   SortedRunList runs = runs_.Cover(log_, snapshot, frozen_.load(std::memory_order_acquire));
   if (runs.size() == 1) return NewRunIterator(std::move(runs.front()), snapshot);

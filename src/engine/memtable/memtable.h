@@ -54,6 +54,10 @@ class MemTable {
   /// Cost  one copy, two cache misses; sometimes a shard of the index is copied (hash_index.h).
   void Add(SequenceNumber sequence, const EntryView& entry, std::uint64_t hash);
 
+  /// `sequence` was given to nothing: no version here has it, and it counts as seen (largest_sequence).
+  /// @param sequence  larger than that of every Add before.
+  void Skip(SequenceNumber sequence);
+
   /// The newest version of `key` with a sequence number <= snapshot, tombstones included, into `*out`.
   /// Its bytes live as long as the memtable. False, with `*out` untouched, when there is none.
   bool Get(std::string_view key, std::uint64_t hash, SequenceNumber snapshot, EntryView* out) const {

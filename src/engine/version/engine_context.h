@@ -24,6 +24,8 @@ struct EngineCounters {
   std::atomic<std::uint64_t> compactions_running{0};
   std::atomic<std::uint64_t> compaction_bytes_read{0};
   std::atomic<std::uint64_t> compaction_bytes_written{0};
+  std::atomic<std::uint64_t> ingests{0};
+  std::atomic<std::uint64_t> ingest_bytes_written{0};
   std::atomic<std::uint64_t> filtered{0};           ///< times the compaction filter had something dropped
 };
 

@@ -135,6 +135,19 @@ TEST_CASE("a batch cut anywhere gives whole operations, then says that it is dam
   }
 }
 
+TEST_CASE("nothing is an operation too, and no batch can hold it", "[write_batch]") {
+  const std::string bytes = std::string(Batch({}).operations()) + std::string(kNothingOperation) + std::string(kNothingOperation);
+  OperationReader reader(bytes);
+  EntryView entry;
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(reader.Next(&entry));
+    CHECK(entry.kind == EntryKind::kNothing);
+    CHECK(entry.key.empty());
+  }
+  CHECK_FALSE(reader.Next(&entry));
+  CHECK(reader.status().ok());
+}
+
 TEST_CASE("bytes that are no operation are refused", "[write_batch]") {
   using namespace std::string_view_literals;
   const auto bytes = GENERATE(values<std::string_view>({

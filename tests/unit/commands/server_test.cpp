@@ -124,6 +124,21 @@ TEST_CASE("LSM's arguments are checked before the tree is asked", "[commands]") 
   CHECK(bench.Run({"lsm", "stats"}).starts_with("%" + fields + "\r\n$12\r\nnum_sstables\r\n:0\r\n"));
 }
 
+TEST_CASE("LSM INGEST takes an absolute path and says what came in", "[commands]") {
+  CommandBench bench;
+  CHECK(bench.Run({"lsm", "ingest"}).starts_with("-ERR wrong number of arguments"));
+  CHECK(bench.Run({"lsm", "ingest", "in"}) == "-ERR the directory's absolute path is needed\r\n");
+  CHECK(bench.Run({"lsm", "ingest", "/in"}).find("no such bundle") != std::string::npos);
+  bench.engine.on_ingest = [](const IngestRequest& request) -> Result<IngestReport> {
+    CHECK(request.bundle == "/in");
+    CHECK(request.place("x").error().code() == StatusCode::kInvalidArgument);
+    return IngestReport{10, 1000, 2, 300, 77};
+  };
+  bench.client.protocol = 3;
+  CHECK(bench.Run({"lsm", "ingest", "/in"}) ==
+        "%5\r\n$7\r\nentries\r\n:10\r\n$5\r\nbytes\r\n:1000\r\n$5\r\nlevel\r\n:2\r\n$12\r\nmerged_bytes\r\n:300\r\n$8\r\nsequence\r\n:77\r\n");
+}
+
 TEST_CASE("every kind of failure has its words", "[commands]") {
   CHECK(ErrorText(Status::Corruption("sst/1: block checksum")) == "ERR corruption: sst/1: block checksum");
   CHECK(ErrorText(Status::IoError("x")).starts_with("MISCONF "));

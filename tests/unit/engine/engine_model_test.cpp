@@ -1,5 +1,6 @@
 // Any history reads like std::map, whatever the upkeep.
 #include "engine_fixture.h"
+#include "ingest_fixture.h"
 
 using namespace lsmkv;
 using namespace lsmkv::engine_test;
@@ -34,6 +35,23 @@ Options SomeOptions(std::mt19937& random, FileSystem* fs, Clock* clock) {
   options.soft_limit_ratio = random() % 2 == 0 ? 0.85 : 1.0;
   options.wal_fsync = static_cast<WalFsync>(random() % 3);
   return options;
+}
+
+/// A bundle of some keys, or of many that lie close together, into the tree and into the model.
+void IngestSome(Engine& engine, FileSystem& fs, Clock& clock, std::mt19937& random, int step, Model* model) {
+  Entries entries;
+  const bool dense = random() % 4 == 0;
+  const std::string far = random() % 4 == 0 ? "far:" + std::to_string(step) + ":" : "";
+  for (std::uint32_t i = 0; i <= random() % (dense ? 300 : 20); ++i) {
+    const std::uint64_t expire = random() % 5 == 0 ? clock.WallMillis() - 1000 + random() % 4000 : 0;
+    entries[far + SomeKey(random)] = {"i" + std::to_string(step) + std::string(random() % 40, 'i'), expire};
+  }
+  const std::string dir = "in" + std::to_string(step);
+  WriteBundle(fs, dir, entries, "", random() % 2 == 0 ? 500 : 100'000);
+  const Result<IngestReport> report = engine.Ingest({dir, nullptr});
+  REQUIRE(report);
+  REQUIRE(report->entries == entries.size());
+  for (const auto& [key, entry] : entries) (*model)[key] = {entry.value, entry.expire_at_ms};
 }
 
 struct HeldSnapshot {
@@ -103,7 +121,10 @@ TEST_CASE("any history reads like std::map, whatever the upkeep", "[engine][mode
         model[key] = {"short", expire};
         break;
       }
-      case 8: case 9: case 10: case 11: case 12: case 13:
+      case 8:
+        if (random() % 2 == 0) IngestSome(*engine, fs, clock, random, step, &model);
+        break;
+      case 9: case 10: case 11: case 12: case 13:
         REQUIRE(Delete(*engine, key).ok());
         model.erase(key);
         break;

@@ -35,6 +35,8 @@ class FakeEngine final : public Engine {
   std::atomic<std::uint64_t> now_ms{1'000'000};
   /// Called in the middle of Sync(), before anything is durable.
   std::function<void()> during_sync;
+  /// Ingest(), which a map knows nothing of.
+  std::function<Result<IngestReport>(const IngestRequest&)> on_ingest;
 
   /// Drops for good what the filter calls dead, from the present and from what a power cut would bring back.
   void CompactNow() {
@@ -48,6 +50,12 @@ class FakeEngine final : public Engine {
     const MutexLock lock(mutex_);
     frozen_ = nullptr;
     present_ = durable_;
+  }
+  /// What an ingest does: a key comes without a sequence number of its own.
+  void Insert(std::string_view key, std::string_view value) {
+    const MutexLock lock(mutex_);
+    frozen_ = nullptr;
+    present_[std::string(key)] = std::make_shared<const Value>(Value{std::string(value), 0});
   }
   std::size_t size() const {
     const MutexLock lock(mutex_);
@@ -141,6 +149,10 @@ class FakeEngine final : public Engine {
   Status Flush() override { return {}; }
   Status Compact(std::optional<std::uint32_t>, std::optional<std::uint32_t>) override { return {}; }
   Status Checkpoint(const std::string&) override { return {}; }
+  Result<IngestReport> Ingest(const IngestRequest& request) override {
+    if (!on_ingest) return Status::NotFound("no such bundle");
+    return on_ingest(request);
+  }
   void ReclaimDeadRanges() override { ++reclaims; }
   EngineStats Stats() const override { return {}; }
   Result<std::string> ManifestText(std::uint32_t) const override { return Status::NotFound("no manifest"); }

@@ -154,6 +154,34 @@ TEST_CASE("counts are exact, and walked again only when something may have chang
   CHECK(count(kNow + 100).keys == 0);
 }
 
+TEST_CASE("an ingest's keys go into what the database is at that moment, and are counted", "[ingest]") {
+  TestKeyspace test;
+  test.Put("k", "v", 0, 1);
+  CHECK(test.keyspace->CountDatabase(1, kNow)->keys == 1);
+  test.engine.on_ingest = [&](const IngestRequest& request) -> Result<IngestReport> {
+    CHECK(request.bundle == "/in");
+    const Result<IngestPlace> before = request.place(DatabaseBegin(1));
+    REQUIRE(before);
+    CHECK(before->prefix == DatabaseBegin(test.keyspace->Physical(1)));
+    CHECK(*request.place(DatabaseBegin(1)) == *before);
+    // Whatever changes the table changes the answer, even if it changes it back.
+    REQUIRE(test.keyspace->SwapDatabases(1, 2).ok());
+    REQUIRE(test.keyspace->SwapDatabases(1, 2).ok());
+    const Result<IngestPlace> after = request.place(DatabaseBegin(1));
+    CHECK(after->prefix == before->prefix);
+    CHECK(after->revision != before->revision);
+    CHECK(request.place(DatabaseBegin(4)).error().message() == "the bundle is for database 4, and there are 4");
+    CHECK_FALSE(request.place(""));
+    CHECK_FALSE(request.place(EngineKey(1, "k").view()));
+    test.engine.Insert(before->prefix + "new", std::string(1, static_cast<char>(ValueType::kString)) + "v");
+    CHECK(test.keyspace->CountDatabase(1, kNow)->keys == 2);
+    test.engine.Insert(before->prefix + "newer", std::string(1, static_cast<char>(ValueType::kString)) + "v");
+    return IngestReport{2, 10, 1, 0, 9};
+  };
+  REQUIRE(test.keyspace->Ingest("/in"));
+  CHECK(test.keyspace->CountDatabase(1, kNow)->keys == 3);     // though no write has come since the last count
+}
+
 TEST_CASE("a random key is a live one as long as there is one", "[sample]") {
   TestKeyspace test;
   CHECK(*test.keyspace->RandomKey(0, kNow, 1) == std::nullopt);

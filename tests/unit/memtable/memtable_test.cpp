@@ -234,6 +234,19 @@ TEST_CASE("a sampled key is one that was written, and in the range asked for", "
   CHECK(seen.size() == 100);
 }
 
+TEST_CASE("a sequence number that was given to nothing counts as seen", "[memtable]") {
+  MemTable table;
+  table.Skip(5);
+  CHECK(table.entries() == 0);
+  CHECK(table.largest_sequence() == 5);
+  table.Add(6, {"k", "v", 0, 0, EntryKind::kValue}, Hash("k"));
+  table.Skip(7);
+  CHECK(table.smallest_sequence() == 6);
+  CHECK(table.largest_sequence() == 7);
+  EntryView found;
+  CHECK(table.Get("k", Hash("k"), 7, &found));
+}
+
 TEST_CASE("sampling a range finds its keys however few they are", "[memtable]") {
   MemTable table;
   SequenceNumber sequence = 0;

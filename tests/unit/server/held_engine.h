@@ -77,6 +77,7 @@ class HeldEngine final : public Engine {
   Status Flush() override { return Status::Ok(); }
   Status Compact(std::optional<std::uint32_t>, std::optional<std::uint32_t>) override { return Status::Ok(); }
   Status Checkpoint(const std::string&) override { return Status::Ok(); }
+  Result<IngestReport> Ingest(const IngestRequest& request) override { return map_.Ingest(request); }
   void ReclaimDeadRanges() override {}
   EngineStats Stats() const override { return {}; }
   Result<std::string> ManifestText(std::uint32_t) const override { return Status::NotFound("no manifest"); }
