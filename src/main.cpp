@@ -12,10 +12,11 @@
 #include "server/ping.h"
 #include "server/server.h"
 
-// Read by jemalloc at its start: pages go back to the system by a thread of its own, not on somebody's request.
+// Read by jemalloc at its start: pages go back to the system by a thread of its own, not on somebody's request, and there
+// are few arenas, since what is freed in one is of no use to a thread of another (TuneAllocator sets the pace by the budget).
 extern "C" {
 extern const char* malloc_conf;
-const char* malloc_conf = "background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:5000";
+const char* malloc_conf = "background_thread:true,narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0";
 }
 
 namespace {

@@ -117,6 +117,8 @@ class Engine {
                                                        std::uint64_t random) = 0;
   /// Lets go of what this thread's last reads keep pinned. A thread that goes idle calls it.
   virtual void ReleaseThreadView() = 0;
+  /// The same if there is something newer by now: a thread that only writes would keep flushed memtables. Cost: one load.
+  virtual void ReleaseStaleThreadView() {}
 
   // ---- upkeep; each blocks until done, callable from several threads at once
   /// Everything written so far into L0 tables.
@@ -152,7 +154,8 @@ class Engine {
 
   // ---- changes at run time (CONFIG SET)
   virtual void SetWalFsync(WalFsync mode) = 0;
-  virtual void SetBlockCacheBytes(std::uint64_t bytes) = 0;
+  /// Smaller limits are kept as memtables are flushed, blocks evicted and tables closed.
+  virtual void SetMemoryLimits(const MemoryLimits& limits) = 0;
 };
 
 }  // namespace lsmkv

@@ -32,6 +32,7 @@ struct Options {
   std::uint64_t memtable_bytes = 64ull << 20;
   std::uint32_t max_immutable_memtables = 4;    ///< 1 or more
   std::uint64_t max_memory_bytes = 0;           ///< all memtables together; 0: no limit but the two above
+  std::uint64_t background_bytes = 64ull << 20;  ///< what all flushes and merges together read ahead and gather
 
   // Levels. Limit of level N: base x ratio^N; 0 means none.
   std::uint32_t level_ratio = 10;               ///< 2 or more
@@ -62,6 +63,15 @@ struct Options {
   const CompactionFilter* compaction_filter = nullptr;  ///< may be null; outlives the engine
   FileSystem* file_system = nullptr;            ///< null: the operating system's
   Clock* clock = nullptr;                       ///< null: the system's; decides what has expired
+};
+
+/// What of the options may change while the engine is open; each as in Options.
+struct MemoryLimits {
+  std::uint64_t memtable_bytes = 0;
+  std::uint64_t max_memory_bytes = 0;
+  std::uint64_t background_bytes = 0;
+  std::uint64_t block_cache_bytes = 0;
+  std::uint32_t max_open_sstables = 0;
 };
 
 }  // namespace lsmkv

@@ -27,12 +27,19 @@ struct EngineStats {
   std::vector<LevelInfo> levels;
   std::uint64_t memtable_entries = 0;       ///< active and immutable, versions counted
   std::uint64_t memtable_bytes = 0;
+  std::uint64_t retired_memtable_bytes = 0; ///< flushed, but still in the hands of a reader
   std::uint64_t immutable_memtables = 0;
   std::uint64_t block_cache_bytes = 0;
+  std::uint64_t block_cache_index_bytes = 0;    ///< of these
+  std::uint64_t block_cache_filter_bytes = 0;   ///< of these
   std::uint64_t block_cache_capacity_bytes = 0;
   std::uint64_t block_cache_hits = 0;
   std::uint64_t block_cache_misses = 0;
   std::uint64_t open_sstables = 0;
+  std::uint64_t open_sstable_bytes = 0;     ///< memory: their top indexes and files
+  std::uint64_t table_record_bytes = 0;     ///< memory: what is known of each table, open or not
+  std::uint64_t wal_buffer_bytes = 0;
+  std::uint64_t background_bytes = 0;       ///< memory: what running flushes and merges were given
   std::uint64_t filter_checks = 0;
   std::uint64_t filter_negatives = 0;       ///< table reads saved by a filter
   std::uint64_t flushes = 0;

@@ -15,11 +15,20 @@
 #endif
 
 namespace lsmkv {
+namespace {
+
+std::atomic<std::uint64_t> g_mapped_bytes{0};   // relaxed: a figure for people
+
+}  // namespace
+
+std::uint64_t Arena::mapped_bytes() { return g_mapped_bytes.load(std::memory_order_relaxed); }
+
 Arena::~Arena() {
   for (const Chunk& chunk : chunks_) {
     LSMKV_UNPOISON(chunk.memory, chunk.bytes);
     if (chunk.mapped) {
       munmap(chunk.memory, chunk.bytes);
+      g_mapped_bytes.fetch_sub(chunk.bytes, std::memory_order_relaxed);
     } else {
       std::free(chunk.memory);
     }
@@ -73,6 +82,7 @@ char* Arena::MapChunk(std::size_t bytes, Pages pages) {
     madvise(memory, bytes, MADV_POPULATE_WRITE);
   }
   chunks_.push_back({static_cast<char*>(memory), bytes, true});
+  g_mapped_bytes.fetch_add(bytes, std::memory_order_relaxed);
   return static_cast<char*>(memory);
 }
 

@@ -60,6 +60,8 @@ class Arena {
 
   std::size_t used_bytes() const { return used_bytes_.load(std::memory_order_relaxed); }
   std::size_t zeroed_bytes() const { return zeroed_bytes_.load(std::memory_order_relaxed); }
+  /// Of all arenas together: address space taken from mmap, which the allocator's own figures leave out.
+  static std::uint64_t mapped_bytes();
 
  private:
   struct Chunk {

@@ -66,8 +66,8 @@ using DirectiveType = std::variant<Flag, Count, ByteSize, Octal, Ratio, Text, Wo
 
 enum class Mutability : std::uint8_t { kAtStart, kAtRunTime };
 enum class Category : std::uint8_t {
-  kNetwork, kSecurity, kClients, kGeneral, kThreads, kDurability, kMemtables, kLevels, kTables, kFacts };
-inline constexpr std::size_t kCategories = 10;
+  kNetwork, kSecurity, kClients, kMemory, kGeneral, kThreads, kDurability, kMemtables, kLevels, kTables, kFacts };
+inline constexpr std::size_t kCategories = 11;
 std::string_view CategoryTitle(Category category);
 
 struct Directive {

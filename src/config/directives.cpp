@@ -67,6 +67,16 @@ const Directive kDirectives[] = {
      "seconds. 0: no limit; a client that does not read is not read from either, so its replies stay bounded.\n"
      "There are no replicas; their class is known so that Redis's line can be kept."},
 
+    {"maxmemory-clients", "", ByteSize{&S::maxmemory_clients_bytes, 0, kMaxBytes}, "0", kRunTime, kClients,
+     "What all clients together may make the server hold: input not yet run, replies not yet sent. Above it nothing is\n"
+     "read from those who hold the most until their replies are taken; nobody is closed. 0: by memory-budget."},
+
+    // ---- memory
+    {"memory-budget", "", ByteSize{&S::memory_budget_bytes, 0, kMaxBytes}, "0", kRunTime, kMemory,
+     "What the whole server may take, 32mb or more. It is divided as `INFO memory` shows; max-memory-mb, memtable-size-mb,\n"
+     "block-cache-mb, max-open-sstables and maxmemory-clients overrule their part, and all must fit in. A huge argument or\n"
+     "reply comes on top. 0: 60% of what the machine or the control group has, at most 1 GiB."},
+
     // ---- general
     {"databases", "", Count{&S::databases, 1, 16384}, "16", kStart, kGeneral, "How many databases SELECT can reach: 0 to this less one."},
     {"loglevel", "", MakeChoice<&S::loglevel>(kLogVerbosityNames), "notice", kRunTime, kGeneral,
@@ -101,12 +111,13 @@ const Directive kDirectives[] = {
     // ---- memtables
     {"memtable-size", "", Count{&S::memtable_entries, 0, kMaxEntries}, "0", kStart, kMemtables,
      "Entries after which a memtable is flushed. 0: no entry limit."},
-    {"memtable-size-mb", "", Count{&S::memtable_mb, 1, kMaxMb}, "64", kStart, kMemtables,
-     "Megabytes after which a memtable is flushed. Larger: fewer, larger flushes, more memory, more to replay after a crash."},
+    {"memtable-size-mb", "", Count{&S::memtable_mb, 0, kMaxMb}, "0", kStart, kMemtables,
+     "Megabytes after which a memtable is flushed. Larger: fewer, larger flushes, more memory, more to replay after a crash.\n"
+     "0: a quarter of what all memtables may take."},
     {"max-immutable-memtables", "", Count{&S::max_immutable_memtables, 1, 1000}, "4", kStart, kMemtables,
      "How many full memtables may wait for their flush before writers wait too."},
     {"max-memory-mb", "", Count{&S::max_memory_mb, 0, kMaxMb}, "0", kStart, kMemtables,
-     "What all memtables together may take. 0: what the two limits above come to."},
+     "What all memtables together may take. 0: four of memtable-size-mb; when that is 0 too, by memory-budget."},
     {"flush-workers", "", Count{&S::flush_workers, 1, 64}, "2", kStart, kMemtables, "Threads that write memtables out as tables."},
 
     // ---- levels and compaction
@@ -137,13 +148,15 @@ const Directive kDirectives[] = {
      "Seconds within which it is. The larger, the more often a compaction that comes along anyway does it in passing."},
 
     // ---- tables and caches
-    {"block-cache-mb", "", Count{&S::block_cache_mb, 0, kMaxMb}, "256", kRunTime, kTables,
-     "Memory for blocks of tables: data, indexes and filters. The more of the data fits, the fewer disk reads."},
+    {"block-cache-mb", "", Count{&S::block_cache_mb, 0, kMaxMb}, "0", kRunTime, kTables,
+     "Memory for blocks of tables: data, indexes and filters. The more of the data fits, the fewer disk reads.\n"
+     "0: what memory-budget leaves."},
     {"block-size", "", ByteSize{&S::block_bytes, 512, kMb}, "4kb", kStart, kTables,
      "Size of a data block before compression: what one read from the disk fetches. Smaller: less read for a small\n"
      "value; larger: better compression, smaller indexes."},
-    {"max-open-sstables", "", Count{&S::max_open_sstables, 16, 1'000'000}, "1000", kStart, kTables,
-     "How many table files stay open; the least recently used is closed. Keep it below `ulimit -n` less maxclients."},
+    {"max-open-sstables", "", Count{&S::max_open_sstables, 0, 1'000'000}, "0", kStart, kTables,
+     "How many table files stay open; the least recently used is closed. Keep it below `ulimit -n` less maxclients.\n"
+     "0: by memory-budget, about one for each megabyte of it."},
     {"bloom-bits-per-key", "", Count{&S::bloom_bits_per_key, 0, 32}, "10", kStart, kTables,
      "Bits of filter for each key: 10 save 99 of 100 reads of tables that do not have the key. 0: no filters."},
     {"compression", "", MakeChoice<&S::compression>(kCompressionNames), "lz4", kStart, kTables,
@@ -158,9 +171,8 @@ const Directive kDirectives[] = {
     {"stop-writes-on-bgsave-error", "", Fact{}, "no", kStart, kFacts, "a checkpoint that fails endangers nothing that was written"},
     {"rdbcompression", "", Fact{}, "no", kStart, kFacts, "there is no dump file; tables are compressed as `compression` says"},
     {"rdbchecksum", "", Fact{}, "yes", kStart, kFacts, "everything on disk has a checksum"},
-    {"maxmemory", "", Fact{}, "0", kStart, kFacts, "the data is on disk and nothing is evicted; max-memory-mb and block-cache-mb bound the memory"},
+    {"maxmemory", "", Fact{}, "0", kStart, kFacts, "the data is on disk and nothing is evicted; memory-budget bounds the memory"},
     {"maxmemory-policy", "", Fact{}, "noeviction", kStart, kFacts, "the data is on disk and nothing is evicted"},
-    {"maxmemory-clients", "", Fact{}, "0", kStart, kFacts, "clients are bounded one by one: client-query-buffer-limit, client-output-buffer-limit"},
     {"lazyfree-lazy-user-del", "", Fact{}, "yes", kStart, kFacts, "deleting is a small write, and compaction frees the space"},
     {"lazyfree-lazy-user-flush", "", Fact{}, "yes", kStart, kFacts, "flushing is a small write, and compaction frees the space"},
     {"activedefrag", "", Fact{}, "no", kStart, kFacts, "compaction does for the disk what this does for memory"},
@@ -187,7 +199,7 @@ std::span<const Directive> Directives() { return kDirectives; }
 
 std::string_view CategoryTitle(Category category) {
   static constexpr std::string_view kTitles[kCategories] = {
-      "Network", "Security", "Clients", "General", "Threads", "Data directory and durability", "Memtables",
+      "Network", "Security", "Clients", "Memory", "General", "Threads", "Data directory and durability", "Memtables",
       "Levels and compaction", "Tables and caches", "Facts: what tools ask every Redis for"};
   return kTitles[static_cast<std::size_t>(category)];
 }

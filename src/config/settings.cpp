@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "config/directive.h"
+#include "config/memory_plan.h"
 #include "config/words.h"
 
 namespace lsmkv {
@@ -41,9 +42,7 @@ Options EngineOptions(const Settings& settings) {
   Options options;
   options.dir = settings.dir;
   options.memtable_entries = settings.memtable_entries;
-  options.memtable_bytes = settings.memtable_mb * kMb;
   options.max_immutable_memtables = Narrow(settings.max_immutable_memtables);
-  options.max_memory_bytes = settings.max_memory_mb * kMb;
   options.level_ratio = Narrow(settings.level_ratio);
   options.base_level_bytes = settings.base_level_mb * kMb;
   options.base_level_entries = settings.base_level_entries;
@@ -55,8 +54,6 @@ Options EngineOptions(const Settings& settings) {
   options.dead_max_age_ms = settings.dead_max_age_s * 1000;
   options.max_sstable_bytes = settings.max_sstable_mb * kMb;
   options.block_bytes = settings.block_bytes;
-  options.block_cache_bytes = settings.block_cache_mb * kMb;
-  options.max_open_sstables = Narrow(settings.max_open_sstables);
   options.bloom_bits_per_key = Narrow(settings.bloom_bits_per_key);
   options.compression = settings.compression;
   options.wal_fsync = settings.wal_fsync;
@@ -82,9 +79,13 @@ std::optional<Contradiction> FindContradiction(const Settings& s) {
                          fmt::format("{} is above l0-slowdown-sstables {}: level 0 is compacted before writers are slowed",
                                      s.max_l0_sstables, s.l0_slowdown_sstables)};
   }
-  if (s.max_memory_mb != 0 && s.max_memory_mb < s.memtable_mb) {
-    return Contradiction{"max-memory-mb", fmt::format("{} is less than one memtable takes, memtable-size-mb {}",
-                                                      s.max_memory_mb, s.memtable_mb)};
+  if (s.max_memory_mb != 0 && s.max_memory_mb < 2 * s.memtable_mb) {
+    return Contradiction{"max-memory-mb", fmt::format("{} is less than two memtables of memtable-size-mb {} take: one is filled "
+                                                      "while another is flushed", s.max_memory_mb, s.memtable_mb)};
+  }
+  if (s.memory_budget_bytes != 0) {
+    const Status fits = PlanMemory(s, {}).status();
+    if (!fits.ok()) return Contradiction{"memory-budget", fits.message()};
   }
   if (s.port == 0 && s.unixsocket.empty()) {
     return Contradiction{"port", "is 0 and there is no unixsocket: nobody could connect"};

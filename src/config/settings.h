@@ -48,6 +48,10 @@ struct Settings {
   std::uint64_t proto_max_bulk_bytes = 0;
   std::uint64_t client_query_buffer_bytes = 0;
   OutputBufferLimits client_output_buffer;
+  std::uint64_t maxmemory_clients_bytes = 0;  ///< 0: by the budget
+
+  // Memory; 0 in this and in the parts: see memory_plan.h
+  std::uint64_t memory_budget_bytes = 0;
 
   // General
   std::uint64_t databases = 0;
@@ -68,7 +72,7 @@ struct Settings {
 
   // Memtables
   std::uint64_t memtable_entries = 0;
-  std::uint64_t memtable_mb = 0;
+  std::uint64_t memtable_mb = 0;            ///< 0: by the budget; likewise the next but one, block_cache_mb, max_open_sstables
   std::uint64_t max_immutable_memtables = 0;
   std::uint64_t max_memory_mb = 0;
   std::uint64_t flush_workers = 0;
@@ -96,7 +100,8 @@ struct Settings {
 
 /// Every row's default.
 const Settings& DefaultSettings();
-/// The engine's part, in the engine's units. The pointers (file system, clock, filter) are left null.
+/// The engine's part, in the engine's units. The pointers (file system, clock, filter) are left null, and what the memory
+/// budget decides has the engine's default: see ApplyPlan (memory_plan.h).
 Options EngineOptions(const Settings& settings);
 /// How many event loops to run on a machine with `cores` cores.
 std::uint32_t IoThreads(const Settings& settings, std::uint32_t cores);

@@ -50,6 +50,7 @@ class EngineImpl final : public Engine {
   std::shared_ptr<const Snapshot> GetSnapshot() override;
   Result<std::optional<std::string>> SampleKey(std::string_view begin, std::string_view end, std::uint64_t random) override;
   void ReleaseThreadView() override { tree_->ReleaseThreadView(); }
+  void ReleaseStaleThreadView() override { tree_->ReleaseStaleThreadView(); }
 
   Status Flush() override;
   Status Compact(std::optional<std::uint32_t> from, std::optional<std::uint32_t> target) override;
@@ -64,7 +65,7 @@ class EngineImpl final : public Engine {
   std::vector<std::string> History(std::size_t count) const override { return scheduler_->History(count); }
   const Options& options() const override { return context_.options; }
   void SetWalFsync(WalFsync mode) override { wal_->SetMode(mode); }
-  void SetBlockCacheBytes(std::uint64_t bytes) override { context_.tables->block_cache.SetCapacity(bytes); }
+  void SetMemoryLimits(const MemoryLimits& limits) override;
 
  private:
   struct View {                       // what one read uses
@@ -87,6 +88,7 @@ class EngineImpl final : public Engine {
   // write.cpp
   bool IsFull(const MemTable& memtable) const;
   bool TryRotateLocked() LSMKV_REQUIRES(write_mutex_);
+  bool MemtablesFull(const SuperVersion& now) const;
   void RotateIfFullLocked() LSMKV_REQUIRES(write_mutex_);
   Status RotateForFlush() LSMKV_EXCLUDES(write_mutex_);
   Status WaitForRotation();

@@ -67,7 +67,8 @@ EngineContext::EngineContext(const Options& opened_with)
       clock(opened_with.clock != nullptr ? *opened_with.clock : Clock::System()),
       wal_dir(opened_with.dir + "/wal"),
       sst_dir(opened_with.dir + "/sst"),
-      tables(std::make_shared<TableStore>(fs, opened_with.block_cache_bytes, opened_with.max_open_sstables)) {}
+      tables(std::make_shared<TableStore>(fs, opened_with.block_cache_bytes, opened_with.max_open_sstables)),
+      memory(opened_with) {}
 
 Result<std::unique_ptr<Engine>> Engine::Open(const Options& options) { return EngineImpl::Open(options); }
 

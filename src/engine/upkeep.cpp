@@ -108,7 +108,25 @@ void CountDead(const Version& version, double dead_ratio, std::uint64_t now_ms, 
   stats->dead_bytes_known = static_cast<std::uint64_t>(dead_bytes);
 }
 
+/// Memory of what is known of each table, whether it is open or not.
+std::uint64_t RecordBytes(const Version& version) {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t n = 0; n < version.level_count(); ++n) {
+    for (const TablePtr& table : version.level(n)) bytes += table->memory_bytes();
+  }
+  return bytes;
+}
+
 }  // namespace
+
+void EngineImpl::SetMemoryLimits(const MemoryLimits& limits) {
+  context_.memory.memtable_bytes.store(limits.memtable_bytes, std::memory_order_relaxed);
+  context_.memory.max_memory_bytes.store(limits.max_memory_bytes, std::memory_order_relaxed);
+  context_.memory.background_bytes.store(limits.background_bytes, std::memory_order_relaxed);
+  context_.tables->table_cache.SetMaxOpen(std::max<std::uint32_t>(limits.max_open_sstables, 1));
+  context_.tables->block_cache.SetCapacity(limits.block_cache_bytes);
+  scheduler_->Wake();   // it looks at what writers may do
+}
 
 EngineStats EngineImpl::Stats() const {
   const auto read = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
@@ -136,13 +154,19 @@ EngineStats EngineImpl::Stats() const {
     stats.memtable_bytes += memory.table->bytes();
   }
   stats.immutable_memtables = now->immutables.size();
+  stats.retired_memtable_bytes = tree_->RetiredMemtableBytes();
   const BlockCache::Stats cache = context_.tables->block_cache.stats();
   stats.block_cache_bytes = cache.bytes;
+  stats.block_cache_index_bytes = cache.index_bytes;
+  stats.block_cache_filter_bytes = cache.filter_bytes;
   stats.block_cache_capacity_bytes = context_.tables->block_cache.capacity_bytes();
   stats.block_cache_hits = cache.hits;
   stats.block_cache_misses = cache.misses;
   const FilterCounters::Totals filters = context_.tables->table_cache.filter_totals();
   stats.open_sstables = context_.tables->table_cache.open_count();
+  stats.open_sstable_bytes = context_.tables->table_cache.open_bytes();
+  stats.table_record_bytes = RecordBytes(*now->version);
+  stats.background_bytes = read(context_.background_bytes);
   stats.filter_checks = filters.checks;
   stats.filter_negatives = filters.negatives;
   const EngineCounters& counters = context_.counters;
@@ -161,6 +185,7 @@ EngineStats EngineImpl::Stats() const {
   stats.wal_bytes_written = wal.bytes_written;
   stats.wal_syncs = wal.syncs;
   stats.wal_segments = wal.segments;
+  stats.wal_buffer_bytes = wal.buffer_bytes;
   stats.stalls = admission_.stalls();
   stats.stall_micros = admission_.stall_micros();
   stats.longest_stall_micros = admission_.longest_stall_micros();

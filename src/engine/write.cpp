@@ -38,11 +38,13 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
 }
 
 std::uint64_t EngineImpl::MemtableByteLimit() const {
-  const Options& options = context_.options;
-  if (options.max_memory_bytes == 0) return options.memtable_bytes;
-  // A quarter each: one is filled, one or two are flushed, and there is room for a batch too many.
-  return std::min(options.memtable_bytes == 0 ? options.max_memory_bytes : options.memtable_bytes,
-                  std::max<std::uint64_t>(options.max_memory_bytes / 4, 64 << 10));
+  constexpr std::uint64_t kLeast = 64 << 10;
+  const std::uint64_t one = context_.memory.memtable_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t all = context_.memory.max_memory_bytes.load(std::memory_order_relaxed);
+  if (all == 0) return one;
+  // A quarter each: one is filled, one or two are flushed, and there is room for a batch too many. Who wants larger ones
+  // may have halves: one is filled while the other is flushed.
+  return std::max(one == 0 ? all / 4 : std::min(one, all / 2), kLeast);
 }
 
 bool EngineImpl::IsFull(const MemTable& memtable) const {
@@ -51,9 +53,20 @@ bool EngineImpl::IsFull(const MemTable& memtable) const {
   return (entries != 0 && memtable.entries() >= entries) || (bytes != 0 && memtable.bytes() >= bytes);
 }
 
+/// What a reader still holds counts as well. Only a flush ends this, so it is not so when there is nothing to flush.
+bool EngineImpl::MemtablesFull(const SuperVersion& now) const {
+  const std::uint64_t most = context_.memory.max_memory_bytes.load(std::memory_order_relaxed);
+  if (most == 0 || now.immutables.empty()) return false;
+  std::uint64_t bytes = now.active.table->bytes() + tree_->RetiredMemtableBytes();
+  for (const Memory& immutable : now.immutables) bytes += immutable.table->bytes();
+  return bytes >= most;
+}
+
 void EngineImpl::RotateIfFullLocked() {
-  if (!IsFull(*active_.table) || TryRotateLocked()) return;
-  // It grows by what is in flight; those who ask for admission wait for a flush, or for the WAL's next segment.
+  if (!IsFull(*active_.table)) return;
+  if (TryRotateLocked() && !MemtablesFull(*tree_->Current())) return;
+  // At once, not when the scheduler comes round: until then another memtable could be filled. It grows by what is in flight;
+  // those who ask for admission wait for a flush, or for the WAL's next segment.
   if (!admission_.stopped() && !refuse_writes_.load(std::memory_order_relaxed)) {
     if (scheduler_->error().ok()) admission_.SetPressure(1, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
     scheduler_->Wake();
@@ -95,12 +108,10 @@ Status EngineImpl::WaitForRotation() {
 void EngineImpl::UpdatePressure(bool background_error) {
   const Options& options = context_.options;
   const SuperVersionPtr now = tree_->Current();
-  std::uint64_t memory = now->active.table->bytes();
-  for (const Memory& immutable : now->immutables) memory += immutable.table->bytes();
   const bool cannot_rotate = now->immutables.size() >= options.max_immutable_memtables || !wal_->RotationReady();
   const bool memtables_full = IsFull(*now->active.table) && cannot_rotate;
   background_error = background_error || wal_->RotationBlocked() || !wal_->healthy();   // a broken WAL makes no segment either
-  const bool memory_full = options.max_memory_bytes != 0 && memory >= options.max_memory_bytes && !now->immutables.empty();
+  const bool memory_full = MemtablesFull(*now);
   const auto over = [](double figure, double from, double to) { return std::clamp((figure - from) / (to - from), 0.0, 1.0); };
   const auto l0 = static_cast<double>(now->version->figures(0).sstables);
   const bool l0_full = l0 >= options.l0_stop_sstables;

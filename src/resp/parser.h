@@ -59,6 +59,15 @@ class Parser {
   /// After kNeedMore: how many bytes at least are missing for the next step; 1 when the protocol does not say.
   /// A session may size its buffer by it: the figure has passed `max_bulk_bytes`.
   std::size_t wanted() const { return wanted_; }
+  /// Of the progress of pending commands; kept for the next.
+  std::size_t memory_bytes() const { return progress_.capacity() * sizeof(Extent) + unescaped_.capacity() * sizeof(std::string); }
+  /// Gives that back while no command is pending.
+  void Shrink() {
+    if (state_ != State::kIdle) return;
+    std::vector<Extent>().swap(progress_);
+    std::vector<std::string>().swap(unescaped_);
+    unescaped_count_ = 0;
+  }
 
  private:
   enum class State : std::uint8_t { kIdle, kMultibulkHeader, kBulkHeader, kBulkBody, kInline, kBroken };

@@ -13,6 +13,7 @@
 
 namespace lsmkv {
 
+class ClientMemory;
 class Keyspace;
 
 struct ServerContext {
@@ -25,6 +26,7 @@ struct ServerContext {
   ThreadPool& read_pool;
   ThreadPool& admin_pool;
   std::atomic<std::uint64_t>& clients;   ///< connections that are open; added to by the listener, taken from by loops
+  ClientMemory& client_memory;
 };
 
 }  // namespace lsmkv

@@ -8,7 +8,6 @@
 
 #include "commands/lsm_fields.h"
 #include "commands/version.h"
-#include "server/memory_use.h"
 #include "server/server.h"
 
 namespace lsmkv {
@@ -42,11 +41,6 @@ std::string InfoText::Sections(std::span<const std::string_view> wanted) {
   return std::move(text_);
 }
 
-void InfoText::Megabytes(std::string_view name, std::uint64_t bytes) {
-  Field(name, bytes);
-  fmt::format_to(std::back_inserter(text_), "{}_human:{:.2f}M\r\n", name, static_cast<double>(bytes) / (1 << 20));
-}
-
 void InfoText::WriteServer() {
   const std::uint64_t now_ms = Clock::System().WallMillis();
   const std::uint64_t uptime_seconds = (now_ms - std::min(now_ms, server_.started_ms_)) / 1000;
@@ -72,8 +66,11 @@ void InfoText::WriteServer() {
 }
 
 void InfoText::WriteClients() {
-  std::uint64_t largest_input = 0, largest_output = 0, waiting = 0;
-  for (const std::unique_ptr<Loop>& loop : server_.loops_) waiting += loop->waiting();
+  std::uint64_t largest_input = 0, largest_output = 0, waiting = 0, held = 0;
+  for (const std::unique_ptr<Loop>& loop : server_.loops_) {
+    waiting += loop->waiting();
+    held += loop->stats().held_now.Get();
+  }
   for (const ClientInfo& client : server_.Clients({})) {
     largest_input = std::max(largest_input, client.input_buffer_bytes + client.input_buffer_free_bytes);
     largest_output = std::max(largest_output, client.output_buffer_bytes);
@@ -84,23 +81,9 @@ void InfoText::WriteClients() {
   Field("client_recent_max_input_buffer", largest_input);
   Field("client_recent_max_output_buffer", largest_output);
   Field("blocked_clients", waiting);
+  Field("clients_held_for_memory", held);
   Field("tracking_clients", 0);
   Field("peak_clients", std::max(server_.peak_clients_.load(), server_.clients_.load()));
-}
-
-void InfoText::WriteMemory() {
-  const MemoryUse use = ReadMemoryUse();
-  Megabytes("used_memory", use.allocated_bytes);
-  Megabytes("used_memory_rss", use.resident_bytes);
-  Megabytes("used_memory_peak", std::max(use.peak_resident_bytes, use.resident_bytes));
-  Megabytes("total_system_memory", use.system_bytes);
-  Megabytes("maxmemory", 0);
-  Field("maxmemory_policy", "noeviction");
-  Field("mem_fragmentation_ratio", fmt::format("{:.2f}", use.allocated_bytes == 0 ? 1.0 : static_cast<double>(use.resident_bytes) / static_cast<double>(use.allocated_bytes)));
-  Field("mem_allocator", use.allocator);
-  const EngineStats engine = server_.engine_->Stats();
-  Field("memtables_bytes", engine.memtable_bytes);
-  Field("block_cache_bytes", engine.block_cache_bytes);
 }
 
 void InfoText::WritePersistence() {
@@ -156,6 +139,7 @@ void InfoText::WriteStats() {
   Field("protocol_errors", totals.protocol_errors);
   Field("client_query_buffer_limit_disconnections", totals.query_buffer_disconnects);
   Field("client_output_buffer_limit_disconnections", totals.output_buffer_disconnects);
+  Field("client_memory_holds", totals.memory_holds);
   Field("loop_ticks", totals.ticks);
   Field("commands_moved_to_pools", totals.suspensions);
   Field("commands_parked", totals.parked);

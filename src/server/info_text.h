@@ -13,6 +13,8 @@
 namespace lsmkv {
 
 class Server;
+struct EngineStats;
+struct MemoryUse;
 
 class InfoText {
  public:
@@ -31,11 +33,13 @@ class InfoText {
   void Field(std::string_view name, const Value& value) {
     fmt::format_to(std::back_inserter(text_), "{}:{}\r\n", name, value);
   }
-  void Megabytes(std::string_view name, std::uint64_t bytes);
+  /// And a second line, `name`_human, as Redis words it: 1.50M.
+  void Bytes(std::string_view name, std::uint64_t bytes);
 
   void WriteServer();
   void WriteClients();
   void WriteMemory();
+  void WriteMemoryParts(const MemoryUse& use, const EngineStats& engine);
   void WritePersistence();
   void WriteStats();
   void WriteReplication();

@@ -205,6 +205,7 @@ void Loop::EndTick() {
     dirty_.clear();
     awaits_durable_.store(!holding_.empty(), std::memory_order_seq_cst);
   }
+  context_.engine.ReleaseStaleThreadView();     // a loop that only writes would keep an old view's memtables
   if (!graveyard_.empty()) EmptyGraveyard();
   if (stopping_ && open_sessions_ == 0) FinishDrain();
 }
@@ -264,7 +265,6 @@ bool Loop::RunDueTimers() {
 
 void Loop::Cron() {
   for (const auto& [id, session] : sessions_) session->Cron(now_ms_, *settings_);
-  context_.engine.ReleaseThreadView();     // a loop that only writes would keep an old view's memtables
   RunAfter(kCronPeriod, [this] { Cron(); });
 }
 

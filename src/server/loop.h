@@ -92,6 +92,8 @@ class Loop final : public CommitListener {
   void MarkDirty(Session* session);
   void MarkRunnable(Session* session);
   void NoteCommandRun() { commands_ran_ = true; }
+  /// loop_memory.cpp: `session` reads nothing until GoOnReading().
+  void HoldForMemory(Session* session);
   /// To be called by a session that has just closed itself.
   void Bury(Session* session);
   void ResumeWhenWritable();
@@ -118,6 +120,11 @@ class Loop final : public CommitListener {
   void CheckDurable();
   void EmptyGraveyard();
   void Cron();
+  void ForgetHeld(Session* session);
+  void ArmReview();
+  void ReviewHeld();
+  void ResumeHeld(Session* session, bool favoured);
+  void FavourOne();
   void BeginDrain(std::chrono::microseconds deadline, std::function<void()> done);
   void FinishDrain();
   void ReadClocks();
@@ -162,6 +169,12 @@ class Loop final : public CommitListener {
   std::vector<Session*> dirty_;
   std::vector<Session*> runnable_;
   std::vector<Session*> holding_;
+  std::vector<Session*> held_;                   // for memory
+  bool review_armed_ = false;
+  std::uint64_t favoured_id_ = 0;
+  std::uint64_t favoured_received_ = 0;          // when it was last seen to get on
+  std::chrono::microseconds favoured_at_{0};
+  std::chrono::microseconds last_sweep_{0};
   std::vector<std::uint64_t> graveyard_;         // ids
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;

@@ -59,6 +59,7 @@ void Loop::EmptyGraveyard() {
     if (session->in_dirty_list) std::erase(dirty_, session);
     if (session->in_runnable_list) std::erase(runnable_, session);
     if (session->in_holding_list) std::erase(holding_, session);
+    ForgetHeld(session);
     sessions_.erase(id);
   }
   graveyard_.clear();

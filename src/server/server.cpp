@@ -16,6 +16,7 @@
 #include "server/deferred_reply.h"
 #include "server/info_text.h"
 #include "server/logging.h"
+#include "server/memory_use.h"
 
 namespace lsmkv {
 namespace {
@@ -24,11 +25,12 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kSamplePeriod{100};
+constexpr std::uint64_t kSamplesPerMemorySample = 10;        // asking the allocator takes longer than the rest
 constexpr std::uint64_t kReservedDescriptors = 64;   // log, WAL, manifests, epoll, the listener's reserve
 
 /// Raises the soft limit on descriptors to what the settings may come to need, as far as the hard limit allows.
-void RaiseDescriptorLimit(const Settings& settings) {
-  const rlim_t wanted = settings.maxclients + settings.max_open_sstables + kReservedDescriptors;
+void RaiseDescriptorLimit(std::uint64_t maxclients, std::uint64_t max_open_sstables) {
+  const rlim_t wanted = maxclients + max_open_sstables + kReservedDescriptors;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   const rlim_t had = limit.rlim_cur;
@@ -37,6 +39,19 @@ void RaiseDescriptorLimit(const Settings& settings) {
   if (limit.rlim_cur < wanted) {
     LogWarning("server", "maxclients and max-open-sstables may need {} file descriptors, the limit is {}: raise 'ulimit -n'",
                wanted, limit.rlim_cur);
+  }
+}
+
+void LogPlan(const MemoryPlan& plan, const MachineMemory& machine) {
+  const auto mb = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  LogInfo("server",
+          "memory budget {:.0f} MB ({}): memtables {:.1f} of {:.1f} each, block cache {:.1f}, clients {:.1f}, background {:.1f}, "
+          "{} open tables {:.1f}, reserve {:.1f}",
+          mb(plan.budget_bytes), plan.budget_source, mb(plan.memtables_bytes), mb(plan.memtable_bytes), mb(plan.block_cache_bytes),
+          mb(plan.clients_bytes), mb(plan.background_bytes), plan.max_open_sstables, mb(plan.open_tables_bytes), mb(plan.reserve_bytes));
+  if (machine.usable_bytes() != 0 && plan.budget_bytes > machine.usable_bytes()) {
+    LogWarning("server", "the memory budget is more than the {:.0f} MB that {} has", mb(machine.usable_bytes()),
+               machine.cgroup_bytes != 0 ? machine.cgroup_file : "the machine");
   }
 }
 
@@ -77,8 +92,18 @@ Status Server::Run() {
 
 Status Server::Open() {
   const std::shared_ptr<const Settings> settings = config_->Current();
-  RaiseDescriptorLimit(*settings);
+  Result<MemoryPlan> plan = PlanMemory(*settings, machine_);
+  if (!plan) return plan.error().WithContext("memory-budget");
+  RaiseDescriptorLimit(settings->maxclients, plan->max_open_sstables);
+  TuneAllocator(plan->budget_bytes);
+  client_memory_.SetLimit(plan->clients_bytes);
+  LogPlan(*plan, machine_);
   Options options = EngineOptions(*settings);
+  ApplyPlan(*plan, &options);
+  {
+    MutexLock lock(plan_mutex_);
+    plan_ = std::move(*plan);
+  }
   options.compaction_filter = &database_map_;
 
   // The listener needs the context, which needs the engine; taking the ports early needs neither.
@@ -97,9 +122,11 @@ Status Server::Open() {
   checkpoints_ = std::make_unique<Checkpoints>(*engine_, settings->dir, started_ms_ / 1000);
 
   context_ = std::make_unique<ServerContext>(ServerContext{*this, *keyspace_, *engine_, *config_, Clock::System(), pause_,
-                                                           *read_pool_, *admin_pool_, clients_});
+                                                           *read_pool_, *admin_pool_, clients_, client_memory_});
   const std::uint32_t loops = IoThreads(*settings, std::thread::hardware_concurrency());
   for (std::uint32_t i = 0; i < loops; ++i) loops_.push_back(std::make_unique<Loop>(i, *context_));
+  engine_->ReleaseThreadView();   // of this thread, which reads no more and would keep the first memtable
+  startup_used_bytes_ = ReadUsedBytes();
   for (const std::unique_ptr<Loop>& loop : loops_) loop->Start();
   loops_running_ = loops_.size();
   return listener_->Start(*settings, loops_);
@@ -173,9 +200,27 @@ Status Server::ApplyConfig(std::span<const std::string> names) {
   for (const std::string& name : names) {
     if (name == "loglevel") SetLogVerbosity(settings->loglevel);
     if (name == "wal-fsync") engine_->SetWalFsync(settings->wal_fsync);
-    if (name == "block-cache-mb") engine_->SetBlockCacheBytes(settings->block_cache_mb << 20);
+    if (name == "memory-budget" || name == "block-cache-mb" || name == "maxmemory-clients") {
+      if (Status status = ApplyMemoryPlan(); !status.ok()) return status;
+    }
   }
   return Status::Ok();   // the rest is read from the settings where it is used
+}
+
+Status Server::ApplyMemoryPlan() {
+  Result<MemoryPlan> plan = PlanMemory(*config_->Current(), machine_);
+  if (!plan) return plan.error();
+  MutexLock lock(plan_mutex_);
+  plan_ = std::move(*plan);
+  client_memory_.SetLimit(plan_.clients_bytes);
+  engine_->SetMemoryLimits(LimitsOf(plan_));
+  LogPlan(plan_, machine_);
+  return Status::Ok();
+}
+
+MemoryPlan Server::CurrentPlan() const {
+  MutexLock lock(plan_mutex_);
+  return plan_;
 }
 
 std::shared_ptr<DeferredReply> Server::Defer(ClientState& client) {
@@ -288,6 +333,7 @@ void Server::SampleRates() {
     output += loop->stats().net_output_bytes.Get();
   }
   peak_clients_ = std::max(peak_clients_.load(), clients_.load());
+  if (samples_++ % kSamplesPerMemorySample == 0) peak_used_bytes_ = std::max(peak_used_bytes_.load(), ReadUsedBytes());
   {
     constexpr std::uint64_t kPerSecond = 1000 / kSamplePeriod.count();
     MutexLock lock(rates_mutex_);

@@ -23,10 +23,12 @@
 #include "base/thread_pool.h"
 #include "commands/server_api.h"
 #include "config/config.h"
+#include "config/memory_plan.h"
 #include "keyspace/database_map.h"
 #include "keyspace/keyspace.h"
 #include "lsmkv/engine.h"
 #include "server/checkpoints.h"
+#include "server/client_memory.h"
 #include "server/context.h"
 #include "server/listener.h"
 #include "server/loop.h"
@@ -66,6 +68,9 @@ class Server final : public ServerApi {
   friend class InfoText;   // info_text.cpp: reads everything, changes nothing
 
   Status Open();
+  /// Divides the memory anew and hands the parts out. On an error nothing has changed.
+  Status ApplyMemoryPlan();
+  MemoryPlan CurrentPlan() const LSMKV_EXCLUDES(plan_mutex_);
   void WaitForSignal();
   void OnSignal(int signal);
   void BeginShutdown(const std::string& why);
@@ -84,6 +89,9 @@ class Server final : public ServerApi {
   PauseGate pause_;
   std::atomic<std::uint64_t> clients_{0};
   std::atomic<std::uint64_t> peak_clients_{0};
+  ClientMemory client_memory_;
+  std::uint64_t startup_used_bytes_ = 0;            // constant once open
+  std::atomic<std::uint64_t> peak_used_bytes_{0};   // as sampled
   DatabaseMap database_map_;                // before the engine: it is the engine's compaction filter
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Keyspace> keyspace_;
@@ -98,6 +106,7 @@ class Server final : public ServerApi {
   boost::asio::signal_set signals_;
   boost::asio::steady_timer sample_timer_;
   std::unique_ptr<Listener> listener_;
+  std::uint64_t samples_ = 0;
   bool shutting_down_ = false;
   std::size_t loops_running_ = 0;
 
@@ -113,6 +122,10 @@ class Server final : public ServerApi {
   Rate command_rate_ LSMKV_GUARDED_BY(rates_mutex_);
   Rate input_rate_ LSMKV_GUARDED_BY(rates_mutex_);
   Rate output_rate_ LSMKV_GUARDED_BY(rates_mutex_);
+
+  const MachineMemory machine_ = ReadMachineMemory();
+  mutable Mutex plan_mutex_;                // a leaf
+  MemoryPlan plan_ LSMKV_GUARDED_BY(plan_mutex_);
 
   mutable Mutex baseline_mutex_;            // a leaf
   StatsTotals baseline_ LSMKV_GUARDED_BY(baseline_mutex_);

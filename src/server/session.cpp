@@ -9,17 +9,14 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "server/client_memory.h"
 #include "server/loop.h"
 
 namespace lsmkv {
 namespace {
 
-constexpr std::size_t kSoftOutputBytes = 1 << 20;
-constexpr std::size_t kFirstReadBytes = 4 << 10;
-constexpr std::size_t kMaxReadBytes = 64 << 10;     // more per tick would be unfair to the loop's other sessions
 constexpr std::size_t kMaxGrowBytes = 1 << 20;      // at a time, for one big argument
 constexpr std::size_t kKeptBytes = 64 << 10;        // of a buffer that has been blown up and is empty now
-constexpr std::size_t kKeptArguments = 1024;
 constexpr std::uint64_t kIdleMillis = 2000;         // then an empty session gives all its buffers back
 constexpr int kMaxDrainedReads = 64;
 
@@ -37,9 +34,11 @@ Session::Session(Loop& loop, const ServerContext& context, int fd, ClientState c
     LogWarning("server", "cannot watch client {}: errno {}", client_.address, errno);
     Close();
   }
+  CountMemory();
 }
 
 Session::~Session() {
+  context_.client_memory.Change(counted_bytes_, 0);
   if (state_ != State::kClosed) ::close(fd_);
 }
 
@@ -69,11 +68,15 @@ void Session::OnEvents(std::uint32_t events) {
 }
 
 void Session::ReadAndRun() {
+  if (HoldBack()) return;
   const Settings& settings = loop_.settings();
-  const std::size_t wanted = std::min(parser_.wanted(), std::max(kMaxReadBytes, std::min(input_.size(), kMaxGrowBytes)));
-  if (input_.room() < std::max(wanted, read_bytes_ / 2)) input_.Prepare(std::max(wanted, read_bytes_));
+  const std::size_t missing = std::min(parser_.wanted(), std::max(kMaxReadBytes, std::min(input_.size(), kMaxGrowBytes)));
+  const std::size_t bound = ReadBound(missing);
+  const std::size_t wanted = std::min(missing, bound);
+  const std::size_t offered = std::min(std::max(wanted, read_bytes_), bound);
+  if (input_.room() < std::max(wanted, offered / 2)) input_.Prepare(offered);
   char* const begin = input_.Prepare(1);
-  const std::size_t room = std::min(input_.room(), std::max(wanted, kMaxReadBytes));
+  const std::size_t room = std::min(input_.room(), bound);
   const ssize_t received = ::recv(fd_, begin, room, MSG_DONTWAIT);
   if (received < 0) {
     if (errno == EAGAIN || errno == EINTR) return;
@@ -83,6 +86,7 @@ void Session::ReadAndRun() {
   const auto bytes = static_cast<std::size_t>(received);
   if (bytes == room) read_bytes_ = std::min(read_bytes_ * 4, kMaxReadBytes);
   input_.Received(bytes);
+  received_bytes_ += bytes;
   loop_.counters().net_input_bytes.Add(bytes);
   client_.last_active_ms = loop_.now_ms();
   parser_.limits().max_bulk_bytes = settings.proto_max_bulk_bytes;
@@ -93,13 +97,14 @@ void Session::ReadAndRun() {
     loop_.counters().query_buffer_disconnects.Add();
     Close();
   }
+  CountMemory();
 }
 
 void Session::RunCommands() {
   loop_.set_command_start_cycles(CycleClock::Now());
   std::string error;
   while (state_ == State::kReady) {
-    if (replies_.unsent_bytes() > kSoftOutputBytes) [[unlikely]] {
+    if (replies_.unsent_bytes() > SoftOutputBytes()) [[unlikely]] {
       output_full_ = true;   // Flush() continues; the events of the meantime are kept off by UpdateInterest()
       Dirty();
       return;
@@ -124,6 +129,7 @@ void Session::FinishCommand() {
   input_.Consume(command_bytes_);
   command_bytes_ = 0;
   args_.clear();
+  favoured_ = false;
   SetState(State::kReady);
   if (peer_gone_) return Close();
   if (close_after_reply_) CloseAfterReplies();
@@ -197,6 +203,8 @@ void Session::Flush() {
     if (output_full_) loop_.MarkRunnable(this);
   }
   if (wants_write_ || output_full_ || (interest_ & EPOLLOUT) != 0) UpdateInterest();
+  CountMemory();
+  if (context_.client_memory.tight()) [[unlikely]] ShrinkEmptyBuffers(0);
 }
 
 void Session::UpdateInterest() {
@@ -265,11 +273,9 @@ bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
     return true;
   }
   if (state_ == State::kReady) {
-    const std::size_t keep = idle_ms > kIdleMillis ? 0 : kKeptBytes;
-    input_.Shrink(keep);
-    replies_.Shrink(keep);
+    const std::size_t keep = idle_ms > kIdleMillis || context_.client_memory.tight() ? 0 : kKeptBytes;
+    ShrinkEmptyBuffers(keep);
     if (keep == 0) read_bytes_ = kFirstReadBytes;
-    if (args_.capacity() > kKeptArguments) resp::ArgVector().swap(args_);
   }
   return false;
 }
@@ -281,7 +287,7 @@ ClientInfo Session::Describe() const {
   info.input_buffer_bytes = input_.size();
   info.input_buffer_free_bytes = input_.capacity() - input_.size();
   info.output_buffer_bytes = replies_.unsent_bytes();
-  info.total_memory_bytes = sizeof(Session) + input_.capacity() + replies_.capacity();
+  info.total_memory_bytes = MemoryBytes();
   info.closing = state_ == State::kClosing || state_ == State::kClosed || close_after_reply_;
   info.loop = loop_.index();
   return info;

@@ -11,8 +11,9 @@
 //   1. Commands run in the order they arrived, one at a time, and their replies leave in that order.
 //   2. While a command waits (any state but kReady) nothing is read, parsed or moved: its arguments, views into input_, stay.
 //   3. A reply leaves only after the Commit() of the tick it was written in (reply_queue.h).
-//   4. Above kSoftOutputBytes of unsent replies no further command runs until the socket has taken them: what a client that
-//      does not read can make the server hold is bounded by that, one reply, and one input buffer.
+//   4. Above SoftOutputBytes() of unsent replies no further command runs until the socket has taken them: what a client that
+//      does not read can make the server hold is bounded by that, one reply, and one input buffer. What all clients
+//      together can make it hold is bounded as client_memory.h says.
 //   5. A session that a pool thread or a DeferredReply still knows is not destroyed, only closed.
 // Threads  the loop's, but for RunOnPool(), which has command_, args_, client_ and job_replies_ to itself while kSuspended; the
 //          loop may read client_ meanwhile (CLIENT LIST), so only commands that run on loops change it.
@@ -76,6 +77,18 @@ class Session {
   void Drain();
   void Close();
   void CloseAfterReplies();
+
+  // While all clients together hold too much (client_memory.h).
+  /// Gives back what is more than `keep_bytes` of buffers that hold nothing.
+  void ShrinkEmptyBuffers(std::size_t keep_bytes);
+  /// It was held and is no more. `favoured`: it is not held again before a command is complete.
+  void GoOnReading(bool favoured);
+  void EndFavour() { favoured_ = false; }
+  bool favoured() const { return favoured_; }
+  std::uint64_t received_bytes() const { return received_bytes_; }
+  /// Of the command that has begun to arrive, at least.
+  std::size_t missing_bytes() const { return parser_.wanted(); }
+
   /// Once a second: idle timeout, output limits, memory given back. True when the session was closed.
   bool Cron(std::uint64_t now_ms, const Settings& settings);
 
@@ -95,10 +108,15 @@ class Session {
   bool in_dirty_list = false;      // the loop's marks
   bool in_runnable_list = false;
   bool in_holding_list = false;
+  bool in_held_list = false;
   bool counted_closed = false;
 
  private:
-  bool Reads() const { return state_ == State::kReady && !output_full_ && !draining_; }
+  static constexpr std::size_t kSoftOutputBytes = 1 << 20;
+  static constexpr std::size_t kFirstReadBytes = 4 << 10;
+  static constexpr std::size_t kMaxReadBytes = 64 << 10;     // more per tick would be unfair to the loop's other sessions
+
+  bool Reads() const { return state_ == State::kReady && !output_full_ && !draining_ && !held_; }
   static bool Waits(State state) { return state >= State::kSuspended && state <= State::kPaused; }
   bool HasArguments() const { return Waits(state_); }
   void SetState(State state);
@@ -120,6 +138,14 @@ class Session {
   void Reject(Write write);
   void CountRun(std::size_t reply_begin, bool failed_reply);
 
+  // session_memory.cpp
+  std::uint64_t MemoryBytes() const;
+  void CountMemory();
+  std::uint64_t FairShare() const;
+  bool HoldBack();
+  std::size_t ReadBound(std::size_t wanted) const;
+  std::size_t SoftOutputBytes() const;
+
   void Flush();
   void FailProtocol(const std::string& message);
   void UpdateInterest();
@@ -135,6 +161,8 @@ class Session {
   bool wrote_ = false;              // a write ran in this tick
   bool close_after_reply_ = false;  // of the command that runs or waits
   bool draining_ = false;
+  bool held_ = false;               // reads nothing: all clients together hold too much
+  bool favoured_ = false;           // reads on although they do
   bool peer_gone_ = false;
   bool job_running_ = false;
   bool awaits_deferred_ = false;
@@ -145,6 +173,8 @@ class Session {
   std::uint64_t soft_limit_since_ms_ = 0;
   std::chrono::microseconds parked_since_{0};
   std::size_t read_bytes_;          // how much room to offer to recv
+  std::uint64_t received_bytes_ = 0;
+  std::uint64_t counted_bytes_ = 0; // of it, in context_.client_memory
 
   InputBuffer input_;
   resp::Parser parser_;

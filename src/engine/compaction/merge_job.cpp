@@ -4,6 +4,7 @@
 
 #include "base/mutex.h"
 #include "engine/bundle/bundle.h"
+#include "engine/compaction/job_memory.h"
 #include "engine/compaction/merge_piece.h"
 #include "engine/compaction/merge_split.h"
 
@@ -84,7 +85,9 @@ class PiecewiseMerge {
 Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
   const microseconds start = context.clock.Monotonic();
   JobResult result;
-  TableOutput output(context, 0);
+  constexpr std::uint64_t kSortedRunBytes = 2 * sizeof(void*);   // of an entry: a run, and the one it is merged into
+  const JobMemory memory(context, 0, memtable.entries() * kSortedRunBytes);
+  TableOutput output(context, 0, memory.buffers().write_bytes);
   const auto entries = memtable.NewIterator(~SequenceNumber{0});
   for (entries->SeekToFirst(); entries->Valid(); entries->Next()) {
     ++result.entries_in;

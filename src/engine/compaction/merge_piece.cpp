@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/bundle/bundle.h"
+#include "engine/compaction/job_memory.h"
 #include "engine/iterators/merging_iterator.h"
 #include "engine/version/table_iterators.h"
 
@@ -48,9 +49,15 @@ class OlderData {
   std::vector<Level> levels_;
 };
 
-std::unique_ptr<InternalIterator> MergedInputs(const Merge& merge) {
-  constexpr std::uint64_t kReadaheadBytes = 512 << 10;
-  const IteratorOptions read{.fill_cache = false, .readahead_bytes = kReadaheadBytes};
+/// Tables that are read side by side: each of L0, one of every deeper level.
+std::size_t SourceCount(const Merge& merge) {
+  std::size_t count = 0;
+  for (const LevelInputs& level : merge.inputs) count += level.level == 0 ? level.tables.size() : 1;
+  return count;
+}
+
+std::unique_ptr<InternalIterator> MergedInputs(const Merge& merge, std::uint64_t readahead_bytes) {
+  const IteratorOptions read{.fill_cache = false, .readahead_bytes = readahead_bytes};
   std::vector<std::unique_ptr<InternalIterator>> sources;
   for (const LevelInputs& level : merge.inputs) {
     if (level.level == 0) {
@@ -78,13 +85,15 @@ bool IsFiltered(EngineContext& context, std::string_view key) {
 }
 
 MergePiece::MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds)
-    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)), output_(context, TableBytes(context, merge)) {}
+    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)),
+      output_(context, TableBytes(context, merge), JobBuffers(context, SourceCount(merge)).write_bytes) {}
 
 Status MergePiece::Run(const std::atomic<bool>& cancelled) {
   constexpr std::uint64_t kEntriesBetweenChecks = 1024;
   const std::uint64_t now_ms = context_.clock.WallMillis();
   OlderData older(version_, merge_);
-  const std::unique_ptr<InternalIterator> entries = MergedInputs(merge_);
+  const JobMemory memory(context_, SourceCount(merge_));
+  const std::unique_ptr<InternalIterator> entries = MergedInputs(merge_, memory.buffers().readahead_bytes);
   bounds_.begin ? entries->Seek(*bounds_.begin) : entries->SeekToFirst();
   for (std::uint64_t until_check = kEntriesBetweenChecks; entries->Valid(); entries->Next()) {
     if (--until_check == 0) {

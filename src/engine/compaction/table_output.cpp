@@ -55,6 +55,7 @@ Status TableOutput::OpenTable() {
   options.block_bytes = context_.options.block_bytes;
   options.compression = context_.options.compression;
   options.bloom_bits_per_key = context_.options.bloom_bits_per_key;
+  options.write_bytes = write_bytes_;
   builder_ = std::make_unique<TableBuilder>(*file_, options);
   return {};
 }

@@ -14,8 +14,9 @@ namespace lsmkv {
 /// Threads  one at a time; any number of outputs side by side.
 class TableOutput {
  public:
-  /// `max_table_bytes` 0: everything into one table.
-  TableOutput(EngineContext& context, std::uint64_t max_table_bytes) : context_(context), max_table_bytes_(max_table_bytes) {}
+  /// `max_table_bytes` 0: everything into one table. `write_bytes`: of one write to a table's file.
+  TableOutput(EngineContext& context, std::uint64_t max_table_bytes, std::uint64_t write_bytes)
+      : context_(context), max_table_bytes_(max_table_bytes), write_bytes_(write_bytes) {}
   ~TableOutput();
   TableOutput(const TableOutput&) = delete;
   TableOutput& operator=(const TableOutput&) = delete;
@@ -34,6 +35,7 @@ class TableOutput {
 
   EngineContext& context_;
   const std::uint64_t max_table_bytes_;
+  const std::uint64_t write_bytes_;
   std::uint64_t id_ = 0;                          // of the open table
   std::unique_ptr<WritableFile> file_;            // before the builder: destroyed after it
   std::unique_ptr<TableBuilder> builder_;

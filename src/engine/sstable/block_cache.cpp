@@ -212,10 +212,20 @@ void BlockCache::Insert(BlockKey key, BlockRef block) {
     Shard& shard = ShardOf(hash);
     const MutexLock lock(shard.mutex);
     if (shard.Find(key, hash) != nullptr) return;  // the same bytes, from another reader
-    charged_.fetch_add(block->charge_bytes(), std::memory_order_relaxed);
+    CountIn(*block);
     shard.Add(std::move(block));
   }
   EvictToCapacity();
+}
+
+void BlockCache::CountIn(const CachedBlock& block) {
+  charged_.fetch_add(block.charge_bytes(), std::memory_order_relaxed);
+  charged_by_kind_[static_cast<std::size_t>(block.kind())].fetch_add(block.charge_bytes(), std::memory_order_relaxed);
+}
+
+void BlockCache::CountOut(const CachedBlock& block) {
+  charged_.fetch_sub(block.charge_bytes(), std::memory_order_relaxed);
+  charged_by_kind_[static_cast<std::size_t>(block.kind())].fetch_sub(block.charge_bytes(), std::memory_order_relaxed);
 }
 
 BlockCache::Shard& BlockCache::PickVictim() {
@@ -232,7 +242,7 @@ void BlockCache::EvictToCapacity() {
     BlockRef evicted;  // freed after the lock
     const MutexLock lock(shard.mutex);
     evicted = shard.Sweep();
-    if (evicted != nullptr) charged_.fetch_sub(evicted->charge_bytes(), std::memory_order_relaxed);
+    if (evicted != nullptr) CountOut(*evicted);
   }
 }
 
@@ -253,7 +263,7 @@ void BlockCache::EraseTable(std::uint64_t table) {
         }
       }
       more = next < shard.buckets.size();
-      for (const BlockRef& block : erased) charged_.fetch_sub(block->charge_bytes(), std::memory_order_relaxed);
+      for (const BlockRef& block : erased) CountOut(*block);
     }
   }
 }
@@ -265,7 +275,12 @@ void BlockCache::SetCapacity(std::uint64_t capacity_bytes) {
 
 BlockCache::Stats BlockCache::stats() const {
   Stats stats;
+  const auto of_kind = [this](BlockKind kind) {
+    return charged_by_kind_[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed);
+  };
   stats.bytes = charged_.load(std::memory_order_relaxed);
+  stats.index_bytes = of_kind(BlockKind::kIndex);
+  stats.filter_bytes = of_kind(BlockKind::kFilter);
   for (std::size_t i = 0; i < kShardCount; ++i) {
     Shard& shard = shards_[i];
     const MutexLock lock(shard.mutex);

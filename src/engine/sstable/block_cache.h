@@ -67,6 +67,8 @@ class BlockCache {
     std::uint64_t misses = 0;
     std::uint64_t blocks = 0;
     std::uint64_t bytes = 0;  ///< charges of the blocks kept
+    std::uint64_t index_bytes = 0;   ///< of these, indexes
+    std::uint64_t filter_bytes = 0;  ///< of these, filters
   };
   Stats stats() const;
 
@@ -81,6 +83,9 @@ class BlockCache {
   static CacheLinks& LinksOf(const CachedBlock& block) { return block.links_; }
   Shard& ShardOf(std::uint64_t hash);
   bool Keeps(const CachedBlock& block) const;
+  /// Counts a block's charge in or, when it goes, out.
+  void CountIn(const CachedBlock& block);
+  void CountOut(const CachedBlock& block);
   Shard& PickVictim();
   void EvictToCapacity();
   Result<BlockRef> RunFlight(BlockKey key, Shard& shard, Flight& flight, const Loader& load);
@@ -88,6 +93,7 @@ class BlockCache {
   std::unique_ptr<Shard[]> shards_;
   std::atomic<std::uint64_t> capacity_;        // relaxed: a bound, not a hand-over
   std::atomic<std::uint64_t> charged_{0};      // relaxed: sum over the shards, changed beside their entries
+  std::array<std::atomic<std::uint64_t>, kBlockKinds> charged_by_kind_{};  // relaxed: for people
   std::atomic<std::uint64_t> next_victim_{0};  // relaxed: seeds the choice of a shard to evict from
 };
 

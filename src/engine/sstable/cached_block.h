@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/size_class.h"
 #include "engine/sstable/block_contents.h"
 
 namespace lsmkv {
@@ -43,7 +44,7 @@ class CachedBlock {
   CachedBlock& operator=(const CachedBlock&) = delete;
 
  protected:
-  CachedBlock(BlockKind kind, std::uint64_t content_bytes) : charge_bytes_(content_bytes + kOverheadBytes), kind_(kind) {}
+  CachedBlock(BlockKind kind, std::uint64_t content_bytes) : charge_bytes_(SizeClassBytes(content_bytes) + kOverheadBytes), kind_(kind) {}
   ~CachedBlock() = default;  // always owned through a shared_ptr made for the derived type
 
  private:

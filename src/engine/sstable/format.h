@@ -48,6 +48,7 @@ inline constexpr std::uint64_t kMaxBlockBytes = 1536ull << 20;
 
 /// What a block is for. Part of the format.
 enum class BlockKind : std::uint8_t { kData = 1, kIndex = 2, kFilter = 3, kTopIndex = 4, kProperties = 5 };
+inline constexpr std::size_t kBlockKinds = 16;   // a kind has four bits of a block's type byte
 
 /// Where a block is. `size` counts the contents, not the trailer; no block has size 0.
 struct BlockHandle {

@@ -83,10 +83,15 @@ class Table {
   std::vector<Section> Sections() const;
 
   std::uint64_t file_bytes() const { return file_->size(); }
+  /// Of this and its top index.
+  std::uint64_t memory_bytes() const {
+    return sizeof(Table) + context_.name.capacity() + kFileObjectBytes + top_index_->charge_bytes();
+  }
   const std::string& name() const { return context_.name; }
 
  private:
   friend class TableIterator;
+  static constexpr std::uint64_t kFileObjectBytes = 256;  ///< about what an open file takes here
   Table(std::unique_ptr<RandomAccessFile> file, TableContext context, const TableFooter& footer,
         std::shared_ptr<const TopIndexBlock> top_index);
 

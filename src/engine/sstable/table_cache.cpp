@@ -21,6 +21,11 @@ std::size_t TableCache::open_count() const {
   return open_.size();
 }
 
+std::uint64_t TableCache::open_bytes() const {
+  const MutexLock lock(mutex_);
+  return open_bytes_;
+}
+
 Result<std::unique_ptr<Table>> TableCache::OpenFile(const TableHandle& handle) {
   auto file = file_system_.NewRandomAccessFile(handle.path());
   if (!file) {
@@ -37,11 +42,13 @@ Result<std::unique_ptr<Table>> TableCache::OpenFile(const TableHandle& handle) {
 void TableCache::AddOpen(TableHandle* handle) {
   handle->open_index_ = open_.size();
   open_.push_back(handle);
+  open_bytes_ += handle->owned_->memory_bytes();
 }
 
 void TableCache::RemoveOpen(TableHandle* handle) {
   const std::size_t index = handle->open_index_;
   LSMKV_ASSERT(open_[index] == handle);
+  open_bytes_ -= handle->owned_->memory_bytes();
   open_[index] = open_.back();
   open_[index]->open_index_ = index;
   open_.pop_back();
@@ -50,7 +57,8 @@ void TableCache::RemoveOpen(TableHandle* handle) {
 std::vector<std::unique_ptr<Table>> TableCache::CloseSurplus() {
   std::vector<std::unique_ptr<Table>> closed;
   // Two rounds: the first takes the bits, the second finds what is not pinned.
-  for (std::size_t steps = 2 * open_.size(); steps > 0 && open_.size() > max_open_tables_; --steps) {
+  const std::size_t most = max_open_tables_.load(std::memory_order_relaxed);
+  for (std::size_t steps = 2 * open_.size(); steps > 0 && open_.size() > most; --steps) {
     if (hand_ >= open_.size()) hand_ = 0;
     TableHandle* const handle = open_[hand_];
     if (handle->used_.exchange(false, std::memory_order_relaxed)) {

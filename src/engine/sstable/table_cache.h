@@ -75,6 +75,10 @@ class TableCache {
   TableCache& operator=(const TableCache&) = delete;
 
   std::size_t open_count() const;
+  /// Memory of the open tables, their blocks in the cache left out.
+  std::uint64_t open_bytes() const;
+  /// 1 or more. Surplus tables are closed when the next one is opened.
+  void SetMaxOpen(std::size_t max_open_tables) { max_open_tables_.store(max_open_tables, std::memory_order_relaxed); }
   BlockCache& block_cache() { return block_cache_; }
   FilterCounters::Totals filter_totals() const { return counters_.totals(); }
 
@@ -92,11 +96,12 @@ class TableCache {
 
   FileSystem& file_system_;
   BlockCache& block_cache_;
-  const std::size_t max_open_tables_;
+  std::atomic<std::size_t> max_open_tables_;  // relaxed: a bound
   FilterCounters counters_;
   mutable Mutex mutex_;  // a leaf
   std::vector<TableHandle*> open_ LSMKV_GUARDED_BY(mutex_);
   std::size_t hand_ LSMKV_GUARDED_BY(mutex_) = 0;  // into open_
+  std::uint64_t open_bytes_ LSMKV_GUARDED_BY(mutex_) = 0;
 };
 
 class TableHandle {

@@ -29,6 +29,15 @@ struct EngineCounters {
   std::atomic<std::uint64_t> filtered{0};           ///< times the compaction filter had something dropped
 };
 
+/// What of the options may change while the engine is open. Relaxed: bounds, not hand-overs.
+struct RunningMemoryLimits {
+  explicit RunningMemoryLimits(const Options& options)
+      : memtable_bytes(options.memtable_bytes), max_memory_bytes(options.max_memory_bytes), background_bytes(options.background_bytes) {}
+  std::atomic<std::uint64_t> memtable_bytes;
+  std::atomic<std::uint64_t> max_memory_bytes;
+  std::atomic<std::uint64_t> background_bytes;
+};
+
 struct EngineContext {
   explicit EngineContext(const Options& opened_with);
 
@@ -45,6 +54,8 @@ struct EngineContext {
   std::atomic<std::uint64_t> next_table_id{1};
   std::atomic<bool> closing{false};                 ///< jobs look at it and give up
   EngineCounters counters;
+  RunningMemoryLimits memory;
+  std::atomic<std::uint64_t> background_bytes{0};   ///< in use by jobs (job_memory.h)
 };
 
 }  // namespace lsmkv

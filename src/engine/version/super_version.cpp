@@ -1,6 +1,7 @@
 #include "engine/version/super_version.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/assert.h"
 
@@ -42,6 +43,25 @@ const SuperVersionPtr& Tree::View() const {
 
 void Tree::ReleaseThreadView() const {
   if (t_view.tree == id_) t_view = {};
+}
+
+void Tree::ReleaseStaleThreadView() const {
+  if (t_view.tree == id_ && t_view.generation != generation_.load(std::memory_order_acquire)) t_view = {};
+}
+
+std::uint64_t Tree::RetiredMemtableBytes() const {
+  MutexLock lock(mutex_);
+  std::set<const MemTable*> counted{current_->active.table.get()};
+  for (const Memory& memory : current_->immutables) counted.insert(memory.table.get());
+  std::uint64_t bytes = 0;
+  const auto count = [&](const Memory& memory) {
+    if (counted.insert(memory.table.get()).second) bytes += memory.table->bytes();
+  };
+  for (const SuperVersionPtr& retired : retired_) {
+    count(retired->active);
+    for (const Memory& memory : retired->immutables) count(memory);
+  }
+  return bytes;
 }
 
 SuperVersionPtr Tree::Current() const {

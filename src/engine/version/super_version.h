@@ -41,6 +41,8 @@ class Tree {
   /// The present, cached by this thread; valid until the thread's next call of View() or ReleaseThreadView().
   const SuperVersionPtr& View() const LSMKV_EXCLUDES(mutex_);
   void ReleaseThreadView() const;
+  /// The same unless it is still the present.
+  void ReleaseStaleThreadView() const;
   /// The present, not cached.
   SuperVersionPtr Current() const LSMKV_EXCLUDES(mutex_);
   std::size_t immutable_count() const { return immutable_count_.load(std::memory_order_relaxed); }
@@ -50,6 +52,8 @@ class Tree {
   /// `flushed` (the oldest immutable) is in `version` now.
   void InstallFlush(VersionPtr version, const MemTable* flushed) LSMKV_EXCLUDES(mutex_);
   void InstallVersion(VersionPtr version) LSMKV_EXCLUDES(mutex_);
+  /// Of memtables that have been flushed and that readers still hold.
+  std::uint64_t RetiredMemtableBytes() const LSMKV_EXCLUDES(mutex_);
   /// Frees what no reader holds any more. True while something is still held.
   bool PurgeRetired() LSMKV_EXCLUDES(mutex_);
 

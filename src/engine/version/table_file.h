@@ -34,6 +34,11 @@ class TableFile {
   std::uint64_t id() const { return record_.id; }
   const TableRecord& record() const { return record_; }
   const std::string& path() const { return path_; }
+  /// What is kept of the table while it is closed.
+  std::uint64_t memory_bytes() const {
+    return sizeof(TableFile) + kControlBlockBytes + 2 * path_.capacity() + record_.file.capacity() + record_.smallest_key.capacity() +
+           record_.largest_key.capacity();
+  }
   bool MayHold(std::string_view key) const { return key >= record_.smallest_key && key <= record_.largest_key; }
 
   /// True when the table has an entry for `key`; see Table::Get.
@@ -50,6 +55,8 @@ class TableFile {
   void MarkObsolete() const { obsolete_.store(true, std::memory_order_relaxed); }
 
  private:
+  static constexpr std::uint64_t kControlBlockBytes = 64;   // of the shared_ptr, and its places in the version
+
   const TableRecord record_;
   const std::string path_;
   const std::shared_ptr<TableStore> store_;        // before handle_: destroyed after it

@@ -1,13 +1,12 @@
 #include "engine/wal/segment_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
 
 namespace lsmkv {
 namespace {
-
-constexpr std::size_t kKeptBufferBytes = 4 << 20;
 
 /// How many of the first `bytes` bytes of `records` are whole records, and the last sequence number in these.
 struct WholePart {
@@ -30,8 +29,11 @@ WholePart WholeRecords(std::string_view records, std::size_t bytes) {
 
 }  // namespace
 
-SegmentQueue::SegmentQueue(SegmentPtr first, SequenceNumber last_sequence)
-    : appended_sequence_(last_sequence), written_sequence_(last_sequence), current_id_(first->id) {
+SegmentQueue::SegmentQueue(SegmentPtr first, SequenceNumber last_sequence, std::uint64_t segment_bytes)
+    : appended_sequence_(last_sequence),
+      written_sequence_(last_sequence),
+      current_id_(first->id),
+      kept_bytes_(segment_bytes == 0 ? kMostKeptBytes : std::clamp<std::size_t>(segment_bytes / 16, kLeastKeptBytes, kMostKeptBytes)) {
   first->last_sequence = last_sequence;
   segments_.push_back(std::move(first));
 }
@@ -96,6 +98,7 @@ SegmentQueue::SegmentPtr SegmentQueue::Take() {
     if (taken_.empty()) {
       taken_.swap(first->pending);
       taken_sequence_ = first->last_sequence;
+      taken_bytes_.store(taken_.capacity(), std::memory_order_relaxed);
     }
     if (!taken_.empty()) return first;
     if (segments_.size() == 1) return nullptr;
@@ -117,7 +120,8 @@ Status SegmentQueue::WriteTaken(Segment& segment) {
   bytes_written_.fetch_add(taken_.size(), std::memory_order_relaxed);
   written_sequence_.store(taken_sequence_);
   taken_.clear();
-  if (taken_.capacity() > kKeptBufferBytes) std::string().swap(taken_);
+  if (taken_.capacity() > kept_bytes_) std::string().swap(taken_);
+  taken_bytes_.store(taken_.capacity(), std::memory_order_relaxed);
   return Status::Ok();
 }
 
@@ -169,6 +173,13 @@ std::uint64_t SegmentQueue::pending_bytes() const {
   MutexLock lock(buffer_mutex_);
   std::uint64_t bytes = 0;
   for (const SegmentPtr& segment : segments_) bytes += segment->pending.size();
+  return bytes;
+}
+
+std::uint64_t SegmentQueue::buffer_bytes() const {
+  MutexLock lock(buffer_mutex_);
+  std::uint64_t bytes = taken_bytes_.load(std::memory_order_relaxed);
+  for (const SegmentPtr& segment : segments_) bytes += segment->pending.capacity();
   return bytes;
 }
 

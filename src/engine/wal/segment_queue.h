@@ -11,7 +11,8 @@
 //      are wholly written.
 //   2. A record's offset is fixed when it is appended (its checksum depends on it). So after a write that failed half-way
 //      the file is cut back to its last whole record before anything else is written.
-// Memory   two buffers change places, so that appending goes on during a write; each keeps up to kKeptBufferBytes.
+// Memory   two buffers change places, so that appending goes on during a write; each keeps a sixteenth of what a segment is
+//          likely to hold, but no less than kLeastKeptBytes and no more than kMostKeptBytes.
 // Threads  Append, AppendMarker and Rotate: any, but see wal.h for who may; the rest any. A file may be synced beside it.
 #pragma once
 
@@ -45,7 +46,8 @@ class SegmentQueue {
     SequenceNumber sequence = 0;
   };
 
-  SegmentQueue(SegmentPtr first, SequenceNumber last_sequence);
+  /// @param segment_bytes  how long a segment is likely to become; 0: unknown.
+  SegmentQueue(SegmentPtr first, SequenceNumber last_sequence, std::uint64_t segment_bytes = 0);
 
   void Append(const LogRecord& record) LSMKV_EXCLUDES(buffer_mutex_);
   /// @param empty  a new segment, nothing appended.
@@ -69,6 +71,8 @@ class SegmentQueue {
   std::uint64_t current_id() const { return current_id_.load(std::memory_order_acquire); }
   std::uint64_t bytes_written() const { return bytes_written_.load(std::memory_order_relaxed); }
   std::uint64_t pending_bytes() const LSMKV_EXCLUDES(buffer_mutex_);
+  /// Memory of both buffers.
+  std::uint64_t buffer_bytes() const LSMKV_EXCLUDES(buffer_mutex_);
   /// A segment was rotated away from and waits to be written out or to be synced.
   bool HasRotated() const LSMKV_EXCLUDES(buffer_mutex_);
   bool HasLeftBehind() const LSMKV_EXCLUDES(buffer_mutex_);
@@ -87,6 +91,11 @@ class SegmentQueue {
   std::atomic<std::uint64_t> current_id_;
   std::atomic<bool> prepared_ready_{false};
   std::atomic<std::uint64_t> bytes_written_{0};
+  std::atomic<std::uint64_t> taken_bytes_{0};       // relaxed: taken_'s memory, for people
+
+  static constexpr std::size_t kLeastKeptBytes = 256 << 10;
+  static constexpr std::size_t kMostKeptBytes = 4 << 20;
+  const std::size_t kept_bytes_;
 
   Mutex io_mutex_;                                  // before buffer_mutex_
   std::string taken_ LSMKV_GUARDED_BY(io_mutex_);

@@ -44,7 +44,7 @@ Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, S
       wal_dir_(std::move(wal_dir)),
       clock_(clock),
       preallocate_bytes_(preallocate_bytes),
-      queue_(first, durable_sequence),
+      queue_(first, durable_sequence, preallocate_bytes),
       mode_(mode),
       durable_sequence_(durable_sequence),
       wanted_sequence_(durable_sequence),
@@ -151,6 +151,7 @@ WalStats Wal::stats() const {
   stats.syncs = syncs_.load(std::memory_order_relaxed);
   stats.segments = segment_count_.load(std::memory_order_relaxed);
   stats.pending_bytes = queue_.pending_bytes();
+  stats.buffer_bytes = queue_.buffer_bytes();
   return stats;
 }
 

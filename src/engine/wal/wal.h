@@ -48,6 +48,7 @@ struct WalStats {
   std::uint64_t syncs = 0;
   std::uint64_t segments = 0;           ///< on disk, the prepared one included
   std::uint64_t pending_bytes = 0;      ///< appended, not yet written
+  std::uint64_t buffer_bytes = 0;       ///< memory of the buffers
 };
 
 class Wal {

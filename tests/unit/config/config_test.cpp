@@ -137,8 +137,11 @@ TEST_CASE("a bad configuration is refused with file, line, directive and what is
       {"port 1 # why\n", ":1: directive 'port': takes one value, got 3 (a comment needs a line of its own)"},
       {"appendfsync sometimes\n", ":1: directive 'wal-fsync': 'sometimes' is not one of: always, everysec, no"},
       {"maxmemory 100mb\n",
-       ":1: directive 'maxmemory': is always 0 in lsmkv: the data is on disk and nothing is evicted; max-memory-mb and "
-       "block-cache-mb bound the memory"},
+       ":1: directive 'maxmemory': is always 0 in lsmkv: the data is on disk and nothing is evicted; memory-budget "
+       "bounds the memory"},
+      {"memory-budget 64mb\nblock-cache-mb 64\n",
+       ":1: directive 'memory-budget': 64mb is too small for block-cache-mb 64, which with the least of everything else come to "
+       "101mb: raise it, or lower these"},
       {"port 1\nl0-slowdown-sstables 30\n",
        ":2: directive 'l0-slowdown-sstables': 30 is not below l0-stop-sstables 24: writers are slowed before they wait"},
   }));

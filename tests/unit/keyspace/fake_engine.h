@@ -158,7 +158,7 @@ class FakeEngine final : public Engine {
   Result<std::string> ManifestText(std::uint32_t) const override { return Status::NotFound("no manifest"); }
   const Options& options() const override { return options_; }
   void SetWalFsync(WalFsync) override {}
-  void SetBlockCacheBytes(std::uint64_t) override {}
+  void SetMemoryLimits(const MemoryLimits&) override {}
 
   std::atomic<int> reclaims{0};
   std::atomic<int> iterators_made{0};

@@ -83,7 +83,7 @@ class HeldEngine final : public Engine {
   Result<std::string> ManifestText(std::uint32_t) const override { return Status::NotFound("no manifest"); }
   const Options& options() const override { return options_; }
   void SetWalFsync(WalFsync) override {}
-  void SetBlockCacheBytes(std::uint64_t) override {}
+  void SetMemoryLimits(const MemoryLimits&) override {}
 
   std::atomic<unsigned> stalls{0};
 

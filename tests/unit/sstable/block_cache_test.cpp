@@ -76,7 +76,7 @@ TEST_CASE("the budget holds after every insert, and may change at any time", "[b
 
 TEST_CASE("a block larger than its share is not kept", "[block_cache]") {
   BlockCache cache(80'000);
-  cache.Insert({1, 0}, DataOf(0, 9'000));
+  cache.Insert({1, 0}, DataOf(0, 8'000));
   cache.Insert({1, 1}, DataOf(1, 11'000));
   CHECK(cache.Lookup({1, 0}) != nullptr);
   CHECK(cache.Lookup({1, 1}) == nullptr);

@@ -1,0 +1,123 @@
+// A real loop with real sessions over socket pairs; only the engine below is told when to commit, sync and stall.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "held_engine.h"
+#include "keyspace/database_map.h"
+#include "keyspace/keyspace.h"
+#include "server/client_memory.h"
+#include "server/loop.h"
+
+namespace lsmkv {
+
+using namespace std::chrono_literals;
+
+/// What the commands of these tests never ask for.
+class NoServer final : public ServerApi {
+ public:
+  explicit NoServer(Config& config, Engine& engine) : config_(config), engine_(engine) {}
+  Config& config() override { return config_; }
+  Engine& engine() override { return engine_; }
+  Status ApplyConfig(std::span<const std::string>) override { return Status::Ok(); }
+  std::shared_ptr<DeferredReply> Defer(ClientState&) override { return nullptr; }
+  void RunOnAdminPool(std::function<void()>) override {}
+  void RunAfter(std::chrono::microseconds, std::function<void()>) override {}
+  std::vector<ClientInfo> Clients(const ClientFilter&) override { return {}; }
+  std::size_t KillClients(const ClientFilter&, std::uint64_t) override { return 0; }
+  ClientInfo Describe(const ClientState&) override { return {}; }
+  void PauseClients(std::uint64_t, PauseMode) override {}
+  void UnpauseClients() override {}
+  void RequestShutdown() override {}
+  std::string Info(std::span<const std::string_view>) override { return {}; }
+  void ResetStats() override {}
+  Status SaveCheckpoint() override { return Status::Ok(); }
+  bool checkpoint_running() const override { return false; }
+  std::uint64_t last_save_seconds() const override { return 0; }
+
+ private:
+  Config& config_;
+  Engine& engine_;
+};
+
+class Client {
+ public:
+  explicit Client(int fd) : fd_(fd) {}
+  Client(Client&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~Client() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  void Send(std::string_view bytes) { REQUIRE(::send(fd_, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size())); }
+  std::string Receive(std::size_t bytes) {
+    std::string got(bytes, '\0');
+    std::size_t have = 0;
+    while (have < bytes) {
+      pollfd ready{fd_, POLLIN, 0};
+      REQUIRE(::poll(&ready, 1, 20'000) == 1);
+      const ssize_t received = ::recv(fd_, got.data() + have, bytes - have, 0);
+      REQUIRE(received > 0);
+      have += static_cast<std::size_t>(received);
+    }
+    return got;
+  }
+  /// What the socket takes now, from `bytes` on; how much that was.
+  std::size_t SendSome(std::string_view bytes) {
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+    return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+  }
+  bool HasAnswer() {
+    pollfd ready{fd_, POLLIN, 0};
+    return ::poll(&ready, 1, 0) == 1;
+  }
+  /// A whole error line: "-MISCONF ...\r\n".
+  std::string ReceiveLine() {
+    std::string line;
+    while (!line.ends_with("\r\n")) line += Receive(1);
+    return line;
+  }
+
+ private:
+  int fd_;
+};
+
+class LoopFixture {
+ public:
+  LoopFixture() { loop.Start(); }
+  ~LoopFixture() {
+    loop.Stop(0us, [] {});
+    loop.Join();
+    read_pool.Stop(ThreadPool::StopMode::kDrain);
+  }
+  Client Connect() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+    ClientState state;
+    state.id = ++last_id;
+    ++clients;
+    loop.AddLoad();
+    loop.Post([this, fd = ends[0], state] { loop.Adopt(fd, state); });
+    return Client(ends[1]);
+  }
+
+  Config config;
+  HeldEngine engine;
+  DatabaseMap map;
+  std::unique_ptr<Keyspace> keyspace = std::move(*Keyspace::Open(engine, 16, map));
+  NoServer server{config, engine};
+  PauseGate pause;
+  std::atomic<std::uint64_t> clients{0};
+  ClientMemory client_memory;
+  ThreadPool read_pool{"read", 2};
+  ThreadPool admin_pool{"admin", 1};
+  ServerContext context{server, *keyspace, engine, config, Clock::System(), pause, read_pool, admin_pool, clients, client_memory};
+  Loop loop{0, context};
+  std::uint64_t last_id = 0;
+};
+
+}  // namespace lsmkv
