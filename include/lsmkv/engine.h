@@ -102,8 +102,9 @@ class Engine {
   virtual Admission AdmitWrite(std::uint64_t bytes) = 0;
   /// Calls `resume` once, from an engine thread, when writers are no longer stopped (or the engine closes).
   virtual void OnWritable(std::function<void()> resume) = 0;
-  /// Counts a pause a writer made because of AdmitWrite (stall statistics).
-  virtual void CountStall(std::chrono::microseconds duration) = 0;
+  /// Counts a pause a writer makes because of AdmitWrite, as it begins and as it ends (stall statistics).
+  virtual void StallBegins() {}
+  virtual void StallEnds(std::chrono::microseconds duration) = 0;
   /// Not ok: why writes are refused at present (broken WAL, full disk).
   virtual Status WriteHealth() const = 0;
 

@@ -52,6 +52,7 @@ struct Options {
   std::uint64_t block_cache_bytes = 256ull << 20;  ///< data, index and filter blocks together
   std::uint32_t max_open_sstables = 1000;
   std::uint32_t bloom_bits_per_key = 10;        ///< 0: no filters
+  bool optimize_for_hits = false;               ///< no filters in the last level: most keys asked for are there
   Compression compression = Compression::kLz4;
 
   // Durability and threads.
@@ -59,6 +60,7 @@ struct Options {
   bool wal_skip_corruption = false;             ///< recovery goes on without damaged WAL records (data is lost)
   std::uint32_t flush_workers = 2;
   std::uint32_t compaction_workers = 2;
+  std::uint64_t compaction_bytes_per_second = 0;  ///< 0: as fast as writers and readers leave room for
 
   const CompactionFilter* compaction_filter = nullptr;  ///< may be null; outlives the engine
   FileSystem* file_system = nullptr;            ///< null: the operating system's

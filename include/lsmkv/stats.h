@@ -42,12 +42,14 @@ struct EngineStats {
   std::uint64_t background_bytes = 0;       ///< memory: what running flushes and merges were given
   std::uint64_t filter_checks = 0;
   std::uint64_t filter_negatives = 0;       ///< table reads saved by a filter
+  std::uint64_t filter_false_positives = 0;  ///< table reads in vain that a filter had let pass
   std::uint64_t flushes = 0;
   std::uint64_t flush_bytes_written = 0;
   std::uint64_t compactions = 0;
   std::uint64_t subcompactions = 0;         ///< pieces of compactions that were split
   std::uint64_t trivial_moves = 0;
   std::uint64_t compactions_running = 0;
+  std::uint64_t compaction_rate_bytes = 0;    ///< what compactions may write a second; 0: no bound at present
   std::uint64_t compaction_bytes_wanted = 0;  ///< of the compaction that waits for room on the disk; 0: none does
   std::uint64_t compaction_bytes_read = 0;
   std::uint64_t compaction_bytes_written = 0;
@@ -61,6 +63,7 @@ struct EngineStats {
   std::uint64_t wal_segments = 0;
   std::uint64_t stalls = 0;                 ///< writes that were delayed or parked
   std::uint64_t stall_micros = 0;           ///< their time, added up
+  std::uint64_t writers_waiting = 0;        ///< delayed or parked at this moment
   std::uint64_t longest_stall_micros = 0;
   std::uint64_t last_sequence = 0;
   std::uint64_t durable_sequence = 0;

@@ -6,6 +6,16 @@
 
 namespace lsmkv {
 
+namespace {
+
+/// Of the lookups of keys that a table did not have, the share its filter failed to save.
+double FalsePositiveRate(const EngineStats& stats) {
+  const std::uint64_t absent = stats.filter_negatives + stats.filter_false_positives;
+  return absent == 0 ? 0 : static_cast<double>(stats.filter_false_positives) / static_cast<double>(absent);
+}
+
+}  // namespace
+
 LsmFields LevelFields(const LevelInfo& level) {
   LsmFields fields = {
       {"level", std::uint64_t{level.level}},
@@ -54,6 +64,8 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"open_sstables", stats.open_sstables},
       {"filter_checks", stats.filter_checks},
       {"filter_negatives", stats.filter_negatives},
+      {"filter_false_positives", stats.filter_false_positives},
+      {"filter_false_positive_rate", FalsePositiveRate(stats)},
       {"flushes", stats.flushes},
       {"flush_bytes_written", stats.flush_bytes_written},
       {"compactions", stats.compactions},
@@ -62,6 +74,7 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"ingest_bytes_written", stats.ingest_bytes_written},
       {"compactions_running", stats.compactions_running},
       {"trivial_moves", stats.trivial_moves},
+      {"compaction_rate_bytes", stats.compaction_rate_bytes},
       {"compaction_bytes_wanted", stats.compaction_bytes_wanted},
       {"compaction_bytes_read", stats.compaction_bytes_read},
       {"compaction_bytes_written", stats.compaction_bytes_written},
@@ -73,7 +86,8 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"wal_syncs", stats.wal_syncs},
       {"wal_segments", stats.wal_segments},
       {"stalls", stats.stalls},
-      {"stall_micros", stats.stall_micros},
+      {"stall_seconds_total", static_cast<double>(stats.stall_micros) / 1e6},
+      {"writers_waiting", stats.writers_waiting},
       {"longest_stall_micros", stats.longest_stall_micros},
       {"writes_slowed", stats.writes_slowed},
       {"writes_stopped", stats.writes_stopped},

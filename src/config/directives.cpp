@@ -142,6 +142,9 @@ const Directive kDirectives[] = {
      "0: each level is a single table."},
     {"compaction-workers", "", Count{&S::compaction_workers, 1, 64}, "2", kStart, kLevels,
      "Threads that merge tables. A large compaction is cut by key range among those that are idle."},
+    {"compaction-rate-mb", "", Count{&S::compaction_rate_mb, 0, kMaxMb}, "0", kStart, kLevels,
+     "Megabytes a second that compactions may write. 0: as much as leaves the response times of clients alone, and no\n"
+     "bound once a level is past its limit."},
     {"dead-ratio", "", Ratio{&S::dead_ratio, 0.01, 1.0}, "0.3", kStart, kLevels,
      "A table of which this share is tombstones or expired entries is compacted even when no limit is reached."},
     {"dead-max-age", "", Count{&S::dead_max_age_s, 0, 31'536'000}, "600", kStart, kLevels,
@@ -159,6 +162,9 @@ const Directive kDirectives[] = {
      "0: by memory-budget, about one for each megabyte of it."},
     {"bloom-bits-per-key", "", Count{&S::bloom_bits_per_key, 0, 32}, "10", kStart, kTables,
      "Bits of filter for each key: 10 save 99 of 100 reads of tables that do not have the key. 0: no filters."},
+    {"optimize-for-hits", "", Flag{&S::optimize_for_hits}, "no", kStart, kTables,
+     "yes: no filters in the last level, which holds most of the data. A tenth less memory for indexes and filters; a read\n"
+     "of a key that does not exist costs a block. For data whose keys are nearly always there."},
     {"compression", "", MakeChoice<&S::compression>(kCompressionNames), "lz4", kStart, kTables,
      "How blocks are compressed, where it pays. zstd is smaller and slower. Tables of each kind can always be read."},
 

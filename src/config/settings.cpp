@@ -50,11 +50,13 @@ Options EngineOptions(const Settings& settings) {
   options.l0_slowdown_sstables = Narrow(settings.l0_slowdown_sstables);
   options.l0_stop_sstables = Narrow(settings.l0_stop_sstables);
   options.soft_limit_ratio = settings.soft_limit_ratio;
+  options.compaction_bytes_per_second = settings.compaction_rate_mb * kMb;
   options.dead_ratio = settings.dead_ratio;
   options.dead_max_age_ms = settings.dead_max_age_s * 1000;
   options.max_sstable_bytes = settings.max_sstable_mb * kMb;
   options.block_bytes = settings.block_bytes;
   options.bloom_bits_per_key = Narrow(settings.bloom_bits_per_key);
+  options.optimize_for_hits = settings.optimize_for_hits;
   options.compression = settings.compression;
   options.wal_fsync = settings.wal_fsync;
   options.wal_skip_corruption = settings.wal_skip_corruption;

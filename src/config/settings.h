@@ -87,12 +87,14 @@ struct Settings {
   double soft_limit_ratio = 0;
   std::uint64_t max_sstable_mb = 0;
   std::uint64_t compaction_workers = 0;
+  std::uint64_t compaction_rate_mb = 0;
   double dead_ratio = 0;
   std::uint64_t dead_max_age_s = 0;
 
   // Tables and caches
   std::uint64_t block_cache_mb = 0;
   std::uint64_t block_bytes = 0;
+  bool optimize_for_hits = false;
   std::uint64_t max_open_sstables = 0;
   std::uint64_t bloom_bits_per_key = 0;
   Compression compression = Compression::kNone;

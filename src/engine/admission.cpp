@@ -79,7 +79,8 @@ void WriteAdmission::ResumeAll(std::vector<std::function<void()>> waiters) {
   for (const auto& resume : waiters) resume();
 }
 
-void WriteAdmission::CountStall(std::chrono::microseconds duration) {
+void WriteAdmission::StallEnds(std::chrono::microseconds duration) {
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
   const auto micros = static_cast<std::uint64_t>(duration.count());
   stalls_.fetch_add(1, std::memory_order_relaxed);
   stall_micros_.fetch_add(micros, std::memory_order_relaxed);

@@ -41,9 +41,11 @@ class WriteAdmission {
   /// Resumes everyone for good.
   void Close() LSMKV_EXCLUDES(mutex_);
 
-  void CountStall(std::chrono::microseconds duration);
+  void StallBegins() { waiting_.fetch_add(1, std::memory_order_relaxed); }
+  void StallEnds(std::chrono::microseconds duration);
   bool slowed() const { return state_.load(std::memory_order_relaxed) == State::kSlowed; }
   bool stopped() const { return state_.load(std::memory_order_relaxed) == State::kStopped; }
+  std::uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
   std::uint64_t stalls() const { return stalls_.load(std::memory_order_relaxed); }
   std::uint64_t stall_micros() const { return stall_micros_.load(std::memory_order_relaxed); }
   std::uint64_t longest_stall_micros() const { return longest_stall_micros_.load(std::memory_order_relaxed); }
@@ -61,6 +63,7 @@ class WriteAdmission {
 
   Clock& clock_;
   std::atomic<State> state_{State::kFree};               // relaxed: a hint; its details are under the mutex
+  std::atomic<std::uint64_t> waiting_{0};
   std::atomic<std::uint64_t> stalls_{0};
   std::atomic<std::uint64_t> stall_micros_{0};
   std::atomic<std::uint64_t> longest_stall_micros_{0};

@@ -34,7 +34,7 @@ class EngineImpl final : public Engine {
   ~EngineImpl() override;
 
   Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions& options) override;
-  Result<SequenceNumber> Commit() override { return wal_->Commit(); }
+  Result<SequenceNumber> Commit() override;
   Status Sync() override { return wal_->Sync(); }
   SequenceNumber last_sequence() const override { return visible_.load(std::memory_order_acquire); }
   SequenceNumber durable_sequence() const override { return wal_->durable_sequence(); }
@@ -42,7 +42,8 @@ class EngineImpl final : public Engine {
   void RemoveCommitListener(CommitListener* listener) override { wal_->RemoveListener(listener); }
   Admission AdmitWrite(std::uint64_t bytes) override { return admission_.Admit(bytes); }
   void OnWritable(std::function<void()> resume) override { admission_.OnWritable(std::move(resume)); }
-  void CountStall(std::chrono::microseconds duration) override { admission_.CountStall(duration); }
+  void StallBegins() override { admission_.StallBegins(); }
+  void StallEnds(std::chrono::microseconds duration) override { admission_.StallEnds(duration); }
   Status WriteHealth() const override;
 
   Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override;
@@ -86,6 +87,7 @@ class EngineImpl final : public Engine {
   void SaveMemtablesOfBrokenWal() LSMKV_EXCLUDES(write_mutex_);
 
   // write.cpp
+  void WaitAsAdmissionSays(const Admission& admission);
   bool IsFull(const MemTable& memtable) const;
   bool TryRotateLocked() LSMKV_REQUIRES(write_mutex_);
   bool MemtablesFull(const SuperVersion& now) const;
@@ -94,6 +96,8 @@ class EngineImpl final : public Engine {
   Status WaitForRotation();
   std::uint64_t MemtableByteLimit() const;
   void UpdatePressure(bool background_error);
+  void LogPressure(double debt, bool stopped, const SuperVersion& now);
+  void AdaptCompactionRate(const Version& version);
   std::optional<std::chrono::microseconds> PressureReview() const;
 
   // ingest.cpp
@@ -118,6 +122,10 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Scheduler> scheduler_;
   std::atomic<bool> ingesting_{false};               // one at a time
+  mutable LatencyWindow foreground_;                 // of commits, and of reads that may touch the disk
+  std::chrono::microseconds next_adaption_{0};       // the scheduler's, as are the next two
+  std::chrono::microseconds pressure_logged_at_{0};
+  std::string_view logged_pressure_ = "free";
   std::atomic<bool> refuse_writes_{false};           // relaxed; set by UpdatePressure, explained by WriteHealth
   std::atomic<SequenceNumber> visible_{0};           // release by Write, acquire by readers
 

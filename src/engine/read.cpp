@@ -43,7 +43,11 @@ Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const R
   if (view->active.table->Get(key, hash, sequence, &entry)) return answer(entry);
   for (const Memory& memory : view->immutables)
     if (memory.table->Get(key, hash, sequence, &entry)) return answer(entry);
-  return GetFromTables(view, key, hash, options);
+  if (options.memory_only) return GetFromTables(view, key, hash, options);
+  const std::chrono::microseconds start = context_.clock.Monotonic();
+  Result<std::optional<PinnedValue>> found = GetFromTables(view, key, hash, options);
+  foreground_.Add(context_.clock.Monotonic() - start);
+  return found;
 }
 
 Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionPtr& view, std::string_view key,
@@ -76,7 +80,8 @@ Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionP
 std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadOptions& options) {
   const View view = ViewFor(options);
   const Version& version = *view.super_version->version;
-  const IteratorOptions read{.fill_cache = options.fill_cache};
+  constexpr std::uint64_t kReadaheadBytes = 256 << 10;     // reached only while the reading is sequential
+  const IteratorOptions read{.fill_cache = options.fill_cache, .readahead_bytes = kReadaheadBytes};
   std::vector<std::unique_ptr<InternalIterator>> sources;
   sources.push_back(view.super_version->active.table->NewIterator(view.sequence));
   for (const Memory& memory : view.super_version->immutables) sources.push_back(memory.table->NewIterator(view.sequence));

@@ -169,9 +169,11 @@ EngineStats EngineImpl::Stats() const {
   stats.background_bytes = read(context_.background_bytes);
   stats.filter_checks = filters.checks;
   stats.filter_negatives = filters.negatives;
+  stats.filter_false_positives = filters.false_positives;
   const EngineCounters& counters = context_.counters;
   stats.flushes = read(counters.flushes);
   stats.flush_bytes_written = read(counters.flush_bytes_written);
+  stats.compaction_rate_bytes = scheduler_->rate().bytes_per_second();
   stats.compaction_bytes_wanted = scheduler_->bytes_wanted();
   stats.compactions = read(counters.compactions);
   stats.ingests = read(counters.ingests);
@@ -187,6 +189,7 @@ EngineStats EngineImpl::Stats() const {
   stats.wal_segments = wal.segments;
   stats.wal_buffer_bytes = wal.buffer_bytes;
   stats.stalls = admission_.stalls();
+  stats.writers_waiting = admission_.waiting();
   stats.stall_micros = admission_.stall_micros();
   stats.longest_stall_micros = admission_.longest_stall_micros();
   stats.last_sequence = last_sequence();

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "engine/engine_impl.h"
 
 namespace lsmkv {
@@ -14,8 +15,7 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
   if (batch.operations().size() > kMaxLogOperationsBytes) return Status::InvalidArgument("a batch of more than 2 GiB");
   if (options.wait_for_admission) {
     const Admission admission = admission_.Admit(batch.operations().size());
-    if (admission.kind == Admission::Kind::kDelay) std::this_thread::sleep_for(admission.delay);
-    if (admission.kind == Admission::Kind::kStop) admission_.WaitWhileStopped();
+    if (admission.kind != Admission::Kind::kGo) WaitAsAdmissionSays(admission);
   }
   if (!wal_->healthy() || refuse_writes_.load(std::memory_order_relaxed)) [[unlikely]] {
     if (Status status = WriteHealth(); !status.ok()) return status;
@@ -35,6 +35,22 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
   const SequenceNumber last = last_sequence_;
   RotateIfFullLocked();
   return last;
+}
+
+void EngineImpl::WaitAsAdmissionSays(const Admission& admission) {
+  admission_.StallBegins();
+  const std::chrono::microseconds start = context_.clock.Monotonic();
+  if (admission.kind == Admission::Kind::kDelay) std::this_thread::sleep_for(admission.delay);
+  if (admission.kind == Admission::Kind::kStop) admission_.WaitWhileStopped();
+  admission_.StallEnds(context_.clock.Monotonic() - start);
+}
+
+Result<SequenceNumber> EngineImpl::Commit() {
+  if (wal_->written_sequence() >= visible_.load(std::memory_order_relaxed)) return wal_->Commit();   // nothing of ours to write
+  const std::chrono::microseconds start = context_.clock.Monotonic();
+  Result<SequenceNumber> committed = wal_->Commit();
+  foreground_.Add(context_.clock.Monotonic() - start);
+  return committed;
 }
 
 std::uint64_t EngineImpl::MemtableByteLimit() const {
@@ -131,13 +147,45 @@ void EngineImpl::UpdatePressure(bool background_error) {
   refuse_writes_.store(refuse, std::memory_order_relaxed);
   const bool stopped = !refuse && (memtables_full || memory_full || l0_full);
   admission_.SetPressure(refuse ? 0 : debt, stopped, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+  LogPressure(refuse ? 0 : debt, stopped, *now);
+  AdaptCompactionRate(*now->version);
+}
+
+/// A line when writers begin or cease to be held back, at most one a second.
+void EngineImpl::LogPressure(double debt, bool stopped, const SuperVersion& now) {
+  constexpr std::chrono::microseconds kBetweenLines{1'000'000};
+  const char* const state = stopped ? "stopped" : debt > 0 ? "slowed" : "free";
+  const std::chrono::microseconds time = context_.clock.Monotonic();
+  if (state == logged_pressure_ || time < pressure_logged_at_ + kBetweenLines) return;
+  logged_pressure_ = state;
+  pressure_logged_at_ = time;
+  LogInfo("admission", "writers are {}: debt {:.2f}, L0 has {} tables, {} memtables wait for their flush; {} pauses so far, {:.3f} s "
+          "in all, the longest {:.1f} ms", state, debt, now.version->figures(0).sstables, now.immutables.size(), admission_.stalls(),
+          static_cast<double>(admission_.stall_micros()) / 1e6, static_cast<double>(admission_.longest_stall_micros()) / 1e3);
+}
+
+void EngineImpl::AdaptCompactionRate(const Version& version) {
+  const std::chrono::microseconds now = context_.clock.Monotonic();
+  if (now < next_adaption_) return;
+  next_adaption_ = now + CompactionRate::kAdaptInterval;
+  CompactionRate::Pressure pressure;
+  pressure.merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
+  pressure.foreground_p99 = foreground_.TakeP99();
+  for (std::uint32_t n = 0; n < version.level_count(); ++n) {
+    const Score score = ScoreOf(version.figures(n), LimitsOfLevel(context_.options, n));
+    if (score.limit.hard == 0) continue;
+    pressure.debt = std::max(pressure.debt, static_cast<double>(score.figure) / static_cast<double>(score.limit.hard));
+  }
+  scheduler_->rate().Adapt(pressure);
 }
 
 std::optional<std::chrono::microseconds> EngineImpl::PressureReview() const {
   constexpr std::chrono::microseconds kUntilSegment{1000};     // the WAL's thread is about to have it ready
   constexpr std::chrono::microseconds kHeldBack{20'000};
+  const bool merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   if (admission_.stopped()) return wal_->RotationReady() ? kHeldBack : kUntilSegment;
   if (admission_.slowed() || refuse_writes_.load(std::memory_order_relaxed)) return kHeldBack;
+  if (merging) return CompactionRate::kAdaptInterval;
   return std::nullopt;
 }
 

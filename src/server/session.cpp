@@ -45,6 +45,13 @@ Session::~Session() {
 void Session::SetState(State state) {
   const auto blocked = [](State s) { return Waits(s) && s != State::kSuspended; };   // as INFO counts it
   if (blocked(state) != blocked(state_)) blocked(state) ? loop_.NoteWaiting() : loop_.NoteWaitOver();
+  if (state == State::kParked && state_ != State::kParked) {
+    parked_since_ = loop_.now();
+    loop_.counters().parked.Add();
+    context_.engine.StallBegins();
+  } else if (state_ == State::kParked && state != State::kParked) {
+    context_.engine.StallEnds(loop_.now() - parked_since_);
+  }
   state_ = state;
 }
 

@@ -98,10 +98,6 @@ bool Session::MustWait(bool admitted) {
 }
 
 void Session::Park(microseconds delay, bool stopped) {
-  if (state_ != State::kParked) {
-    parked_since_ = loop_.now();
-    loop_.counters().parked.Add();
-  }
   SetState(State::kParked);
   stopped_ = stopped;
   ++ticket_;
@@ -116,7 +112,6 @@ void Session::Resume(std::uint64_t ticket) {
   loop_.set_command_start_cycles(CycleClock::Now());
   const bool was_parked = state_ == State::kParked;
   if (was_parked && stopped_ && MustWait(false)) return;   // still stopped: parked again, or slowed now
-  if (was_parked) context_.engine.CountStall(loop_.now() - parked_since_);
   SetState(State::kReady);
   Dispatch(was_parked);
   if (state_ == State::kReady) RunCommands();

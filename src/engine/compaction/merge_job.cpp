@@ -17,13 +17,13 @@ using std::chrono::microseconds;
 /// wait for help: it does what nobody took.
 class PiecewiseMerge {
  public:
-  PiecewiseMerge(EngineContext& context, VersionPtr version, const Merge& merge, std::vector<std::string> cuts)
+  PiecewiseMerge(EngineContext& context, VersionPtr version, const Merge& merge, std::vector<std::string> cuts, CompactionRate& rate)
       : version_(std::move(version)), merge_(merge) {
     for (std::size_t i = 0; i <= cuts.size(); ++i) {
       KeyBounds bounds;
       if (i > 0) bounds.begin = cuts[i - 1];
       if (i < cuts.size()) bounds.end = cuts[i];
-      pieces_.push_back(std::make_unique<MergePiece>(context, *version_, merge_, std::move(bounds)));
+      pieces_.push_back(std::make_unique<MergePiece>(context, *version_, merge_, std::move(bounds), rate));
     }
   }
 
@@ -87,7 +87,7 @@ Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
   JobResult result;
   constexpr std::uint64_t kSortedRunBytes = 2 * sizeof(void*);   // of an entry: a run, and the one it is merged into
   const JobMemory memory(context, 0, memtable.entries() * kSortedRunBytes);
-  TableOutput output(context, 0, memory.buffers().write_bytes);
+  TableOutput output(context, {.write_bytes = memory.buffers().write_bytes});
   const auto entries = memtable.NewIterator(~SequenceNumber{0});
   for (entries->SeekToFirst(); entries->Valid(); entries->Next()) {
     ++result.entries_in;
@@ -105,7 +105,7 @@ Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
   return result;
 }
 
-Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Merge& merge, ThreadPool* helpers) {
+Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Merge& merge, const MergeResources& resources) {
   const microseconds start = context.clock.Monotonic();
   JobResult result;
   for (const LevelInputs& level : merge.inputs) {
@@ -120,11 +120,9 @@ Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Mer
   }
   std::vector<std::string> cuts = SplitMerge(merge, context.options.max_sstable_bytes);
   result.pieces = static_cast<std::uint32_t>(cuts.size() + 1);
-  const auto work = std::make_shared<PiecewiseMerge>(context, std::move(version), merge, std::move(cuts));
-  if (helpers != nullptr) {
-    const std::size_t useful = std::min<std::size_t>(result.pieces, context.options.compaction_workers);
-    for (std::size_t i = 1; i < useful; ++i) helpers->Submit([work] { work->Work(); });
-  }
+  const auto work = std::make_shared<PiecewiseMerge>(context, std::move(version), merge, std::move(cuts), resources.rate);
+  const std::size_t useful = std::min<std::size_t>(result.pieces, context.options.compaction_workers);
+  for (std::size_t i = 1; i < useful; ++i) resources.helpers.Submit([work] { work->Work(); });
   work->Work();
   if (Status status = work->Wait(); !status.ok()) {
     work->Discard();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "engine/compaction/compaction_rate.h"
 #include "engine/compaction/picker.h"
 #include "engine/manifest/manifest.h"
 #include "engine/memtable/memtable.h"
@@ -27,8 +28,13 @@ struct JobResult {
 
 /// One memtable into one table (none when nothing is left of it). Threads: any, side by side.
 Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable);
-/// `version` is the one the plan was made for: it tells what lies below. A large merge is cut into pieces, which idle threads
-/// of `helpers` (may be null) take too. kShuttingDown when the engine closes.
-Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Merge& merge, ThreadPool* helpers);
+
+/// What merges share; both outlive them.
+struct MergeResources {
+  ThreadPool& helpers;                  ///< its idle threads take pieces of a large merge
+  CompactionRate& rate;
+};
+/// `version` is the one the plan was made for: it tells what lies below. kShuttingDown when the engine closes.
+Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Merge& merge, const MergeResources& resources);
 
 }  // namespace lsmkv

@@ -70,9 +70,13 @@ std::unique_ptr<InternalIterator> MergedInputs(const Merge& merge, std::uint64_t
   return std::make_unique<MergingIterator>(std::move(sources));
 }
 
-/// A result that stays in L0 is one table, as a flush makes one: its place among the others is one interval of age.
-std::uint64_t TableBytes(const EngineContext& context, const Merge& merge) {
-  return merge.target == 0 ? 0 : context.options.max_sstable_bytes;
+TableOutput::Form FormOf(const EngineContext& context, const Version& version, const Merge& merge) {
+  TableOutput::Form form;
+  // A result that stays in L0 is one table, as a flush makes one: its place among the others is one interval of age.
+  form.max_table_bytes = merge.target == 0 ? 0 : context.options.max_sstable_bytes;
+  form.last_level = merge.target > 0 && merge.target + 1 >= version.level_count();
+  form.write_bytes = JobBuffers(context, SourceCount(merge)).write_bytes;
+  return form;
 }
 
 }  // namespace
@@ -84,9 +88,16 @@ bool IsFiltered(EngineContext& context, std::string_view key) {
   return true;
 }
 
-MergePiece::MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds)
-    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)),
-      output_(context, TableBytes(context, merge), JobBuffers(context, SourceCount(merge)).write_bytes) {}
+MergePiece::MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds,
+                       CompactionRate& rate)
+    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)), rate_(rate), output_(context, FormOf(context, version, merge)) {}
+
+Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
+  const std::uint64_t written = std::max(bytes_paid_, output_.bytes_so_far());   // of an open table it is an estimate
+  rate_.Charge(written - std::exchange(bytes_paid_, written), context_.closing);
+  const bool end = context_.closing.load(std::memory_order_relaxed) || cancelled.load(std::memory_order_relaxed);
+  return end ? Status::ShuttingDown() : Status();
+}
 
 Status MergePiece::Run(const std::atomic<bool>& cancelled) {
   constexpr std::uint64_t kEntriesBetweenChecks = 1024;
@@ -97,7 +108,7 @@ Status MergePiece::Run(const std::atomic<bool>& cancelled) {
   bounds_.begin ? entries->Seek(*bounds_.begin) : entries->SeekToFirst();
   for (std::uint64_t until_check = kEntriesBetweenChecks; entries->Valid(); entries->Next()) {
     if (--until_check == 0) {
-      if (context_.closing.load(std::memory_order_relaxed) || cancelled.load(std::memory_order_relaxed)) return Status::ShuttingDown();
+      if (Status status = Pause(cancelled); !status.ok()) return status;
       until_check = kEntriesBetweenChecks;
     }
     EntryView entry = entries->entry();

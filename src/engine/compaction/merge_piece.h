@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/compaction/compaction_rate.h"
 #include "engine/compaction/picker.h"
 #include "engine/compaction/table_output.h"
 #include "engine/version/engine_context.h"
@@ -32,7 +33,7 @@ bool IsFiltered(EngineContext& context, std::string_view key);
 class MergePiece {
  public:
   /// All outlive the piece. `version` is the one the merge was planned for: it tells what lies below the inputs.
-  MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds);
+  MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds, CompactionRate& rate);
 
   /// `cancelled` is looked at now and then. Errors: kShuttingDown when it or the engine's end stopped the work.
   Status Run(const std::atomic<bool>& cancelled);
@@ -43,12 +44,17 @@ class MergePiece {
   std::uint64_t entries_out() const { return entries_out_; }
 
  private:
+  /// Now and then: kShuttingDown when the work is to end, and what was written since is paid for.
+  Status Pause(const std::atomic<bool>& cancelled);
+
   EngineContext& context_;
   const Version& version_;
   const Merge& merge_;
   const KeyBounds bounds_;
+  CompactionRate& rate_;
   TableOutput output_;
   std::uint64_t entries_out_ = 0;
+  std::uint64_t bytes_paid_ = 0;
 };
 
 }  // namespace lsmkv

@@ -18,7 +18,9 @@ class Picker {
   CompactionPlan Pick() {
     if (Drop drop = PickDrop(); !drop.inputs.empty()) return drop;
     if (CompactionPlan plan = PickByScore(); !IsNothing(plan)) return plan;
-    return in_.l0_only ? CompactionPlan() : PickMostlyDead();
+    if (in_.l0_only) return {};
+    if (CompactionPlan plan = PickMostlyDead(); !IsNothing(plan)) return plan;
+    return in_.idle ? PickSettling() : CompactionPlan();
   }
 
  private:
@@ -206,6 +208,24 @@ class Picker {
       if (n == 0) return Merge{{{n, std::move(move->tables)}}, n + 1, reason};
     }
     return plan;
+  }
+
+  // ---- rule 5
+  CompactionPlan PickSettling() const {
+    constexpr double kUpperPart = 0.1;
+    const std::uint32_t levels = version_.level_count();
+    if (one_table_mode() || levels == 0) return {};
+    std::uint32_t first = 0;
+    std::uint64_t upper = 0;
+    for (std::uint32_t n = levels - 1; n-- > 0;) {
+      upper += version_.figures(n).bytes;
+      if (version_.figures(n).sstables > 0) first = n;
+    }
+    const auto bottom = static_cast<double>(version_.figures(levels - 1).bytes);
+    if (upper < in_.options.max_sstable_bytes || static_cast<double>(upper) <= kUpperPart * bottom) return {};
+    const std::string reason = fmt::format("nothing is written, and the levels above L{} are {:.0f}% of it", levels - 1,
+                                           100 * static_cast<double>(upper) / bottom);
+    return first == 0 ? PlanL0(reason) : PlanLevel(first, reason);
   }
 
   bool AnyBusy(const std::vector<TablePtr>& tables) const {

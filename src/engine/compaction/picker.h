@@ -8,6 +8,8 @@
 //   3. L0 that should go but cannot, because L1 is busy, is merged within itself, so that its count stays bounded.
 //   4. A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
 //      down, or is rewritten where it is when nothing older lies below, even when no limit is reached.
+//   5. While nothing is written, upper levels that are more than a tenth of the last one move down, so that a tree at rest
+//      takes little more than its data. (Not for less than a table's worth, nor where a level is one table.)
 // A level that must wait for a running job keeps its levels reserved: lower scores do not prolong its wait.
 #pragma once
 
@@ -67,6 +69,7 @@ struct PickerInput {
   const Options& options;
   const BusyTables& busy;
   std::uint64_t now_ms = 0;
+  bool idle = false;                 ///< nothing has been flushed for a while
   bool l0_only = false;              ///< nothing but what makes L0 smaller
 };
 

@@ -14,6 +14,7 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr microseconds kReviewInterval{10'000'000};   // how late an expiry may be noticed
+constexpr microseconds kIdleAfter{10'000'000};
 constexpr microseconds kLeastReviewInterval{100'000};
 constexpr microseconds kPurgeInterval{100'000};       // while readers hold a replaced version
 constexpr microseconds kFirstBackoff{100'000};
@@ -35,8 +36,10 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
       hooks_(std::move(hooks)),
       manifests_(std::move(manifests)),
       history_(context.fs, context.options.dir, context.clock),
+      rate_(context.clock, context.options.compaction_bytes_per_second),
       flush_pool_("flush", context.options.flush_workers),
-      merge_pool_("compact", context.options.compaction_workers + 1, kMergeNice) {}   // MayStartMerge: one more for L0
+      merge_pool_("compact", context.options.compaction_workers + 1, kMergeNice),
+      last_flush_(context.clock.Monotonic()) {}   // MayStartMerge: one more for L0
 
 Scheduler::~Scheduler() { Stop(); }
 
@@ -206,7 +209,8 @@ void Scheduler::StartCompactions() {
     const VersionPtr version = tree_.Current()->version;
     const BusyTables busy = Busy();
     const bool l0_only = merges_.size() >= context_.options.compaction_workers;
-    CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), l0_only});
+    const bool idle = context_.clock.Monotonic() - last_flush_ >= kIdleAfter;
+    CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, l0_only});
     Status status;
     if (auto* merge = std::get_if<Merge>(&plan)) {
       if (Status room = HasRoomFor(*merge); !room.ok()) {
@@ -263,7 +267,7 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
   const VersionPtr version = tree_.Current()->version;
   context_.counters.compactions_running.fetch_add(1, std::memory_order_release);
   merge_pool_.Submit([this, job, version, merge] {
-    MergeDone done{job, RunMerge(context_, version, merge, &merge_pool_)};
+    MergeDone done{job, RunMerge(context_, version, merge, {merge_pool_, rate_})};
     MutexLock lock(mutex_);
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();

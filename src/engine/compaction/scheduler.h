@@ -82,6 +82,7 @@ class Scheduler {
   /// Levels that take part in a running job.
   std::vector<bool> CompactingLevels() const LSMKV_EXCLUDES(mutex_);
   /// The last `count` things that happened to the tree, as lines of JSON (history.h).
+  CompactionRate& rate() { return rate_; }
   /// Bytes that the compaction which waits for room on the disk needs; 0: none waits.
   std::uint64_t bytes_wanted() const { return bytes_wanted_.load(std::memory_order_relaxed); }
   std::vector<std::string> History(std::size_t count) const { return history_.Last(count); }
@@ -186,6 +187,7 @@ class Scheduler {
   const Hooks hooks_;
   std::unique_ptr<ManifestStore> manifests_;         // scheduler thread only; a reload puts another in its place
   HistoryLog history_;
+  CompactionRate rate_;
   ThreadPool flush_pool_;
   ThreadPool merge_pool_;
   std::thread thread_;
@@ -216,7 +218,7 @@ class Scheduler {
   };
   Backoff commit_backoff_;                           // flushes and commits
   Backoff merge_backoff_;
-  std::chrono::microseconds next_review_{0};         // expiry makes work without any event
+  std::chrono::microseconds last_flush_;             // when its commit began
   bool purge_again_ = false;
   std::atomic<std::uint64_t> bytes_wanted_{0};       // relaxed: for people
 

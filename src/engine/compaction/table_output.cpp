@@ -36,7 +36,7 @@ TableOutput::~TableOutput() {
 }
 
 Status TableOutput::Add(const EntryView& entry) {
-  if (builder_ != nullptr && max_table_bytes_ != 0 && builder_->file_bytes() >= max_table_bytes_) {
+  if (builder_ != nullptr && form_.max_table_bytes != 0 && builder_->file_bytes() >= form_.max_table_bytes) {
     if (Status status = CloseTable(); !status.ok()) return status;
   }
   if (builder_ == nullptr) {
@@ -54,8 +54,9 @@ Status TableOutput::OpenTable() {
   TableOptions options;
   options.block_bytes = context_.options.block_bytes;
   options.compression = context_.options.compression;
-  options.bloom_bits_per_key = context_.options.bloom_bits_per_key;
-  options.write_bytes = write_bytes_;
+  const bool filtered = !(form_.last_level && context_.options.optimize_for_hits);
+  options.bloom_bits_per_key = filtered ? context_.options.bloom_bits_per_key : 0;
+  options.write_bytes = form_.write_bytes;
   builder_ = std::make_unique<TableBuilder>(*file_, options);
   return {};
 }

@@ -14,9 +14,12 @@ namespace lsmkv {
 /// Threads  one at a time; any number of outputs side by side.
 class TableOutput {
  public:
-  /// `max_table_bytes` 0: everything into one table. `write_bytes`: of one write to a table's file.
-  TableOutput(EngineContext& context, std::uint64_t max_table_bytes, std::uint64_t write_bytes)
-      : context_(context), max_table_bytes_(max_table_bytes), write_bytes_(write_bytes) {}
+  struct Form {
+    std::uint64_t max_table_bytes = 0;           ///< 0: everything into one table
+    bool last_level = false;                     ///< nothing lies below
+    std::uint64_t write_bytes = 512u << 10;      ///< of one write to a table's file
+  };
+  TableOutput(EngineContext& context, Form form) : context_(context), form_(form) {}
   ~TableOutput();
   TableOutput(const TableOutput&) = delete;
   TableOutput& operator=(const TableOutput&) = delete;
@@ -27,15 +30,15 @@ class TableOutput {
   Status Finish();
   /// The tables, their names safe as well: ready to be named by a manifest.
   Result<std::vector<TableRecord>> Keep();
-  std::uint64_t bytes_written() const { return bytes_written_; }
+  std::uint64_t bytes_written() const { return bytes_written_; }                          ///< of closed tables
+  std::uint64_t bytes_so_far() const { return bytes_written_ + (builder_ != nullptr ? builder_->file_bytes() : 0); }
 
  private:
   Status OpenTable();
   Status CloseTable();
 
   EngineContext& context_;
-  const std::uint64_t max_table_bytes_;
-  const std::uint64_t write_bytes_;
+  const Form form_;
   std::uint64_t id_ = 0;                          // of the open table
   std::unique_ptr<WritableFile> file_;            // before the builder: destroyed after it
   std::unique_ptr<TableBuilder> builder_;

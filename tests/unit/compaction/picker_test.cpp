@@ -17,9 +17,10 @@ Options SmallOptions() {
 }
 
 struct Picked {
-  explicit Picked(std::vector<LevelTables> levels, Options with = SmallOptions(), BusyTables busy_now = {}, std::uint64_t now_ms = 0)
+  explicit Picked(std::vector<LevelTables> levels, Options with = SmallOptions(), BusyTables busy_now = {}, std::uint64_t now_ms = 0,
+                  bool idle = false)
       : options(with), busy(std::move(busy_now)), version(*Version::Make(std::move(levels))),
-        plan(PickCompaction({*version, options, busy, now_ms})) {}
+        plan(PickCompaction({*version, options, busy, now_ms, idle})) {}
   const Merge* merge() const { return std::get_if<Merge>(&plan); }
   const TrivialMove* move() const { return std::get_if<TrivialMove>(&plan); }
   const Drop* drop() const { return std::get_if<Drop>(&plan); }
@@ -194,4 +195,29 @@ TEST_CASE("a full compaction takes every level, deeper ones than the target incl
   CHECK(merge.target == 1);
   CHECK(std::get<Merge>(PlanManual(*version, 0, 1)).inputs.size() == 2);
   CHECK(std::holds_alternative<std::monostate>(PlanManual(*Version::Make({}).value(), std::nullopt, 1)));
+}
+
+TEST_CASE("a tree at rest moves its upper levels down when they are more than a tenth of the last", "[picker]") {
+  Options options = SmallOptions();
+  options.max_sstable_bytes = 1000;
+  options.base_level_entries = 0;
+  const auto tree = [](std::uint64_t l0, std::uint64_t l1, std::uint64_t l2) {
+    std::vector<LevelTables> levels(3);
+    if (l0 > 0) levels[0] = {FakeTable(1, "a", "m", 9, 9, 10, l0)};
+    if (l1 > 0) levels[1] = {FakeTable(2, "a", "c", 5, 5, 10, l1 / 2), FakeTable(3, "d", "m", 5, 5, 10, l1 / 2)};
+    levels[2] = {FakeTable(4, "a", "z", 1, 1, 10, l2)};
+    return levels;
+  };
+  const auto idle = [&](std::vector<LevelTables> levels) { return Picked(std::move(levels), options, {}, 0, true); };
+  CHECK(Picked(tree(500, 2000, 10'000), options).nothing());            // not while something is written
+  CHECK(idle(tree(400, 600, 10'000)).nothing());                        // a tenth
+  CHECK(idle(tree(400, 400, 5000)).nothing());                          // less than a table's worth
+  const Picked l0 = idle(tree(500, 600, 10'000));
+  REQUIRE(l0.merge() != nullptr);
+  CHECK(l0.merge()->target == 1);
+  const Picked l1 = idle(tree(0, 1200, 10'000));
+  REQUIRE(l1.merge() != nullptr);
+  CHECK(l1.merge()->target == 2);
+  options.max_sstable_bytes = 0;
+  CHECK(idle(tree(500, 2000, 10'000)).nothing());
 }

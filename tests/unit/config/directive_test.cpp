@@ -196,6 +196,8 @@ TEST_CASE("the engine's defaults are the table's", "[config]") {
   CHECK(table.l0_slowdown_sstables == engine.l0_slowdown_sstables);
   CHECK(table.l0_stop_sstables == engine.l0_stop_sstables);
   CHECK(table.soft_limit_ratio == engine.soft_limit_ratio);
+  CHECK(table.compaction_bytes_per_second == engine.compaction_bytes_per_second);
+  CHECK(table.optimize_for_hits == engine.optimize_for_hits);
   CHECK(table.dead_ratio == engine.dead_ratio);
   CHECK(table.dead_max_age_ms == engine.dead_max_age_ms);
   CHECK(table.max_sstable_bytes == engine.max_sstable_bytes);

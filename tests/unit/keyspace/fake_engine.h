@@ -99,7 +99,7 @@ class FakeEngine final : public Engine {
   void RemoveCommitListener(CommitListener*) override {}
   Admission AdmitWrite(std::uint64_t) override { return {}; }
   void OnWritable(std::function<void()> resume) override { resume(); }
-  void CountStall(std::chrono::microseconds) override {}
+  void StallEnds(std::chrono::microseconds) override {}
   Status WriteHealth() const override { return {}; }
 
   Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override {

@@ -63,7 +63,7 @@ class HeldEngine final : public Engine {
     MutexLock lock(mutex_);
     waiters_.push_back(std::move(resume));
   }
-  void CountStall(std::chrono::microseconds) override { ++stalls; }
+  void StallEnds(std::chrono::microseconds) override { ++stalls; }
   Status WriteHealth() const override { return Status::Ok(); }
   Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override {
     return map_.Get(key, options);
