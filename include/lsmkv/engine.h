@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -111,6 +112,9 @@ class Engine {
   // ---- reading
   /// The newest version of `key`, expired or not; nullopt when it was never written or is deleted.
   virtual Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options = {}) = 0;
+  /// A hint that Get follows for all of these: asks the operating system for their blocks together, without waiting for any, so
+  /// that their reads overlap on the disk. Worth it for several keys that are not in memory.
+  virtual void WillRead([[maybe_unused]] std::span<const std::string_view> keys, [[maybe_unused]] const ReadOptions& options = {}) {}
   virtual std::unique_ptr<Iterator> NewIterator(const ReadOptions& options = {}) = 0;
   virtual std::shared_ptr<const Snapshot> GetSnapshot() = 0;
   /// Some key in [begin, end) at about the `random`-th place, dead or alive; nullopt when there is none. Reads disk.

@@ -158,8 +158,11 @@ Outcome HandleMget(CommandContext& context) {
   const std::size_t reply_before = context.reply.out().size();
   Operation operation = Begin(context);
   if (keys.size() > 1) operation.ReadOneMoment();
+  constexpr std::size_t kReadTogether = 256;       // what the disk may be asked for at once
   context.reply.Array(keys.size());
-  for (const std::string_view key : keys) {
+  for (std::size_t at = 0; const std::string_view key : keys) {
+    if (at % kReadTogether == 0) operation.WillRead(keys.subspan(at, std::min(kReadTogether, keys.size() - at)));
+    ++at;
     const Result<StringRead> read = operation.ReadString(key);
     if (!read) {
       context.reply.out().Truncate(reply_before);   // an error takes the place of the whole array

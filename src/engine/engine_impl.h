@@ -47,6 +47,7 @@ class EngineImpl final : public Engine {
   Status WriteHealth() const override;
 
   Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override;
+  void WillRead(std::span<const std::string_view> keys, const ReadOptions& options) override;
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override;
   std::shared_ptr<const Snapshot> GetSnapshot() override;
   Result<std::optional<std::string>> SampleKey(std::string_view begin, std::string_view end, std::uint64_t random) override;

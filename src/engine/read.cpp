@@ -1,4 +1,6 @@
 // The read path: which view a read uses, and the order in which memtables and levels are asked.
+#include <algorithm>
+
 #include "base/hash.h"
 #include "engine/engine_impl.h"
 #include "engine/iterators/db_iterator.h"
@@ -75,6 +77,28 @@ Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionP
     if (*hit) return answer();
   }
   return std::nullopt;
+}
+
+void EngineImpl::WillRead(std::span<const std::string_view> keys, const ReadOptions& options) {
+  const View view = ViewFor(options);
+  const SuperVersion& now = *view.super_version;
+  const auto in_memory = [&](std::string_view key, std::uint64_t hash) {
+    EntryView entry;
+    const auto holds = [&](const Memory& memory) { return memory.table->Get(key, hash, view.sequence, &entry); };
+    return holds(now.active) || std::ranges::any_of(now.immutables, holds);
+  };
+  const auto in_tables = [&](std::string_view key, std::uint64_t hash) {
+    for (const TablePtr& table : now.version->level(0))
+      if (table->MayHold(key) && table->WillRead(key, hash)) return;
+    for (std::uint32_t n = 1; n < now.version->level_count(); ++n) {
+      const TablePtr* table = now.version->FindTable(n, key);
+      if (table != nullptr && (*table)->WillRead(key, hash)) return;
+    }
+  };
+  for (const std::string_view key : keys) {
+    const std::uint64_t hash = Hash(key);
+    if (!in_memory(key, hash)) in_tables(key, hash);
+  }
 }
 
 std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadOptions& options) {

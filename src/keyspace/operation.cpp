@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "base/assert.h"
 
@@ -35,6 +36,15 @@ Status Operation::LockSeveral(std::span<const std::string_view> keys, std::size_
 void Operation::ReadOneMoment() {
   LSMKV_ASSERT(physical_ == kNotAsked);   // a flush in between must not leave a new moment with an old database
   options_.snapshot = keyspace_.engine().GetSnapshot();
+}
+
+void Operation::WillRead(std::span<const std::string_view> keys) {
+  if (!may_block_ || keys.size() < 2) return;
+  const std::uint64_t physical = PhysicalHere();
+  std::vector<std::string> engine_keys;
+  for (const std::string_view key : keys) engine_keys.emplace_back(EngineKey(physical, key).view());
+  const std::vector<std::string_view> views(engine_keys.begin(), engine_keys.end());
+  keyspace_.engine().WillRead(views, options_);
 }
 
 Result<std::optional<Record>> Operation::ReadIn(std::uint64_t physical, std::string_view key) {

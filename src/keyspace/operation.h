@@ -81,6 +81,8 @@ class Operation {
   // ---- reading. Errors: the engine's; kWouldBlock: on disk, or too long to copy here.
   /// From here on reads see one moment: for commands that read several keys without locks.
   void ReadOneMoment();
+  /// A hint that all of `keys` will be read next: where waiting is allowed, their disk reads are issued together.
+  void WillRead(std::span<const std::string_view> keys);
   Result<std::optional<Record>> Read(std::string_view key) { return ReadIn(PhysicalHere(), key); }
   Result<std::optional<Record>> Read(std::uint32_t database, std::string_view key) {
     return ReadIn(PhysicalOf(database), key);

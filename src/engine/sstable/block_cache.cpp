@@ -161,6 +161,14 @@ BlockRef BlockCache::Lookup(BlockKey key) {
   return block;
 }
 
+BlockRef BlockCache::Peek(BlockKey key) {
+  const std::uint64_t hash = HashOf(key);
+  Shard& shard = ShardOf(hash);
+  const MutexLock lock(shard.mutex);
+  const CachedBlock* const block = shard.Find(key, hash);
+  return block == nullptr ? nullptr : LinksOf(*block).self;
+}
+
 Result<BlockRef> BlockCache::LoadOnce(BlockKey key, const Loader& load) {
   const std::uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);

@@ -50,6 +50,8 @@ class BlockCache {
 
   /// The block, or null. Counts a hit or a miss.
   BlockRef Lookup(BlockKey key);
+  /// The same, but nothing is counted and nothing is made to stay longer: for hints.
+  BlockRef Peek(BlockKey key);
   /// After a Lookup that gave null: the block, from `load` or from another thread's load that is under way; then kept.
   /// Waits for the disk. `load` makes a new block, on this thread, without locks, and must not use the cache. Errors: those
   /// of `load`.

@@ -119,6 +119,27 @@ std::vector<Table::Section> Table::Sections() const {
   return sections;
 }
 
+bool Table::WillRead(std::string_view key, std::uint64_t hash) const {
+  const auto cached = [this](BlockHandle handle, BlockKind kind) {
+    BlockRef block = context_.cache->Peek(KeyOf(handle));
+    if (block == nullptr) file_->WillNeed(handle.offset, handle.size);
+    return block != nullptr && block->kind() == kind ? std::move(block) : BlockRef();
+  };
+  const std::size_t at = top_index_->Search(key);
+  if (at == top_index_->size()) return false;
+  const IndexEntry section = top_index_->entry(at);
+  if (!section.filter.empty()) {
+    const auto filter = std::static_pointer_cast<const FilterBlock>(cached(section.filter, BlockKind::kFilter));
+    if (filter != nullptr && !filter->MayContain(hash)) return false;
+  }
+  const auto index = std::static_pointer_cast<const IndexBlock>(cached(section.block, BlockKind::kIndex));
+  if (index == nullptr) return true;
+  const std::size_t place = index->Search(key);
+  if (place == index->size()) return false;
+  static_cast<void>(cached(index->entry(place).block, BlockKind::kData));
+  return true;
+}
+
 Result<TableProperties> Table::ReadProperties() const {
   const Result<BlockContents> contents = ReadBlock(*file_, footer_.properties, BlockKind::kProperties);
   if (!contents) return contents.error().WithContext(context_.name);

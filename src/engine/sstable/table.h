@@ -63,6 +63,10 @@ class Table {
   /// block is not in the cache; kCorruption, kIoError. The result is only good without an error.
   Status Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const;
 
+  /// A hint that Get(key) follows: asks the operating system for the first block it would have to read, without waiting.
+  /// False: the key is not in the table, as far as memory tells.
+  bool WillRead(std::string_view key, std::uint64_t hash) const;
+
   /// The table outlives the iterator; `pin`, which the iterator keeps, may see to that.
   std::unique_ptr<InternalIterator> NewIterator(const IteratorOptions& options,
                                                 std::shared_ptr<const void> pin = nullptr) const;

@@ -20,6 +20,11 @@ Result<bool> TableFile::Get(std::string_view key, std::uint64_t hash, ReadMode m
   return result->found;
 }
 
+bool TableFile::WillRead(std::string_view key, std::uint64_t hash) const {
+  const Result<TablePin> table = handle_->Pin(true);
+  return !table || (*table)->WillRead(key, hash);
+}
+
 Result<std::optional<std::string>> TableFile::SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const {
   const Result<TablePin> table = handle_->Pin(false);
   if (!table) return table.error();

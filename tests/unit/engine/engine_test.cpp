@@ -318,3 +318,27 @@ TEST_CASE("a large compaction runs in pieces and gives what one would", "[engine
   CHECK(engine->Stats().levels[1].entries == model.size());
   CHECK(Contents(*engine) == model);
 }
+
+TEST_CASE("a hint for several keys reads nothing itself and changes no answer", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.block_cache_bytes = 1 << 20;
+  {
+    auto engine = MustOpen(options);
+    for (int i = 0; i < 1000; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), std::to_string(i)).ok());
+    REQUIRE(engine->Compact().ok());
+  }
+  auto engine = MustOpen(options);
+  REQUIRE(Put(*engine, "k1", "new").ok());
+  const std::vector<std::string_view> keys{"k1", "k500", "nowhere", "k999", ""};
+  for (int round = 0; round < 3; ++round) {         // cold, with some blocks cached, with all
+    const EngineStats before = engine->Stats();
+    engine->WillRead(keys, {});
+    CHECK(engine->Stats().block_cache_misses == before.block_cache_misses);
+    CHECK(engine->Stats().open_sstables == before.open_sstables);
+    CHECK(Get(*engine, "k1") == "new");
+    CHECK(Get(*engine, "k500") == "500");
+    CHECK(Get(*engine, "nowhere") == std::nullopt);
+    CHECK(Get(*engine, "k999") == "999");
+  }
+}
