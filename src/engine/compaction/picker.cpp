@@ -94,7 +94,7 @@ class Picker {
     return PlanDown(0, {l0.begin(), l0.end()}, reason);
   }
 
-  /// All of one level, or the table that drags the fewest bytes of the next level along per byte of its own.
+  /// All of one level, or the table that drags the fewest bytes of the next level along per byte of its own; of equals the oldest.
   CompactionPlan PlanLevel(std::uint32_t n, const std::string& reason) const {
     const std::span<const TablePtr> tables = version_.level(n);
     if (one_table_mode()) return PlanDown(n, {tables.begin(), tables.end()}, reason);
@@ -103,7 +103,8 @@ class Picker {
     for (const TablePtr& table : tables) {
       if (in_.busy.IsBusy(table)) continue;
       const double cost = CostOf(n, table);
-      if (best != nullptr && cost >= best_cost) continue;
+      const bool older = best != nullptr && cost == best_cost && table->record().smallest_seq < (*best)->record().smallest_seq;
+      if (best != nullptr && cost >= best_cost && !older) continue;
       if (IsNothing(PlanDown(n, {table}, reason))) continue;
       best = &table;
       best_cost = cost;
