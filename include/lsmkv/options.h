@@ -54,6 +54,7 @@ struct Options {
   std::uint32_t bloom_bits_per_key = 10;        ///< 0: no filters
   bool optimize_for_hits = false;               ///< no filters in the last level: most keys asked for are there
   Compression compression = Compression::kLz4;
+  std::uint64_t min_blob_bytes = 4096;          ///< values from this size on live in blob files; 0: none do
 
   // Durability and threads.
   WalFsync wal_fsync = WalFsync::kEverySec;

@@ -43,6 +43,11 @@ struct EngineStats {
   std::uint64_t filter_checks = 0;
   std::uint64_t filter_negatives = 0;       ///< table reads saved by a filter
   std::uint64_t filter_false_positives = 0;  ///< table reads in vain that a filter had let pass
+  std::uint64_t blob_files = 0;             ///< that tables of the present refer to
+  std::uint64_t blob_bytes = 0;             ///< of their values as stored: live and dead
+  std::uint64_t blob_live_bytes = 0;        ///< that some table refers to
+  std::uint64_t blob_dead_bytes = 0;        ///< that no table refers to any more
+  std::uint64_t blob_bytes_moved = 0;       ///< written again since the start, to empty blob files
   std::uint64_t flushes = 0;
   std::uint64_t flush_bytes_written = 0;
   std::uint64_t compactions = 0;

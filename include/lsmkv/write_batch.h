@@ -24,17 +24,23 @@ using SequenceNumber = std::uint64_t;
 inline constexpr std::size_t kMaxKeyBytes = (1u << 20) + 64;
 inline constexpr std::size_t kMaxValueBytes = (1u << 30) - (1u << 22);
 
+/// kBlob occurs in SSTables only: its value lies in a blob file, and the entry holds the way to it (engine/blob_pointer.h).
 /// kNothing occurs in the WAL only: the moment of an ingest among the writes.
-enum class EntryKind : std::uint8_t { kTombstone = 0, kValue = 1, kExpiringValue = 2, kNothing = 15 };
+enum class EntryKind : std::uint8_t { kTombstone = 0, kValue = 1, kExpiringValue = 2, kBlob = 3, kNothing = 15 };
 
 /// One version of one key, borrowed from whoever made it.
 struct EntryView {
   std::string_view key;
-  std::string_view value;            ///< empty for a tombstone
+  std::string_view value;            ///< empty for a tombstone; an encoded BlobPointer for kBlob
   SequenceNumber sequence = 0;
-  std::uint64_t expire_at_ms = 0;    ///< milliseconds since 1970; meaningful for kExpiringValue only
+  std::uint64_t expire_at_ms = 0;    ///< milliseconds since 1970, 0: never; meaningful for kExpiringValue and kBlob only
   EntryKind kind = EntryKind::kTombstone;
 };
+
+/// When the entry's value expires; 0: never.
+inline std::uint64_t ExpiryOf(const EntryView& entry) {
+  return entry.kind == EntryKind::kExpiringValue || entry.kind == EntryKind::kBlob ? entry.expire_at_ms : 0;
+}
 
 class WriteBatch {
  public:

@@ -11,6 +11,7 @@
 namespace lsmkv {
 
 inline std::uint64_t Hash(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
-inline std::uint64_t Checksum(std::string_view bytes) { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), 0x6c736d6b76); }
+inline constexpr std::uint64_t kChecksumSeed = 0x6c736d6b76;
+inline std::uint64_t Checksum(std::string_view bytes) { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), kChecksumSeed); }
 
 }  // namespace lsmkv

@@ -158,8 +158,8 @@ const Directive kDirectives[] = {
      "Size of a data block before compression: what one read from the disk fetches. Smaller: less read for a small\n"
      "value; larger: better compression, smaller indexes."},
     {"max-open-sstables", "", Count{&S::max_open_sstables, 0, 1'000'000}, "0", kStart, kTables,
-     "How many table files stay open; the least recently used is closed. Keep it below `ulimit -n` less maxclients.\n"
-     "0: by memory-budget, about one for each megabyte of it."},
+     "How many table files stay open, and beside them a quarter as many blob files; the least recently used are closed.\n"
+     "Keep both together below `ulimit -n` less maxclients. 0: by memory-budget, about one for each megabyte of it."},
     {"bloom-bits-per-key", "", Count{&S::bloom_bits_per_key, 0, 32}, "10", kStart, kTables,
      "Bits of filter for each key: 10 save 99 of 100 reads of tables that do not have the key. 0: no filters."},
     {"optimize-for-hits", "", Flag{&S::optimize_for_hits}, "no", kStart, kTables,
@@ -167,6 +167,10 @@ const Directive kDirectives[] = {
      "of a key that does not exist costs a block. For data whose keys are nearly always there."},
     {"compression", "", MakeChoice<&S::compression>(kCompressionNames), "lz4", kStart, kTables,
      "How blocks are compressed, where it pays. zstd is smaller and slower. Tables of each kind can always be read."},
+
+    {"min-blob-size", "", ByteSize{&S::min_blob_bytes, 0, kGb}, "4kb", kStart, kTables,
+     "Values from this size on are written once, into blob files beside the tables, which then hold pointers to them; smaller\n"
+     "ones lie in the tables and are rewritten from level to level. 0: all lie in the tables."},
 
     // ---- what tools ask every Redis for
     {"save", "", Fact{}, "\"\"", kStart, kFacts, "there are no timed dumps: every write is in the log at once, and SAVE makes a checkpoint"},

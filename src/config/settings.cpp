@@ -58,6 +58,7 @@ Options EngineOptions(const Settings& settings) {
   options.bloom_bits_per_key = Narrow(settings.bloom_bits_per_key);
   options.optimize_for_hits = settings.optimize_for_hits;
   options.compression = settings.compression;
+  options.min_blob_bytes = settings.min_blob_bytes;
   options.wal_fsync = settings.wal_fsync;
   options.wal_skip_corruption = settings.wal_skip_corruption;
   options.flush_workers = Narrow(settings.flush_workers);

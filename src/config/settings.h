@@ -98,6 +98,7 @@ struct Settings {
   std::uint64_t max_open_sstables = 0;
   std::uint64_t bloom_bits_per_key = 0;
   Compression compression = Compression::kNone;
+  std::uint64_t min_blob_bytes = 0;
 };
 
 /// Every row's default.

@@ -67,6 +67,7 @@ EngineContext::EngineContext(const Options& opened_with)
       clock(opened_with.clock != nullptr ? *opened_with.clock : Clock::System()),
       wal_dir(opened_with.dir + "/wal"),
       sst_dir(opened_with.dir + "/sst"),
+      blob_dir(opened_with.dir + "/blob"),
       tables(std::make_shared<TableStore>(fs, opened_with.block_cache_bytes, opened_with.max_open_sstables)),
       memory(opened_with) {}
 
@@ -82,7 +83,7 @@ Result<std::unique_ptr<Engine>> EngineImpl::Open(const Options& options) {
 Status EngineImpl::Start() {
   FileSystem& fs = context_.fs;
   const std::string& dir = context_.options.dir;
-  for (const std::string& needed : {dir, context_.wal_dir, context_.sst_dir})
+  for (const std::string& needed : {dir, context_.wal_dir, context_.sst_dir, context_.blob_dir})
     if (Status status = fs.CreateDirectories(needed); !status.ok()) return status;
   Result<std::unique_ptr<FileLock>> lock = fs.Lock(dir + "/LOCK");
   if (!lock) return lock.error();
@@ -122,7 +123,7 @@ Result<RecoveredState> EngineImpl::Recover() {
     if (level >= levels.size()) levels.resize(level + 1);
     for (TableRecord record : manifest.sstables) {
       record.replaces.clear();      // about an old commit; a later edit of this table says its own
-      levels[level].push_back(std::make_shared<const TableFile>(record, context_.TablePath(record.id), context_.tables, context_.janitor));
+      levels[level].push_back(context_.MakeTable(record));
       state.last_sequence = std::max(state.last_sequence, record.largest_seq);
       ++tables;
     }

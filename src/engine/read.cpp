@@ -39,7 +39,7 @@ Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const R
   const std::uint64_t hash = Hash(key);
   const auto answer = [&view](const EntryView& entry) -> std::optional<PinnedValue> {
     if (entry.kind == EntryKind::kTombstone) return std::nullopt;
-    return PinnedValue(entry.value, entry.kind == EntryKind::kExpiringValue ? entry.expire_at_ms : 0, view);
+    return PinnedValue(entry.value, ExpiryOf(entry), view);
   };
   EntryView entry;
   if (view->active.table->Get(key, hash, sequence, &entry)) return answer(entry);
@@ -58,10 +58,13 @@ Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionP
   const ReadMode read{.memory_only = options.memory_only, .fill_cache = options.fill_cache};
   TableGetResult found;
   const auto ask = [&](const TablePtr& table) -> Result<bool> { return table->Get(key, hash, read, &found); };
-  const auto answer = [&found]() -> std::optional<PinnedValue> {
+  const auto answer = [&]() -> Result<std::optional<PinnedValue>> {
     const EntryView& entry = found.entry;
     if (entry.kind == EntryKind::kTombstone) return std::nullopt;
-    return PinnedValue(entry.value, entry.kind == EntryKind::kExpiringValue ? entry.expire_at_ms : 0, std::move(found.pin));
+    if (entry.kind != EntryKind::kBlob) return PinnedValue(entry.value, ExpiryOf(entry), std::move(found.pin));
+    Result<PinnedValue> value = version.ReadBlob(entry, hash, read);
+    if (!value) return value.error();
+    return std::move(*value);
   };
   for (const TablePtr& table : version.level(0)) {
     if (!table->MayHold(key)) continue;
@@ -115,6 +118,10 @@ std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadOptions& options) {
   DbIteratorOptions iterate;
   iterate.now_ms = options.now_ms != 0 ? options.now_ms : context_.clock.WallMillis();
   iterate.upper_bound = options.upper_bound;
+  // The iterator's pin keeps the version.
+  iterate.read_blob = [&version, fill_cache = options.fill_cache](const EntryView& entry) {
+    return version.ReadBlob(entry, Hash(entry.key), {.memory_only = false, .fill_cache = fill_cache});
+  };
   return std::make_unique<DbIterator>(std::make_unique<MergingIterator>(std::move(sources)),
                                       std::vector<std::shared_ptr<const void>>{view.super_version}, iterate);
 }

@@ -28,11 +28,11 @@ namespace {
 
 /// A checkpoint's directory tree: two levels, no more.
 void RemoveUnfinished(FileSystem& fs, const std::string& dir) {
-  for (const std::string& folder : {dir + "/sst", dir + "/wal", dir}) {
+  for (const std::string& folder : {dir + "/sst", dir + "/blob", dir + "/wal", dir}) {
     const Result<std::vector<std::string>> names = fs.ListDirectory(folder);
     if (!names) continue;
     for (const std::string& name : *names)
-      if (folder != dir || (name != "sst" && name != "wal")) IgnoreError(fs.RemoveFile(folder + "/" + name), "a leftover");
+      if (folder != dir || (name != "sst" && name != "blob" && name != "wal")) IgnoreError(fs.RemoveFile(folder + "/" + name), "a leftover");
     IgnoreError(fs.RemoveDirectory(folder), "a leftover");
   }
 }
@@ -72,10 +72,13 @@ Result<VersionPtr> EngineImpl::VersionOfOneMoment() {
 
 Status EngineImpl::WriteCheckpoint(const Version& version, const std::string& dir) {
   FileSystem& fs = context_.fs;
-  for (const std::string& needed : {dir + "/sst", dir + "/wal"})
+  for (const std::string& needed : {dir + "/sst", dir + "/blob", dir + "/wal"})
     if (Status status = fs.CreateDirectories(needed); !status.ok()) return status;
   ManifestStore manifests(fs, dir, context_.clock);
   if (Result<RecoveredTree> empty = manifests.Recover(); !empty) return empty.error();
+  for (const auto& [id, usage] : version.blobs())
+    if (Status status = fs.Link(usage.file->path(), dir + "/" + BlobRecordFile(id)); !status.ok()) return status;
+  if (Status status = fs.SyncDirectory(dir + "/blob"); !status.ok()) return status;
   for (std::uint32_t n = 0; n < version.level_count(); ++n) {
     VersionEdit edit;
     edit.target_level = n;
@@ -108,12 +111,22 @@ void CountDead(const Version& version, double dead_ratio, std::uint64_t now_ms, 
   stats->dead_bytes_known = static_cast<std::uint64_t>(dead_bytes);
 }
 
-/// Memory of what is known of each table, whether it is open or not.
+void CountBlobs(const Version& version, EngineStats* stats) {
+  for (const auto& [id, usage] : version.blobs()) {
+    ++stats->blob_files;
+    stats->blob_bytes += usage.bytes();
+    stats->blob_live_bytes += usage.bytes() - usage.dead_bytes();
+    stats->blob_dead_bytes += usage.dead_bytes();
+  }
+}
+
+/// Memory of what is known of each table and blob file, whether it is open or not.
 std::uint64_t RecordBytes(const Version& version) {
   std::uint64_t bytes = 0;
   for (std::uint32_t n = 0; n < version.level_count(); ++n) {
     for (const TablePtr& table : version.level(n)) bytes += table->memory_bytes();
   }
+  for (const auto& [id, usage] : version.blobs()) bytes += usage.memory_bytes();
   return bytes;
 }
 
@@ -147,6 +160,7 @@ EngineStats EngineImpl::Stats() const {
                             .score = ScoreOf(figures, limits).ratio, .compacting = n < compacting.size() && compacting[n]});
   }
   CountDead(*now->version, context_.options.dead_ratio, context_.clock.WallMillis(), &stats);
+  CountBlobs(*now->version, &stats);
   stats.memtable_entries = now->active.table->entries();
   stats.memtable_bytes = now->active.table->bytes();
   for (const Memory& memory : now->immutables) {
@@ -182,6 +196,7 @@ EngineStats EngineImpl::Stats() const {
   stats.trivial_moves = read(counters.trivial_moves);
   stats.compaction_bytes_read = read(counters.compaction_bytes_read);
   stats.compaction_bytes_written = read(counters.compaction_bytes_written);
+  stats.blob_bytes_moved = read(counters.blob_bytes_moved);
   stats.user_bytes_written = read(counters.user_bytes_written);
   const WalStats wal = wal_->stats();
   stats.wal_bytes_written = wal.bytes_written;

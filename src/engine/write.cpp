@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "engine/compaction/blob_garbage.h"
 #include "engine/engine_impl.h"
 
 namespace lsmkv {
@@ -142,6 +143,11 @@ void EngineImpl::UpdatePressure(bool background_error) {
       debt = std::max(debt, kMostForLevels * over(static_cast<double>(figure), hard, 3 * hard));
     }
   }
+  {
+    constexpr double kMostForGarbage = 0.6;
+    const double dead = BlobGarbage(*now->version).dead_share();
+    debt = std::max(debt, kMostForGarbage * over(dead, kBlobDeadLimit, 2 * kBlobDeadLimit));
+  }
   // Where flushes or merges fail, writers meet the error (refuse_writes_) instead of waiting for what does not come.
   const bool refuse = (background_error && memtables_full) || (l0_full && !scheduler_->merge_error().ok());
   refuse_writes_.store(refuse, std::memory_order_relaxed);
@@ -176,6 +182,7 @@ void EngineImpl::AdaptCompactionRate(const Version& version) {
     if (score.limit.hard == 0) continue;
     pressure.debt = std::max(pressure.debt, static_cast<double>(score.figure) / static_cast<double>(score.limit.hard));
   }
+  pressure.debt = std::max(pressure.debt, BlobGarbage(version).dead_share() / kBlobDeadLimit);
   scheduler_->rate().Adapt(pressure);
 }
 

@@ -234,7 +234,7 @@ Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, co
   for (keys->Seek(begin); keys->Valid(); keys->Next()) {
     const std::optional<DecodedKey> key = DecodeEngineKey(keys->key());
     LSMKV_ASSERT(key.has_value() && key->database == physical);
-    const std::optional<DecodedValue> value = DecodeValue(keys->value());
+    const std::optional<DecodedValue> value = DecodeValue(keys->value_head());
     if (!value) return UnknownType(key->user_key);
     if (visit(key->user_key, value->type)) ++counted;
     if (counted >= request.max_keys || keys->examined() >= request.max_examined) {

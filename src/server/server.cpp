@@ -30,7 +30,8 @@ constexpr std::uint64_t kReservedDescriptors = 64;   // log, WAL, manifests, epo
 
 /// Raises the soft limit on descriptors to what the settings may come to need, as far as the hard limit allows.
 void RaiseDescriptorLimit(std::uint64_t maxclients, std::uint64_t max_open_sstables) {
-  const rlim_t wanted = maxclients + max_open_sstables + kReservedDescriptors;
+  const std::uint64_t max_open_blobs = max_open_sstables / 4;   // as the engine has it
+  const rlim_t wanted = maxclients + max_open_sstables + max_open_blobs + kReservedDescriptors;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   const rlim_t had = limit.rlim_cur;

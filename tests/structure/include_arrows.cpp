@@ -19,18 +19,20 @@ const std::map<std::string, std::set<std::string>, std::less<>> kArrows = {
     {"resp", {"base"}},
     {"config", {"base"}},
     // Inside the engine: version and compaction build on the leaves, which know the interfaces between them and each
-    // other not at all; only the memtable reads its sorted runs through the merging iterator.
+    // other not at all; only the memtable reads its sorted runs through the merging iterator, and blob files share block
+    // cache and compression with tables.
     {"engine", {"engine/compaction", "engine/version", "engine/bundle", "engine/memtable", "engine/wal", "engine/sstable",
-                "engine/manifest", "engine/iterators", "engine/interfaces", "fs", "base"}},
-    {"engine/compaction", {"engine/version", "engine/bundle", "engine/memtable", "engine/wal", "engine/sstable", "engine/manifest",
-                           "engine/iterators", "engine/interfaces", "fs", "base"}},
-    {"engine/version", {"engine/memtable", "engine/wal", "engine/sstable", "engine/manifest", "engine/iterators",
+                "engine/blob", "engine/manifest", "engine/iterators", "engine/interfaces", "fs", "base"}},
+    {"engine/compaction", {"engine/version", "engine/bundle", "engine/memtable", "engine/wal", "engine/sstable", "engine/blob",
+                           "engine/manifest", "engine/iterators", "engine/interfaces", "fs", "base"}},
+    {"engine/version", {"engine/memtable", "engine/wal", "engine/sstable", "engine/blob", "engine/manifest", "engine/iterators",
                         "engine/interfaces", "fs", "base"}},
     // Tables from outside: read and written like the engine's own, described like a level, one run like a level's.
     {"engine/bundle", {"engine/sstable", "engine/manifest", "engine/iterators", "engine/interfaces", "fs", "base"}},
     {"engine/memtable", {"engine/iterators", "engine/interfaces", "base"}},
     {"engine/wal", {"engine/interfaces", "fs", "base"}},
     {"engine/sstable", {"engine/interfaces", "fs", "base"}},
+    {"engine/blob", {"engine/sstable", "engine/interfaces", "fs", "base"}},
     {"engine/manifest", {"engine/interfaces", "fs", "base"}},
     {"engine/iterators", {"engine/interfaces", "base"}},
     {"engine/interfaces", {"base"}},
@@ -42,7 +44,7 @@ const std::map<std::string, std::set<std::string>, std::less<>> kArrows = {
 };
 
 /// Files of the engine's root that belong to nobody in it: what its folders hand to each other.
-const std::set<std::string_view> kEngineInterfaces = {"engine/internal_iterator.h"};
+const std::set<std::string_view> kEngineInterfaces = {"engine/internal_iterator.h", "engine/blob_pointer.h"};
 
 /// "engine/wal/log.h" -> "engine/wal", "engine/open.cpp" -> "engine", "base/hash.h" -> "base".
 std::string FolderBelowSrc(std::string_view path) {

@@ -116,6 +116,7 @@ class IncomingTableIterator final : public InternalIterator {
     const std::string_view rest = entry.key.substr(prefix_.size());
     if (has_last_ && rest <= std::string_view(key_).substr(run_.new_prefix_.size())) return "keys that do not ascend";
     if (run_.new_prefix_.size() + rest.size() > kMaxKeyBytes) return "a key of more than 1 MiB";
+    if (entry.kind == EntryKind::kBlob) return "a pointer to a value that is not in the bundle";
     if (entry.value.size() > kMaxValueBytes) return "a value of more than 1020 MiB";
     return nullptr;
   }

@@ -52,6 +52,7 @@ class PiecewiseMerge {
       result->outputs.insert(result->outputs.end(), std::make_move_iterator(tables->begin()), std::make_move_iterator(tables->end()));
       result->entries_out += piece->entries_out();
       result->bytes_written += piece->bytes_written();
+      result->blob_bytes_moved += piece->blob_bytes_moved();
     }
     return {};
   }
@@ -129,6 +130,7 @@ Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Mer
     return status;
   }
   if (Status status = work->CollectInto(&result); !status.ok()) return status;
+  result.bytes_read += result.blob_bytes_moved;
   result.duration = context.clock.Monotonic() - start;
   return result;
 }

@@ -23,6 +23,7 @@ struct JobResult {
   std::uint64_t entries_in = 0;
   std::uint64_t entries_out = 0;
   std::uint32_t pieces = 1;             ///< sub-compactions
+  std::uint64_t blob_bytes_moved = 0;
   std::chrono::microseconds duration{0};
 };
 

@@ -90,7 +90,8 @@ bool IsFiltered(EngineContext& context, std::string_view key) {
 
 MergePiece::MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds,
                        CompactionRate& rate)
-    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)), rate_(rate), output_(context, FormOf(context, version, merge)) {}
+    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)), rate_(rate),
+      output_(context, FormOf(context, version, merge), {&version, merge.blobs_to_empty}) {}
 
 Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
   const std::uint64_t written = std::max(bytes_paid_, output_.bytes_so_far());   // of an open table it is an estimate
@@ -101,20 +102,23 @@ Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
 
 Status MergePiece::Run(const std::atomic<bool>& cancelled) {
   constexpr std::uint64_t kEntriesBetweenChecks = 1024;
+  constexpr std::uint64_t kBlobBytesBetweenChecks = 1 << 20;   // moved values are large
   const std::uint64_t now_ms = context_.clock.WallMillis();
   OlderData older(version_, merge_);
   const JobMemory memory(context_, SourceCount(merge_));
   const std::unique_ptr<InternalIterator> entries = MergedInputs(merge_, memory.buffers().readahead_bytes);
   bounds_.begin ? entries->Seek(*bounds_.begin) : entries->SeekToFirst();
+  std::uint64_t next_blob_check = kBlobBytesBetweenChecks;
   for (std::uint64_t until_check = kEntriesBetweenChecks; entries->Valid(); entries->Next()) {
-    if (--until_check == 0) {
+    if (--until_check == 0 || output_.blob_bytes_so_far() >= next_blob_check) {
       if (Status status = Pause(cancelled); !status.ok()) return status;
       until_check = kEntriesBetweenChecks;
+      next_blob_check = output_.blob_bytes_so_far() + kBlobBytesBetweenChecks;
     }
     EntryView entry = entries->entry();
     if (bounds_.end && entry.key >= *bounds_.end) break;
     if (IsFiltered(context_, entry.key)) continue;
-    if (entry.kind == EntryKind::kExpiringValue && entry.expire_at_ms <= now_ms) {
+    if (const std::uint64_t deadline = ExpiryOf(entry); deadline != 0 && deadline <= now_ms) {
       entry.kind = EntryKind::kTombstone;
       entry.value = {};
       entry.expire_at_ms = 0;

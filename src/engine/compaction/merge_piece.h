@@ -6,6 +6,7 @@
 //   expired                               a tombstone in its place
 //   tombstone                             kept only while an older version may lie below the inputs
 //   value                                 itself
+// Where values are put, and which of them are moved out of old blob files: value_sink.h.
 #pragma once
 
 #include <atomic>
@@ -41,6 +42,7 @@ class MergePiece {
   Result<std::vector<TableRecord>> Keep() { return output_.Keep(); }
 
   std::uint64_t bytes_written() const { return output_.bytes_written(); }
+  std::uint64_t blob_bytes_moved() const { return output_.blob_bytes_moved(); }
   std::uint64_t entries_out() const { return entries_out_; }
 
  private:

@@ -4,9 +4,10 @@
 
 #include <fmt/core.h>
 
-#include "engine/version/dead_data.h"
 #include "base/assert.h"
 #include "engine/bundle/bundle.h"
+#include "engine/compaction/blob_garbage.h"
+#include "engine/version/dead_data.h"
 
 namespace lsmkv {
 namespace {
@@ -20,6 +21,7 @@ class Picker {
     if (CompactionPlan plan = PickByScore(); !IsNothing(plan)) return plan;
     if (in_.l0_only) return {};
     if (CompactionPlan plan = PickMostlyDead(); !IsNothing(plan)) return plan;
+    if (CompactionPlan plan = PickBlobGarbage(); !IsNothing(plan)) return plan;
     return in_.idle ? PickSettling() : CompactionPlan();
   }
 
@@ -74,17 +76,16 @@ class Picker {
       if (score.ratio >= 1) candidates.push_back({score, n});
     }
     std::ranges::sort(candidates, {}, [](const Candidate& c) { return std::pair(-c.score.ratio, c.level); });
-    std::set<std::uint32_t> reserved;
     for (const Candidate& candidate : candidates) {
       const std::uint32_t n = candidate.level;
-      if (reserved.contains(n) || reserved.contains(n + 1)) continue;
+      if (reserved_.contains(n) || reserved_.contains(n + 1)) continue;
       const std::string reason =
           fmt::format("L{} has {} {} >= soft limit {} (hard {})", n, candidate.score.figure,
                       LimitName(candidate.score.kind), candidate.score.limit.soft, candidate.score.limit.hard);
       CompactionPlan plan = n == 0 ? PlanL0(reason) : PlanLevel(n, reason);
       if (IsNothing(plan) && n == 0) plan = PlanWithinL0();
       if (!IsNothing(plan)) return plan;
-      reserved.insert({n, n + 1});
+      reserved_.insert({n, n + 1});
     }
     return {};
   }
@@ -198,11 +199,7 @@ class Picker {
     const std::string reason = fmt::format("{} of L{} is {:.0f}% tombstones or expired", table->record().file, n,
                                            100 * DeadPart(table->record(), in_.now_ms));
     const bool in_place = n > 0 && !CoversOlder(n, table);
-    if (in_place) {
-      const KeySpan span{table->record().smallest_key, table->record().largest_key};
-      if (MeetsRunningJob(n, span)) return {};
-      return Merge{{{n, {table}}}, n, reason};
-    }
+    if (in_place) return PlanInPlace(n, table, reason);
     CompactionPlan plan = n == 0 ? PlanL0(reason) : PlanDown(n, {table}, reason);
     // A moved tombstone is still a tombstone; where it may fall, it is worth the rewrite.
     if (auto* move = std::get_if<TrivialMove>(&plan)) {
@@ -212,6 +209,42 @@ class Picker {
   }
 
   // ---- rule 5
+  CompactionPlan PickBlobGarbage() const {
+    const BlobGarbage garbage(version_);
+    if (garbage.dead_share() < kRewriteTables) return {};
+    for (const BlobUsage* usage : garbage.candidates()) {
+      const std::string reason = fmt::format("{:.0f}% of blob bytes are dead, {:.0f}% of {}", 100 * garbage.dead_share(),
+                                             100 * usage->dead_share(), BlobRecordFile(usage->file->id()));
+      if (CompactionPlan plan = PlanEmptying(usage->file->id(), reason); !IsNothing(plan)) return plan;
+    }
+    return {};
+  }
+  /// The table that refers to most of `blob`, as far as tables are free.
+  CompactionPlan PlanEmptying(std::uint64_t blob, const std::string& reason) const {
+    CompactionPlan best;
+    std::uint64_t best_bytes = 0;
+    for (std::uint32_t n = 0; n < version_.level_count(); ++n) {
+      if (reserved_.contains(n)) continue;
+      for (const TablePtr& table : version_.level(n)) {
+        const std::vector<BlobRef>& refs = table->record().blobs;
+        const auto ref = std::ranges::lower_bound(refs, blob, {}, &BlobRef::id);
+        if (ref == refs.end() || ref->id != blob || ref->live_bytes <= best_bytes || in_.busy.IsBusy(table)) continue;
+        CompactionPlan plan = n == 0 ? PlanL0(reason) : PlanInPlace(n, table, reason);
+        if (IsNothing(plan)) continue;
+        if (auto* merge = std::get_if<Merge>(&plan)) merge->blobs_to_empty = {blob};
+        best = std::move(plan);
+        best_bytes = ref->live_bytes;
+      }
+    }
+    return best;
+  }
+
+  CompactionPlan PlanInPlace(std::uint32_t n, const TablePtr& table, const std::string& reason) const {
+    if (MeetsRunningJob(n, {table->record().smallest_key, table->record().largest_key})) return {};
+    return Merge{{{n, {table}}}, n, reason};
+  }
+
+  // ---- rule 6
   CompactionPlan PickSettling() const {
     constexpr double kUpperPart = 0.1;
     const std::uint32_t levels = version_.level_count();
@@ -240,7 +273,18 @@ class Picker {
 
   const PickerInput& in_;
   const Version& version_;
+  std::set<std::uint32_t> reserved_;   // levels that wait for a running job, after PickByScore
 };
+
+/// Values move along with whatever is merged; `wanted` is what the merge is for, if it is for that.
+void ChooseBlobsToEmpty(const Version& version, CompactionPlan* plan) {
+  auto* merge = std::get_if<Merge>(plan);
+  if (merge == nullptr || version.blobs().empty()) return;
+  std::vector<TablePtr> tables;
+  for (const LevelInputs& level : merge->inputs) tables.insert(tables.end(), level.tables.begin(), level.tables.end());
+  const std::uint64_t wanted = merge->blobs_to_empty.empty() ? 0 : *merge->blobs_to_empty.begin();
+  merge->blobs_to_empty = BlobGarbage(version).WorthMoving(tables, wanted, kMostMovedBytes);
+}
 
 }  // namespace
 
@@ -258,7 +302,11 @@ KeySpan SpanOf(const Merge& merge) {
   return *span;
 }
 
-CompactionPlan PickCompaction(const PickerInput& input) { return Picker(input).Pick(); }
+CompactionPlan PickCompaction(const PickerInput& input) {
+  CompactionPlan plan = Picker(input).Pick();
+  ChooseBlobsToEmpty(input.version, &plan);
+  return plan;
+}
 
 CompactionPlan PlanManual(const Version& version, std::optional<std::uint32_t> from, std::uint32_t target) {
   Merge merge{{}, target, "asked for"};
@@ -268,7 +316,9 @@ CompactionPlan PlanManual(const Version& version, std::optional<std::uint32_t> f
     if (!tables.empty()) merge.inputs.push_back({n, {tables.begin(), tables.end()}});
   }
   if (merge.inputs.empty()) return {};
-  return merge;
+  CompactionPlan plan = std::move(merge);
+  ChooseBlobsToEmpty(version, &plan);
+  return plan;
 }
 
 }  // namespace lsmkv

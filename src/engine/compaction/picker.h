@@ -8,8 +8,11 @@
 //   3. L0 that should go but cannot, because L1 is busy, is merged within itself, so that its count stays bounded.
 //   4. A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
 //      down, or is rewritten where it is when nothing older lies below, even when no limit is reached.
-//   5. While nothing is written, upper levels that are more than a tenth of the last one move down, so that a tree at rest
+//   5. When dead values make up too much of the blob files, a table that refers to the file with the largest dead share is
+//      rewritten where it stands, and the values move (blob_garbage.h). Of L0, which cannot be rewritten in part, all goes down.
+//   6. While nothing is written, upper levels that are more than a tenth of the last one move down, so that a tree at rest
 //      takes little more than its data. (Not for less than a table's worth, nor where a level is one table.)
+// Whatever is merged, values of blob files whose turn it is move as they pass by, up to kMostMovedBytes a merge.
 // A level that must wait for a running job keeps its levels reserved: lower scores do not prolong its wait.
 #pragma once
 
@@ -48,6 +51,7 @@ struct Merge {
   std::string reason;                ///< for people: which level, which figure
   /// An ingest (ingest_plan.h): comes into the tree with this merge. Null otherwise; then there are inputs.
   std::shared_ptr<const IncomingRun> incoming = nullptr;
+  std::set<std::uint64_t> blobs_to_empty = {};   ///< values of these are moved to a new blob file (blob_garbage.h)
 };
 /// From the smallest to the largest key of all that goes into `merge`.
 KeySpan SpanOf(const Merge& merge);
@@ -74,6 +78,9 @@ struct PickerInput {
 };
 
 CompactionPlan PickCompaction(const PickerInput& input);
+/// What one merge moves out of blob files, about: a second or two of a disk's time.
+inline constexpr std::uint64_t kMostMovedBytes = 256ull << 20;
+
 /// Everything from `from` (or every level) into `target`; monostate when there is nothing to do.
 CompactionPlan PlanManual(const Version& version, std::optional<std::uint32_t> from, std::uint32_t target);
 

@@ -21,10 +21,16 @@ constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
 constexpr int kMergeNice = 5;                         // merges stand back for the event loops
 
+/// What it reads: the tables, and the values it moves.
 std::uint64_t BytesOf(const Merge& merge) {
   std::uint64_t bytes = merge.incoming == nullptr ? 0 : merge.incoming->size_bytes();
-  for (const LevelInputs& level : merge.inputs)
-    for (const TablePtr& table : level.tables) bytes += table->record().size_bytes;
+  for (const LevelInputs& level : merge.inputs) {
+    for (const TablePtr& table : level.tables) {
+      bytes += table->record().size_bytes;
+      for (const BlobRef& blob : table->record().blobs)
+        if (merge.blobs_to_empty.contains(blob.id)) bytes += blob.live_bytes;
+    }
+  }
   return bytes;
 }
 
@@ -380,6 +386,7 @@ void Scheduler::FinishManual(const ManualPtr& manual, Status status) {
 void Scheduler::RemoveDiscarded() {
   for (const FileJanitor::Discarded& file : context_.janitor->Take()) {
     context_.tables->block_cache.EraseTable(file.id);
+    context_.blob_files.Forget(file.id);
     if (Status status = context_.fs.RemoveFile(file.path); !status.ok() && status.code() != StatusCode::kNotFound)
       LogWarning("compaction", "{}; it will be removed at the next start", status.message());
   }

@@ -12,7 +12,7 @@
 //   1. Commits happen one after another on this thread; while one cannot be finished (full disk), none begins.
 //   2. Memtables are committed oldest first, so wal_floor only moves past what is in tables.
 //   3. A table is in at most one running job (busy_).
-//   4. A table's file is removed only after the manifests no longer name it, by the janitor's note.
+//   4. A table's or blob file is removed only after the manifests no longer name it, by the janitor's note.
 // Failures  a failed flush or commit is repeated with growing pauses and shows in error(); a merge that met corruption is
 //           not repeated with the same tables: they stay where they are, readable as far as they are whole.
 // Threads   Wake, Wait*, Compact, Describe: any. Everything under "scheduler thread only": that.
@@ -174,7 +174,6 @@ class Scheduler {
   void RemoveDiscarded();
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
   BusyTables Busy() const;
-  TablePtr MakeTable(const TableRecord& record) const;
   // scheduler_reload.cpp
   void StartReload();
   Status ReadAgain(Reloaded* reloaded) const;        // on a worker

@@ -51,10 +51,6 @@ HistoryEvent EventOf(std::string kind, std::string reason, const std::vector<Lev
 
 }  // namespace
 
-TablePtr Scheduler::MakeTable(const TableRecord& record) const {
-  return std::make_shared<const TableFile>(record, context_.TablePath(record.id), context_.tables, context_.janitor);
-}
-
 Status Scheduler::Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed, HistoryEvent event) {
   LSMKV_ASSERT(!pending_commit_.has_value());
   pending_commit_ = PendingCommit{change, flushed, edit.wal_floor, std::move(event)};
@@ -86,6 +82,8 @@ bool Scheduler::FinishPendingCommit() {
     for (const TablePtr& table : before->level(level))
       if (table->id() == id) table->MarkObsolete();
   }
+  for (const auto& [id, usage] : before->blobs())
+    if (!(*version)->blobs().contains(id)) usage.file->MarkObsolete();
   if (commit.flushed != nullptr) {
     tree_.InstallFlush(*version, commit.flushed);
     hooks_.wal_floor_moved(*commit.wal_floor);
@@ -127,7 +125,7 @@ Status Scheduler::CommitFlush(const Memory& oldest, std::uint64_t wal_floor, Job
   VersionChange change;
   for (const TableRecord& record : result.outputs) {
     edit.added.push_back(record);
-    change.added.push_back({0, MakeTable(record)});
+    change.added.push_back({0, context_.MakeTable(record)});
   }
   context_.counters.flushes.fetch_add(1, std::memory_order_relaxed);
   context_.counters.flush_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
@@ -195,7 +193,7 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
   change.removed = edit.removed;
   for (const TableRecord& record : result.outputs) {
     edit.added.push_back(record);
-    change.added.push_back({running.merge.target, MakeTable(record)});
+    change.added.push_back({running.merge.target, context_.MakeTable(record)});
   }
   CountMerge(running, result);
   const Merge& merge = running.merge;
@@ -205,6 +203,7 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
 
 void Scheduler::CountMerge(const RunningMerge& running, const JobResult& result) {
   EngineCounters& counters = context_.counters;
+  counters.blob_bytes_moved.fetch_add(result.blob_bytes_moved, std::memory_order_relaxed);
   if (running.ingest != nullptr) {
     counters.ingests.fetch_add(1, std::memory_order_relaxed);
     counters.ingest_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);

@@ -37,7 +37,11 @@ Status CheckNewTable(const TableFile& table) {
   const Result<TableProperties> properties = table.ReadProperties();
   if (!properties) return properties.error();
   const TableRecord& record = table.record();
-  const bool agrees = properties->entries == record.entries && properties->tombstones == record.tombstones &&
+  const auto same_share = [](const BlobRef& ref, const auto& share) {
+    return ref.id == share.first && ref.entries == share.second.entries && ref.live_bytes == share.second.bytes;
+  };
+  const bool same_blobs = std::ranges::equal(record.blobs, properties->blobs, same_share);
+  const bool agrees = same_blobs && properties->entries == record.entries && properties->tombstones == record.tombstones &&
                       properties->smallest_key == record.smallest_key && properties->largest_key == record.largest_key &&
                       properties->smallest_sequence == record.smallest_seq && properties->largest_sequence == record.largest_seq;
   if (agrees) return {};
@@ -96,7 +100,7 @@ Status Scheduler::ReadAgain(Reloaded* reloaded) const {
       if (record.largest_seq > last_sequence)
         return Status::InvalidArgument(fmt::format("{} has sequence number {}, newer than the last write, {}; use LSM INGEST", record.file,
                                                    record.largest_seq, last_sequence));
-      const TablePtr table = MakeTable(record);
+      const TablePtr table = context_.MakeTable(record);
       if (Status status = CheckNewTable(*table); !status.ok()) return status;
       levels[level].push_back(table);
       ++reloaded->added;

@@ -23,6 +23,7 @@ TableRecord RecordOf(std::uint64_t id, const TableProperties& properties, std::u
   record.expiring = properties.expiring;
   record.expires_first_ms = properties.expires_first_ms;
   record.expires_last_ms = properties.expires_last_ms;
+  for (const auto& [blob, share] : properties.blobs) record.blobs.push_back({blob, share.entries, share.bytes, 0});
   return record;
 }
 
@@ -42,7 +43,9 @@ Status TableOutput::Add(const EntryView& entry) {
   if (builder_ == nullptr) {
     if (Status status = OpenTable(); !status.ok()) return status;
   }
-  return builder_->Add(entry);
+  const Result<EntryView> placed = values_.Place(entry);
+  if (!placed) return placed.error();
+  return builder_->Add(*placed);
 }
 
 Status TableOutput::OpenTable() {
@@ -73,13 +76,33 @@ Status TableOutput::CloseTable() {
   return closed;
 }
 
-Status TableOutput::Finish() { return builder_ == nullptr ? Status() : CloseTable(); }
+Status TableOutput::Finish() {
+  if (builder_ != nullptr) {
+    if (Status status = CloseTable(); !status.ok()) return status;
+  }
+  if (Status status = values_.Finish(); !status.ok()) return status;
+  return FillInBlobBytes();
+}
 
 Result<std::vector<TableRecord>> TableOutput::Keep() {
   LSMKV_ASSERT(builder_ == nullptr);
+  if (Status status = values_.SyncNames(); !status.ok()) return status;
   if (Status status = context_.fs.SyncDirectory(context_.sst_dir); !status.ok()) return status;
+  values_.Keep();
   created_.clear();
   return std::move(done_);
+}
+
+/// A blob file's size is known when it is finished, and several tables may refer to it.
+Status TableOutput::FillInBlobBytes() {
+  for (TableRecord& record : done_) {
+    for (BlobRef& blob : record.blobs) {
+      const Result<std::uint64_t> bytes = values_.FileBytes(blob.id);
+      if (!bytes) return bytes.error();
+      blob.file_bytes = *bytes;
+    }
+  }
+  return {};
 }
 
 }  // namespace lsmkv

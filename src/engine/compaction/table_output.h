@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/compaction/value_sink.h"
 #include "engine/manifest/manifest.h"
 #include "engine/sstable/table_builder.h"
 #include "engine/version/engine_context.h"
@@ -10,7 +11,8 @@
 
 namespace lsmkv {
 
-/// A sorted stream of entries into one or more new SSTables. Tables of a run that is not finished are removed again unless they are kept.
+/// A sorted stream of entries into one or more new SSTables, with their large values beside them in blob files. The files of a
+/// run that is not finished are removed again unless they are kept.
 /// Threads  one at a time; any number of outputs side by side.
 class TableOutput {
  public:
@@ -19,21 +21,27 @@ class TableOutput {
     bool last_level = false;                     ///< nothing lies below
     std::uint64_t write_bytes = 512u << 10;      ///< of one write to a table's file
   };
-  TableOutput(EngineContext& context, Form form) : context_(context), form_(form) {}
+  TableOutput(EngineContext& context, Form form, BlobMoves moves = {})
+      : context_(context), form_(form), values_(context, std::move(moves)) {}
   ~TableOutput();
   TableOutput(const TableOutput&) = delete;
   TableOutput& operator=(const TableOutput&) = delete;
 
   /// Keys strictly ascend.
   Status Add(const EntryView& entry);
-  /// Writes what is left: the tables are complete and synced, but go with this object unless Keep() follows.
+  /// Writes what is left: the tables and their blob files are complete and synced, but go with this object unless Keep() follows.
   Status Finish();
-  /// The tables, their names safe as well: ready to be named by a manifest.
+  /// The tables, their names and those of their blob files safe as well: ready to be named by a manifest.
   Result<std::vector<TableRecord>> Keep();
-  std::uint64_t bytes_written() const { return bytes_written_; }                          ///< of closed tables
-  std::uint64_t bytes_so_far() const { return bytes_written_ + (builder_ != nullptr ? builder_->file_bytes() : 0); }
+  std::uint64_t bytes_written() const { return bytes_written_ + values_.bytes_written(); }   ///< of closed files
+  std::uint64_t bytes_so_far() const {
+    return bytes_written_ + (builder_ != nullptr ? builder_->file_bytes() : 0) + values_.bytes_so_far();
+  }
+  std::uint64_t blob_bytes_so_far() const { return values_.bytes_so_far(); }
+  std::uint64_t blob_bytes_moved() const { return values_.bytes_moved(); }
 
  private:
+  Status FillInBlobBytes();
   Status OpenTable();
   Status CloseTable();
 
@@ -44,7 +52,8 @@ class TableOutput {
   std::unique_ptr<TableBuilder> builder_;
   std::vector<std::uint64_t> created_;            // to be removed unless Keep() succeeds
   std::vector<TableRecord> done_;
-  std::uint64_t bytes_written_ = 0;
+  std::uint64_t bytes_written_ = 0;               // of tables
+  ValueSink values_;
 };
 
 }  // namespace lsmkv

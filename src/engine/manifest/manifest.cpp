@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/hash.h"
+#include "engine/blob_pointer.h"
 #include "engine/manifest/text_values.h"
 
 namespace lsmkv {
@@ -17,10 +18,22 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kChecksumField = "checksum";
 // The fields of a table that begin a line of their own, so that one table reads as one paragraph.
-constexpr std::string_view kLineStarts[] = {"entries", "smallest_key", "smallest_seq", "created_at", "expiring", "replaces"};
+constexpr std::string_view kLineStarts[] = {"entries", "smallest_key", "smallest_seq", "created_at", "expiring", "replaces", "blobs"};
 
 std::string ChecksumText(const Json& without_checksum) {
   return fmt::format("xxh3:{:016x}", Checksum(without_checksum.dump()));
+}
+
+const char* WrongWith(const std::vector<BlobRef>& blobs, std::uint64_t entries) {
+  std::uint64_t last_id = 0;
+  for (const BlobRef& blob : blobs) {
+    if (blob.id <= last_id) return "\"blobs\" has an id that is 0, or twice, or out of order";
+    if (blob.entries == 0 || blob.entries > entries) return "\"blobs\" has impossible entries";
+    if (blob.live_bytes == 0 || blob.live_bytes > blob.file_bytes || blob.file_bytes - blob.live_bytes < kBlobOverheadBytes) return "\"blobs\" has impossible bytes";
+    last_id = blob.id;
+    entries -= blob.entries;
+  }
+  return nullptr;
 }
 
 /// What no table of ours can be like; null when nothing is wrong.
@@ -34,7 +47,7 @@ const char* WrongWith(const TableRecord& table) {
   if (table.size_bytes == 0) return "\"size_bytes\" is 0";
   if (table.smallest_key > table.largest_key) return "\"smallest_key\" is after \"largest_key\"";
   if (table.smallest_seq > table.largest_seq) return "\"smallest_seq\" is after \"largest_seq\"";
-  return nullptr;
+  return WrongWith(table.blobs, table.entries);
 }
 
 // ---- writing
@@ -50,7 +63,7 @@ Json TableValue(const TableRecord& table) {
   Json replaces = Json::array();
   for (const auto& [level, id] : table.replaces) replaces.push_back(Json::array({level, id}));
   const bool expires = table.expiring > 0;
-  return {
+  Json value = {
       {"id", table.id},
       {"file", table.file},
       {"entries", table.entries},
@@ -66,6 +79,10 @@ Json TableValue(const TableRecord& table) {
       {"expires_last", expires ? TimeValue(table.expires_last_ms) : Json(nullptr)},
       {"replaces", std::move(replaces)},
   };
+  if (table.blobs.empty()) return value;
+  Json& blobs = value["blobs"] = Json::array();
+  for (const BlobRef& blob : table.blobs) blobs.push_back(Json::array({blob.id, blob.entries, blob.live_bytes, blob.file_bytes}));
+  return value;
 }
 
 Json ManifestValue(const LevelManifest& manifest) {
@@ -155,6 +172,7 @@ class Fields {
   void Wrong(std::string_view name, std::string_view what) {
     if (status_.ok()) status_ = Status::Corruption(fmt::format("{}\"{}\" {}", where_, name, what));
   }
+  bool Has(const char* name) const { return object_.contains(name); }
   const Status& status() const { return status_; }
 
  private:
@@ -182,6 +200,18 @@ Result<std::vector<TableRef>> DecodeReplaces(const Json& list) {
   return replaces;
 }
 
+Result<std::vector<BlobRef>> DecodeBlobs(const Json& list) {
+  std::vector<BlobRef> blobs;
+  for (const Json& item : list) {
+    const bool is_row = item.is_array() && item.size() == 4 &&
+                        std::ranges::all_of(item, [](const Json& figure) { return figure.is_number_unsigned(); });
+    if (!is_row) return Status::Corruption("is not a list of [id, entries, live_bytes, file_bytes]");
+    const auto figure = [&item](std::size_t index) { return item[index].get<std::uint64_t>(); };
+    blobs.push_back({figure(0), figure(1), figure(2), figure(3)});
+  }
+  return blobs;
+}
+
 Result<TableRecord> DecodeTable(const Json& value, std::size_t index) {
   if (!value.is_object()) return Status::Corruption(fmt::format("sstables[{}] is not an object", index));
   Fields fields(value, fmt::format("sstables[{}]: ", index));
@@ -206,6 +236,14 @@ Result<TableRecord> DecodeTable(const Json& value, std::size_t index) {
     table.replaces = std::move(*replaces);
   } else {
     fields.Wrong("replaces", replaces.error().message());
+  }
+  if (fields.Has("blobs")) {
+    Result<std::vector<BlobRef>> blobs = DecodeBlobs(fields.Array("blobs"));
+    if (blobs) {
+      table.blobs = std::move(*blobs);
+    } else {
+      fields.Wrong("blobs", blobs.error().message());
+    }
   }
   if (!fields.status().ok()) return fields.status();
   return table;
@@ -287,6 +325,14 @@ std::optional<std::uint64_t> ParseTableFileName(std::string_view name) {
   return id;
 }
 
+std::string BlobRecordFile(std::uint64_t id) { return fmt::format("blob/blob_{:06}.blob", id); }
+
+std::optional<std::uint64_t> ParseBlobFileName(std::string_view name) {
+  const std::optional<std::uint64_t> id = NumberIn(name, "blob_", ".blob");
+  if (!id || BlobRecordFile(*id) != "blob/" + std::string(name)) return std::nullopt;
+  return id;
+}
+
 Status CheckManifest(const LevelManifest& manifest) {
   if (manifest.level > kMaxManifestLevel) return Status::Corruption("there is no such level");
   if (manifest.level > 0 && (manifest.wal_floor || manifest.flushed_sequence)) {
@@ -297,7 +343,9 @@ Status CheckManifest(const LevelManifest& manifest) {
   for (const TableRecord& table : manifest.sstables) {
     if (const char* wrong = WrongWith(table)) return Status::Corruption(fmt::format("{}: {}", table.file, wrong));
     if (!ids.insert(table.id).second) return Status::Corruption(fmt::format("{} is named twice", table.file));
-    if (table.id > manifest.last_id) return Status::Corruption("\"last_id\" is smaller than an id");
+    if (table.id > manifest.last_id || (!table.blobs.empty() && table.blobs.back().id > manifest.last_id)) {
+      return Status::Corruption("\"last_id\" is smaller than an id");
+    }
     if (manifest.level > 0 && before != nullptr && before->largest_key >= table.smallest_key) {
       return Status::Corruption(fmt::format("{} and {} overlap", before->file, table.file));
     }

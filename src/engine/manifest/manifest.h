@@ -12,6 +12,8 @@
 //              write that is in tables.
 //   last_id    the largest table id given out when it was written, so that no id is used twice after its table is gone
 //   replaces   [level, id] of tables in other manifests that count no more, whether these say so yet or not
+//   blobs      [id, entries, live_bytes, file_bytes] of each blob file that the table refers to, with how many entries and how
+//              many bytes of it; only where there are any. What no table refers to is a blob file's garbage.
 //
 // Fields that this version does not know are ignored in format 1 and would be lost by a rewrite; what older code
 // must not ignore takes a new format number, which it refuses by name.
@@ -38,6 +40,16 @@ inline constexpr std::uint64_t kMaxManifestBytes = 1ull << 30;
 /// A table of another manifest, by its level and id.
 using TableRef = std::pair<std::uint32_t, std::uint64_t>;
 
+/// What a table refers to in one blob file, whose id comes from the same counter as the tables'.
+struct BlobRef {
+  std::uint64_t id = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t live_bytes = 0;               ///< of the records that these entries point to
+  std::uint64_t file_bytes = 0;               ///< of the whole file, whoever refers to the rest
+
+  bool operator==(const BlobRef&) const = default;
+};
+
 /// What a manifest says of one SSTable; what TableProperties (sstable/) says, and where it is.
 struct TableRecord {
   std::uint64_t id = 0;                       ///< 1 or more
@@ -54,6 +66,7 @@ struct TableRecord {
   std::uint64_t expires_first_ms = 0;         ///< meaningful if expiring > 0
   std::uint64_t expires_last_ms = 0;
   std::vector<TableRef> replaces;
+  std::vector<BlobRef> blobs;                 ///< ascending by id
 
   bool operator==(const TableRecord&) const = default;
 };
@@ -78,6 +91,11 @@ std::optional<std::uint32_t> ParseManifestFileName(std::string_view name);
 std::string TableRecordFile(std::uint64_t id);
 /// The id in "sstable_000007.sst" (without a folder); nullopt for any other name.
 std::optional<std::uint64_t> ParseTableFileName(std::string_view name);
+
+/// "blob/blob_000012.blob".
+std::string BlobRecordFile(std::uint64_t id);
+/// The id in "blob_000012.blob" (without a folder); nullopt for any other name.
+std::optional<std::uint64_t> ParseBlobFileName(std::string_view name);
 
 /// Errors   kCorruption: figures no level of ours can have. Looked at before every write and after every read.
 Status CheckManifest(const LevelManifest& manifest);

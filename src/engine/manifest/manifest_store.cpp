@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -14,7 +16,6 @@ namespace {
 
 constexpr std::string_view kUnfinishedSuffix = ".tmp";
 constexpr std::string_view kPreviousSuffix = ".prev";
-constexpr std::string_view kTableFolder = "sst/";
 
 std::string With(const std::string& path, std::string_view suffix) { return path + std::string(suffix); }
 
@@ -25,13 +26,17 @@ std::optional<std::uint32_t> LevelOf(std::string_view name, std::string_view suf
   return ParseManifestFileName(name);
 }
 
+std::uint64_t LargestId(const TableRecord& table) {
+  return table.blobs.empty() ? table.id : std::max(table.id, table.blobs.back().id);
+}
+
 /// The largest id that the manifests have heard of.
 std::uint64_t LargestId(const Manifests& manifests) {
   std::uint64_t largest = 0;
   for (const auto& [level, manifest] : manifests) {
     largest = std::max(largest, manifest.last_id);
     for (const TableRecord& table : manifest.sstables) {
-      largest = std::max(largest, table.id);
+      largest = std::max(largest, LargestId(table));
       for (const TableRef& ref : table.replaces) largest = std::max(largest, ref.second);
     }
   }
@@ -48,6 +53,7 @@ Result<RecoveredTree> ManifestStore::Recover() {
   Result<Resolution> resolution = Resolve(*found, clock_.WallMillis());
   if (!resolution) return resolution.error().WithContext(dir_);
   if (Status checked = CheckTables(resolution->live); !checked.ok()) return checked;
+  if (Status checked = CheckBlobs(resolution->live); !checked.ok()) return checked;
   Result<std::vector<std::string>> orphans = FindOrphans(resolution->live);
   if (!orphans) return orphans.error();
 
@@ -114,35 +120,58 @@ Result<LevelManifest> ManifestStore::Read(std::uint32_t level) {
 Status ManifestStore::CheckTables(const Manifests& live) {
   for (const auto& [level, manifest] : live) {
     for (const TableRecord& table : manifest.sstables) {
-      const std::string path = dir_ + "/" + table.file;
-      const Result<std::uint64_t> bytes = fs_.FileSize(path);
-      if (!bytes && bytes.error().code() == StatusCode::kNotFound) {
-        return Status::Corruption(fmt::format("{} is missing; {} names it. Put it back from a copy of the directory", path,
-                                              ManifestFileName(level)));
-      }
-      if (!bytes) return bytes.error();
-      if (*bytes == table.size_bytes) continue;
-      return Status::Corruption(fmt::format("{} has {} bytes; {} says {}. Put it back from a copy of the directory", path,
-                                            *bytes, ManifestFileName(level), table.size_bytes));
+      if (Status checked = CheckFile(table.file, table.size_bytes, level); !checked.ok()) return checked;
     }
   }
   return Status::Ok();
 }
 
-Result<std::vector<std::string>> ManifestStore::FindOrphans(const Manifests& live) {
-  std::set<std::uint64_t> named;
+Status ManifestStore::CheckBlobs(const Manifests& live) {
+  std::unordered_map<std::uint64_t, std::uint64_t> checked_bytes;   // many tables refer to one file
   for (const auto& [level, manifest] : live) {
-    for (const TableRecord& table : manifest.sstables) named.insert(table.id);
+    for (const TableRecord& table : manifest.sstables) {
+      for (const BlobRef& blob : table.blobs) {
+        const auto [known, is_new] = checked_bytes.try_emplace(blob.id, blob.file_bytes);
+        if (!is_new && known->second == blob.file_bytes) continue;
+        if (Status checked = CheckFile(BlobRecordFile(blob.id), blob.file_bytes, level); !checked.ok()) return checked;
+      }
+    }
   }
-  const Result<std::vector<std::string>> names = fs_.ListDirectory(dir_ + "/sst");
-  if (!names && names.error().code() == StatusCode::kNotFound) return std::vector<std::string>();
-  if (!names) return names.error();
+  return Status::Ok();
+}
+
+Status ManifestStore::CheckFile(const std::string& file, std::uint64_t wanted_bytes, std::uint32_t level) {
+  const std::string path = dir_ + "/" + file;
+  const Result<std::uint64_t> bytes = fs_.FileSize(path);
+  if (!bytes && bytes.error().code() == StatusCode::kNotFound) {
+    return Status::Corruption(fmt::format("{} is missing; {} names it. Put it back from a copy of the directory", path,
+                                          ManifestFileName(level)));
+  }
+  if (!bytes) return bytes.error();
+  if (*bytes == wanted_bytes) return Status::Ok();
+  return Status::Corruption(fmt::format("{} has {} bytes; {} says {}. Put it back from a copy of the directory", path, *bytes,
+                                        ManifestFileName(level), wanted_bytes));
+}
+
+Result<std::vector<std::string>> ManifestStore::FindOrphans(const Manifests& live) {
+  std::unordered_set<std::uint64_t> named;   // tables and blob files share their numbers
+  for (const auto& [level, manifest] : live) {
+    for (const TableRecord& table : manifest.sstables) {
+      named.insert(table.id);
+      for (const BlobRef& blob : table.blobs) named.insert(blob.id);
+    }
+  }
   std::vector<std::string> orphans;
-  for (const std::string& name : *names) {
-    const std::optional<std::uint64_t> id = ParseTableFileName(name);
-    if (!id) continue;
-    last_id_ = std::max(last_id_, *id);
-    if (!named.contains(*id)) orphans.push_back(std::string(kTableFolder) + name);
+  for (const auto& [folder, parse] : {std::pair{"sst/", &ParseTableFileName}, std::pair{"blob/", &ParseBlobFileName}}) {
+    const Result<std::vector<std::string>> names = fs_.ListDirectory(dir_ + "/" + folder);
+    if (!names && names.error().code() == StatusCode::kNotFound) continue;
+    if (!names) return names.error();
+    for (const std::string& name : *names) {
+      const std::optional<std::uint64_t> id = parse(name);
+      if (!id) continue;
+      last_id_ = std::max(last_id_, *id);
+      if (!named.contains(*id)) orphans.push_back(folder + name);
+    }
   }
   return orphans;
 }
@@ -152,7 +181,7 @@ Result<std::vector<std::string>> ManifestStore::FindOrphans(const Manifests& liv
 Status ManifestStore::Commit(const VersionEdit& edit) {
   LSMKV_ASSERT(!unfinished());
   std::uint64_t last_id = last_id_;
-  for (const TableRecord& table : edit.added) last_id = std::max(last_id, table.id);
+  for (const TableRecord& table : edit.added) last_id = std::max(last_id, LargestId(table));
   Result<std::vector<LevelManifest>> plan = PlanCommit(on_disk_, edit, last_id, clock_.WallMillis());
   if (!plan) return plan.error();
   last_id_ = last_id;

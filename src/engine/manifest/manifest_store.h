@@ -29,20 +29,20 @@ struct RecoveredTree {
   Manifests levels;                                ///< only tables that count
   std::optional<std::uint64_t> wal_floor;          ///< none: no flush yet, every segment counts
   std::optional<SequenceNumber> flushed_sequence;
-  std::uint64_t max_table_id = 0;                  ///< no larger id was ever used
-  std::vector<std::string> orphans;                ///< table files nobody names, relative to the data directory
+  std::uint64_t max_table_id = 0;                  ///< no larger id was ever used, for a table or a blob file
+  std::vector<std::string> orphans;                ///< table and blob files nobody names, relative to the data directory
 };
 
 class ManifestStore {
  public:
   ManifestStore(FileSystem& fs, std::string dir, Clock& clock) : fs_(fs), dir_(std::move(dir)), clock_(clock) {}
 
-  /// Reads all manifests, checks that their tables are there and of the right size, and finishes a commit that was cut
-  /// off. Changes nothing on disk before everything has been checked. Call it once, first.
+  /// Reads all manifests, checks that their tables and blob files are there and of the right size, and finishes a commit that
+  /// was cut off. Changes nothing on disk before everything has been checked. Call it once, first.
   /// Errors   kCorruption names the file and what can be done; kUnsupported: a newer format.
   Result<RecoveredTree> Recover();
 
-  /// Does all steps of `edit`; the new tables and their directory are already synced. Needs !unfinished().
+  /// Does all steps of `edit`; the new tables, their blob files and the directories are already synced. Needs !unfinished().
   /// Errors   kInvalidArgument: the edit makes no sense, nothing was done and nothing is unfinished. Others: unfinished().
   /// Cost     one small file, two syncs and a rename for each manifest it touches.
   Status Commit(const VersionEdit& edit);
@@ -58,6 +58,8 @@ class ManifestStore {
   Result<Manifests> ReadAll();
   Result<LevelManifest> Read(std::uint32_t level);
   Status CheckTables(const Manifests& live);
+  Status CheckBlobs(const Manifests& live);
+  Status CheckFile(const std::string& file, std::uint64_t wanted_bytes, std::uint32_t level);
   Result<std::vector<std::string>> FindOrphans(const Manifests& live);
   Status Write(const LevelManifest& manifest);
   Status WriteSynced(const std::string& path, const std::string& text);

@@ -18,8 +18,9 @@ constexpr std::size_t kSweepSteps = 64;     // blocks a hand passes under one lo
 constexpr std::size_t kEraseBuckets = 512;  // buckets EraseTable empties under one lock
 constexpr std::uint64_t kLargestShare = 8;  // a block may take capacity / this
 
-std::uint8_t FirstCount(BlockKind kind) { return kind == BlockKind::kData ? 0 : kFirstIndexCount; }
-std::uint8_t MaxCount(BlockKind kind) { return kind == BlockKind::kData ? kMaxDataCount : kMaxIndexCount; }
+bool HoldsValues(BlockKind kind) { return kind == BlockKind::kData || kind == BlockKind::kBlob; }
+std::uint8_t FirstCount(BlockKind kind) { return HoldsValues(kind) ? 0 : kFirstIndexCount; }
+std::uint8_t MaxCount(BlockKind kind) { return HoldsValues(kind) ? kMaxDataCount : kMaxIndexCount; }
 
 }  // namespace
 

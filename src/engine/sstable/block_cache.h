@@ -1,4 +1,5 @@
-// Block cache: parsed blocks of all tables under one byte budget, the indexes and filters among them.
+// Block cache: parsed blocks of all tables under one byte budget, the indexes and filters among them, and values of blob
+// files, whose numbers come from the same counter as those of tables.
 //
 // It is cut into 64 shards by the hash of (table, offset). A shard is a chained hash table and a ring of its blocks under
 // one mutex that is held for a lookup of some tens of nanoseconds, never for I/O, and never while a block is freed.

@@ -15,6 +15,10 @@ constexpr std::size_t kFrameBytes = 2 * sizeof(std::uint32_t);  // prefix_bytes 
 constexpr std::size_t kMaxHeaderBytes = 2 * kMaxVarint64Bytes + kMaxVarint32Bytes + sizeof(std::uint64_t);
 static_assert(kMaxBlockBytes < kWideOffsets, "offsets and counts of a block leave the highest bit");
 
+static_assert(static_cast<unsigned>(EntryKind::kBlob) == (1u << kKindBits) - 1, "every two bits are a kind");
+
+bool HasDeadline(EntryKind kind) { return kind == EntryKind::kExpiringValue || kind == EntryKind::kBlob; }
+
 std::size_t OffsetBytes(std::size_t entries_bytes) { return entries_bytes <= UINT16_MAX ? 2 : 4; }
 
 /// Size of contents with `entry_count` entries of together `entries_bytes`.
@@ -33,10 +37,9 @@ inline const char* DecodeEntry(const char* at, const char* end, EntryView* entry
   at = DecodeVarint(at, end, &entry->sequence);
   if (at == nullptr) return nullptr;
   const unsigned kind = size_and_kind & ((1u << kKindBits) - 1);
-  if (kind > static_cast<unsigned>(EntryKind::kExpiringValue)) return nullptr;
   entry->kind = static_cast<EntryKind>(kind);
   entry->expire_at_ms = 0;
-  if (entry->kind == EntryKind::kExpiringValue) {
+  if (HasDeadline(entry->kind)) {
     if (static_cast<std::size_t>(end - at) < sizeof(std::uint64_t)) return nullptr;
     entry->expire_at_ms = DecodeFixed<std::uint64_t>(at);
     at += sizeof(std::uint64_t);
@@ -60,7 +63,7 @@ void DataBlockBuilder::Add(const EntryView& entry, std::uint64_t hash) {
   PutVarint(&bytes_, entry.key.size());
   PutVarint(&bytes_, entry.value.size() << kKindBits | static_cast<std::uint64_t>(entry.kind));
   PutVarint(&bytes_, entry.sequence);
-  if (entry.kind == EntryKind::kExpiringValue) PutFixed(&bytes_, entry.expire_at_ms);
+  if (HasDeadline(entry.kind)) PutFixed(&bytes_, entry.expire_at_ms);
   entries_.push_back({begin, static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(entry.key.size())});
   bytes_.append(entry.key);
   bytes_.append(entry.value);

@@ -1,8 +1,8 @@
 // Data block: entries in key order, each readable on its own.
 //
 //   contents := entry+ prefix:bytes tag:u8[entry_count] offset:(u16|u32)[entry_count] prefix_bytes:u32 count_and_width:u32
-//   entry    := suffix_bytes:varint32 size_and_kind:varint64 sequence:varint64 [expire_at_ms:u64, if kExpiringValue]
-//               suffix value
+//   entry    := suffix_bytes:varint32 size_and_kind:varint64 sequence:varint64 [expire_at_ms:u64, if kExpiringValue
+//               or kBlob] suffix value
 //
 // An entry's key is prefix + suffix; the prefix is what all keys of the block share. `size_and_kind` is value_bytes << 2 |
 // kind. `count_and_width` is entry_count, with the highest bit set where offsets need four bytes. `tag` is the lowest byte

@@ -46,8 +46,8 @@ inline constexpr std::size_t kTableFooterBytes = 64;
 /// Contents of one block, packed or not. An entry is never split, so this also bounds an entry.
 inline constexpr std::uint64_t kMaxBlockBytes = 1536ull << 20;
 
-/// What a block is for. Part of the format.
-enum class BlockKind : std::uint8_t { kData = 1, kIndex = 2, kFilter = 3, kTopIndex = 4, kProperties = 5 };
+/// What a block is for. Part of the format, but for kBlob: a blob file's value (blob/blob_reader.h), which shares the block cache.
+enum class BlockKind : std::uint8_t { kData = 1, kIndex = 2, kFilter = 3, kTopIndex = 4, kProperties = 5, kBlob = 6 };
 inline constexpr std::size_t kBlockKinds = 16;   // a kind has four bits of a block's type byte
 
 /// Where a block is. `size` counts the contents, not the trailer; no block has size 0.

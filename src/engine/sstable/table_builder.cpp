@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "engine/blob_pointer.h"
 #include "engine/sstable/filter_block.h"
 
 namespace lsmkv {
@@ -21,6 +22,7 @@ Status TableBuilder::Add(const EntryView& entry) {
     return Status::InvalidArgument("entry of " + std::to_string(entry.key.size() + entry.value.size()) +
                                    " bytes is too large for an SSTable");
   }
+  if (entry.kind == EntryKind::kBlob && !DecodeBlobPointer(entry.value)) return Status::Corruption("malformed pointer to a blob");
   if (!data_.empty()) {
     LSMKV_ASSERT(data_.last_key() < entry.key);
     if (data_.SizeWith(entry) + kBlockTrailerBytes > options_.block_bytes) {

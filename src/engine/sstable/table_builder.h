@@ -31,7 +31,8 @@ class TableBuilder {
   TableBuilder(WritableFile& file, const TableOptions& options);
 
   /// `entry.key` is greater than all before; the entry is copied. Errors: the file's, repeated by every later call;
-  /// kInvalidArgument for an entry of more than kMaxEntryBytes, which leaves the table as it was.
+  /// kInvalidArgument for an entry of more than kMaxEntryBytes, kCorruption for a kBlob entry whose pointer is malformed; both
+  /// leave the table as it was.
   Status Add(const EntryView& entry);
   /// Writes what is left. Nothing but the getters may be called afterwards. Errors: the file's; kInvalidArgument when there
   /// are no entries: a table has at least one.

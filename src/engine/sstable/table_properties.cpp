@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/assert.h"
 #include "base/coding.h"
+#include "engine/blob_pointer.h"
 
 namespace lsmkv {
 namespace {
@@ -31,6 +33,7 @@ constexpr std::uint32_t kBloomBitsField = 3;
 constexpr std::uint32_t kExpiryField = 9;
 constexpr std::uint32_t kSmallestKeyField = 10;
 constexpr std::uint32_t kLargestKeyField = 11;
+constexpr std::uint32_t kBlobsField = 20;
 
 void PutBytes(std::string* out, std::uint32_t number, std::string_view bytes) {
   PutVarint(out, number);
@@ -44,6 +47,26 @@ void PutInteger(std::string* out, std::uint32_t number, std::uint64_t integer) {
 
 bool ReadInteger(std::string_view bytes, std::uint64_t limit, std::uint64_t* integer) {
   return GetVarint64(&bytes, integer) && bytes.empty() && *integer <= limit;
+}
+
+/// (number entries bytes)*, ascending by number.
+std::string EncodeBlobs(const std::map<std::uint64_t, BlobShare>& blobs) {
+  std::string out;
+  for (const auto& [number, share] : blobs) {
+    for (const std::uint64_t figure : {number, share.entries, share.bytes}) PutVarint(&out, figure);
+  }
+  return out;
+}
+
+bool DecodeBlobs(std::string_view in, std::map<std::uint64_t, BlobShare>* blobs) {
+  while (!in.empty()) {
+    std::uint64_t number = 0;
+    BlobShare share;
+    if (!GetVarint64(&in, &number) || !GetVarint64(&in, &share.entries) || !GetVarint64(&in, &share.bytes)) return false;
+    if (!blobs->empty() && blobs->rbegin()->first >= number) return false;
+    blobs->emplace_hint(blobs->end(), number, share);
+  }
+  return true;
 }
 
 /// False when the value is malformed.
@@ -65,6 +88,7 @@ bool ReadField(std::uint32_t number, std::string_view bytes, TableProperties* pr
     case kExpiryField: return properties->expiry.DecodeFrom(bytes);
     case kSmallestKeyField: properties->smallest_key = bytes; return true;
     case kLargestKeyField: properties->largest_key = bytes; return true;
+    case kBlobsField: return DecodeBlobs(bytes, &properties->blobs);
     default: break;
   }
   for (const IntegerField& field : kIntegerFields) {
@@ -144,11 +168,19 @@ void TableProperties::Count(const EntryView& entry) {
   raw_key_bytes += entry.key.size();
   raw_value_bytes += entry.value.size();
   if (entry.kind == EntryKind::kTombstone) ++tombstones;
-  if (entry.kind != EntryKind::kExpiringValue) return;
-  expires_first_ms = expiring == 0 ? entry.expire_at_ms : std::min(expires_first_ms, entry.expire_at_ms);
-  expires_last_ms = std::max(expires_last_ms, entry.expire_at_ms);
+  if (entry.kind == EntryKind::kBlob) {
+    const std::optional<BlobPointer> pointer = DecodeBlobPointer(entry.value);
+    LSMKV_ASSERT(pointer.has_value());
+    BlobShare& share = blobs[pointer->blob];
+    ++share.entries;
+    share.bytes += pointer->record_bytes();
+  }
+  const std::uint64_t deadline = ExpiryOf(entry);
+  if (entry.kind != EntryKind::kExpiringValue && deadline == 0) return;
+  expires_first_ms = expiring == 0 ? deadline : std::min(expires_first_ms, deadline);
+  expires_last_ms = std::max(expires_last_ms, deadline);
   ++expiring;
-  expiry.Add(entry.expire_at_ms);
+  expiry.Add(deadline);
 }
 
 std::string EncodeProperties(const TableProperties& properties) {
@@ -162,6 +194,7 @@ std::string EncodeProperties(const TableProperties& properties) {
   PutBytes(&out, kExpiryField, expiry);
   PutBytes(&out, kSmallestKeyField, properties.smallest_key);
   PutBytes(&out, kLargestKeyField, properties.largest_key);
+  if (!properties.blobs.empty()) PutBytes(&out, kBlobsField, EncodeBlobs(properties.blobs));
   return out;
 }
 

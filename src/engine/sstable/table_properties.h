@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,13 @@ class ExpiryHistogram {
   std::vector<std::uint64_t> counts_;
 };
 
+/// What a table refers to in one blob file.
+struct BlobShare {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;  ///< of their records
+  friend bool operator==(const BlobShare&, const BlobShare&) = default;
+};
+
 struct TableProperties {
   std::uint32_t format_version = 0;
   Compression compression = Compression::kNone;  ///< asked for; a block that does not shrink stays plain
@@ -63,8 +71,9 @@ struct TableProperties {
   std::uint64_t data_bytes = 0;  ///< as stored, trailers included; likewise the two below
   std::uint64_t index_bytes = 0;
   std::uint64_t filter_bytes = 0;
+  std::map<std::uint64_t, BlobShare> blobs;  ///< by the blob file's number
 
-  /// Counts one entry in; entries come in key order.
+  /// Counts one entry in; entries come in key order, and a kBlob entry's pointer decodes.
   void Count(const EntryView& entry);
   friend bool operator==(const TableProperties&, const TableProperties&) = default;
 };

@@ -26,6 +26,7 @@ struct EngineCounters {
   std::atomic<std::uint64_t> compaction_bytes_written{0};
   std::atomic<std::uint64_t> ingests{0};
   std::atomic<std::uint64_t> ingest_bytes_written{0};
+  std::atomic<std::uint64_t> blob_bytes_moved{0};   ///< values rewritten to empty blob files
   std::atomic<std::uint64_t> filtered{0};           ///< times the compaction filter had something dropped
 };
 
@@ -42,15 +43,21 @@ struct EngineContext {
   explicit EngineContext(const Options& opened_with);
 
   std::string TablePath(std::uint64_t id) const { return options.dir + "/" + TableRecordFile(id); }
+  std::string BlobPath(std::uint64_t id) const { return options.dir + "/" + BlobRecordFile(id); }
+  /// For a table or a blob file.
   std::uint64_t TakeTableId() { return next_table_id.fetch_add(1, std::memory_order_relaxed); }
+  /// The table that `record` describes, with its blob files, each one object however many tables refer to it.
+  TablePtr MakeTable(const TableRecord& record);
 
   const Options options;
   FileSystem& fs;
   Clock& clock;
   const std::string wal_dir;
   const std::string sst_dir;
+  const std::string blob_dir;
   const std::shared_ptr<TableStore> tables;
   const std::shared_ptr<FileJanitor> janitor = std::make_shared<FileJanitor>();
+  BlobFiles blob_files;
   std::atomic<std::uint64_t> next_table_id{1};
   std::atomic<bool> closing{false};                 ///< jobs look at it and give up
   EngineCounters counters;

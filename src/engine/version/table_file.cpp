@@ -1,9 +1,17 @@
 #include "engine/version/table_file.h"
 
+#include "base/assert.h"
+
 namespace lsmkv {
 
-TableFile::TableFile(TableRecord record, std::string path, std::shared_ptr<TableStore> store, std::shared_ptr<FileJanitor> janitor)
-    : record_(std::move(record)), path_(std::move(path)), store_(std::move(store)), janitor_(std::move(janitor)) {
+TableFile::TableFile(TableRecord record, std::string path, std::vector<BlobFilePtr> blobs, std::shared_ptr<TableStore> store,
+                     std::shared_ptr<FileJanitor> janitor)
+    : record_(std::move(record)),
+      path_(std::move(path)),
+      blobs_(std::move(blobs)),
+      store_(std::move(store)),
+      janitor_(std::move(janitor)) {
+  LSMKV_ASSERT(blobs_.size() == record_.blobs.size());
   if (store_ != nullptr) handle_.emplace(store_->table_cache, record_.id, path_, record_.size_bytes);
 }
 

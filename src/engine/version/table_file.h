@@ -8,24 +8,31 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/blob/open_blobs.h"
 #include "engine/manifest/manifest.h"
 #include "engine/sstable/table_cache.h"
+#include "engine/version/blob_file.h"
 #include "engine/version/file_janitor.h"
 
 namespace lsmkv {
 
-/// The caches of one engine. Tables keep it: a reader's last table may outlive the engine.
+/// The caches of one engine. Tables and blob files keep it: a reader's last table may outlive the engine.
 struct TableStore {
   TableStore(FileSystem& fs, std::uint64_t block_cache_bytes, std::size_t max_open_tables)
-      : block_cache(block_cache_bytes), table_cache(fs, block_cache, max_open_tables) {}
+      : block_cache(block_cache_bytes), table_cache(fs, block_cache, max_open_tables), open_blobs(fs, MaxOpenBlobs(max_open_tables)) {}
+  /// So many blob files may be open beside the tables.
+  static std::size_t MaxOpenBlobs(std::size_t max_open_tables) { return max_open_tables / 4 + 1; }
   BlockCache block_cache;
   TableCache table_cache;
+  OpenBlobs open_blobs;
 };
 
 class TableFile {
  public:
-  /// `store` and `janitor` may be null for a table that is never read (tests of pure decisions).
-  TableFile(TableRecord record, std::string path, std::shared_ptr<TableStore> store, std::shared_ptr<FileJanitor> janitor);
+  /// `blobs` are the files that record.blobs names, in its order. `store` and `janitor` may be null for a table that is never
+  /// read (tests of pure decisions).
+  TableFile(TableRecord record, std::string path, std::vector<BlobFilePtr> blobs, std::shared_ptr<TableStore> store,
+            std::shared_ptr<FileJanitor> janitor);
   /// Tells the janitor when the table is obsolete.
   ~TableFile();
   TableFile(const TableFile&) = delete;
@@ -34,10 +41,12 @@ class TableFile {
   std::uint64_t id() const { return record_.id; }
   const TableRecord& record() const { return record_; }
   const std::string& path() const { return path_; }
+  /// The files of record().blobs, kept as long as the table.
+  const std::vector<BlobFilePtr>& blobs() const { return blobs_; }
   /// What is kept of the table while it is closed.
   std::uint64_t memory_bytes() const {
     return sizeof(TableFile) + kControlBlockBytes + 2 * path_.capacity() + record_.file.capacity() + record_.smallest_key.capacity() +
-           record_.largest_key.capacity();
+           record_.largest_key.capacity() + record_.blobs.size() * (sizeof(BlobRef) + sizeof(BlobFilePtr));
   }
   bool MayHold(std::string_view key) const { return key >= record_.smallest_key && key <= record_.largest_key; }
 
@@ -61,6 +70,7 @@ class TableFile {
 
   const TableRecord record_;
   const std::string path_;
+  const std::vector<BlobFilePtr> blobs_;
   const std::shared_ptr<TableStore> store_;        // before handle_: destroyed after it
   const std::shared_ptr<FileJanitor> janitor_;
   mutable std::optional<TableHandle> handle_;      // its methods are thread-safe; absent without a store

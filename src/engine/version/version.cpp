@@ -18,6 +18,24 @@ LevelFigures FiguresOf(const LevelTables& tables) {
   return figures;
 }
 
+void AddUsage(const TableFile& table, BlobUsages* usages) {
+  for (std::size_t i = 0; i < table.blobs().size(); ++i) {
+    BlobUsage& usage = (*usages)[table.blobs()[i]->id()];
+    if (usage.file == nullptr) usage.file = table.blobs()[i];
+    ++usage.tables;
+    usage.live_bytes += table.record().blobs[i].live_bytes;
+  }
+}
+
+/// A file that nothing refers to any more stays, with no tables: what is added next may refer to it again.
+void RemoveUsage(const TableFile& table, BlobUsages* usages) {
+  for (const BlobRef& ref : table.record().blobs) {
+    BlobUsage& usage = usages->at(ref.id);
+    --usage.tables;
+    usage.live_bytes -= ref.live_bytes;
+  }
+}
+
 Status SortLevel(std::uint32_t n, LevelTables* tables) {
   if (n == 0) {
     std::ranges::sort(*tables, [](const TablePtr& a, const TablePtr& b) {
@@ -38,6 +56,13 @@ Status SortLevel(std::uint32_t n, LevelTables* tables) {
 }  // namespace
 
 Result<std::shared_ptr<const Version>> Version::Make(std::vector<LevelTables> levels) {
+  BlobUsages blobs;
+  for (const LevelTables& tables : levels)
+    for (const TablePtr& table : tables) AddUsage(*table, &blobs);
+  return Make(std::move(levels), std::move(blobs));
+}
+
+Result<std::shared_ptr<const Version>> Version::Make(std::vector<LevelTables> levels, BlobUsages blobs) {
   auto version = std::make_shared<Version>();
   while (!levels.empty() && levels.back().empty()) levels.pop_back();
   for (std::uint32_t n = 0; n < levels.size(); ++n) {
@@ -45,21 +70,40 @@ Result<std::shared_ptr<const Version>> Version::Make(std::vector<LevelTables> le
     version->figures_.push_back(FiguresOf(levels[n]));
   }
   version->levels_ = std::move(levels);
+  version->blobs_ = std::move(blobs);
   return std::shared_ptr<const Version>(std::move(version));
 }
 
 Result<std::shared_ptr<const Version>> Version::With(const VersionChange& change) const {
   std::vector<LevelTables> levels = levels_;
+  BlobUsages blobs = blobs_;
   for (const auto& [level, id] : change.removed) {
     LSMKV_ASSERT(level < levels.size());
-    const std::size_t erased = std::erase_if(levels[level], [id](const TablePtr& table) { return table->id() == id; });
+    const std::size_t erased = std::erase_if(levels[level], [&](const TablePtr& table) {
+      if (table->id() != id) return false;
+      RemoveUsage(*table, &blobs);
+      return true;
+    });
     LSMKV_ASSERT(erased == 1);
   }
   for (const VersionChange::Added& added : change.added) {
     if (added.level >= levels.size()) levels.resize(added.level + 1);
     levels[added.level].push_back(added.table);
+    AddUsage(*added.table, &blobs);
   }
-  return Make(std::move(levels));
+  std::erase_if(blobs, [](const auto& usage) { return usage.second.tables == 0; });
+  return Make(std::move(levels), std::move(blobs));
+}
+
+Result<PinnedValue> Version::ReadBlob(const EntryView& entry, std::uint64_t key_hash, ReadMode mode) const {
+  const std::optional<BlobPointer> pointer = DecodeBlobPointer(entry.value);
+  if (!pointer) return Status::Corruption("malformed pointer to a blob");
+  const auto usage = blobs_.find(pointer->blob);
+  if (usage == blobs_.end()) return Status::Corruption(BlobRecordFile(pointer->blob) + ": a pointer leads here, but no manifest names it");
+  Result<std::shared_ptr<const BlobValue>> value = usage->second.file->Get(*pointer, key_hash, mode);
+  if (!value) return value.error();
+  const std::string_view data = (*value)->value();
+  return PinnedValue(data, entry.expire_at_ms, std::move(*value));
 }
 
 const TablePtr* Version::FindTable(std::uint32_t n, std::string_view key) const {

@@ -5,7 +5,8 @@
 //   1. levels[0] is ordered newest first (largest sequence number descending); its tables may overlap.
 //   2. levels[n], n > 0, is ordered by key and its tables do not overlap: no key stands twice in a level.
 //   3. Along L0 newest..oldest, L1, L2, ... the versions of one key only get older.
-//   4. A table removed from the tree is deleted when the last holder of its TableFile lets go (FileJanitor).
+//   4. What a blob file's tables in this version do not refer to is its garbage; one that no table refers to is in no version.
+//   5. A table or blob file removed from the tree is deleted when the last holder of its object lets go (FileJanitor).
 // Threads  immutable; shared by shared_ptr<const Version>.
 // Source   LevelDB's doc/impl.md; Pebble's readState for the pinning.
 #pragma once
@@ -19,6 +20,7 @@
 
 #include "engine/version/level_limits.h"
 #include "engine/version/table_file.h"
+#include "lsmkv/engine.h"
 
 namespace lsmkv {
 
@@ -48,6 +50,11 @@ class Version {
   }
   LevelFigures figures(std::uint32_t n) const { return n < figures_.size() ? figures_[n] : LevelFigures{}; }
 
+  /// What the tables refer to in blob files.
+  const BlobUsages& blobs() const { return blobs_; }
+  /// The value of a kBlob entry of one of this version's tables. `key_hash` is the key's Hash(). Errors: BlobFile::Get's.
+  Result<PinnedValue> ReadBlob(const EntryView& entry, std::uint64_t key_hash, ReadMode mode) const;
+
   /// Level n > 0: the only table that may hold `key`, or null.
   const TablePtr* FindTable(std::uint32_t n, std::string_view key) const;
   /// Tables of level n that touch [smallest, largest], in the level's order.
@@ -55,8 +62,11 @@ class Version {
   bool Contains(std::uint32_t n, std::uint64_t id) const;
 
  private:
+  static Result<std::shared_ptr<const Version>> Make(std::vector<LevelTables> levels, BlobUsages blobs);
+
   std::vector<LevelTables> levels_;
   std::vector<LevelFigures> figures_;
+  BlobUsages blobs_;
 };
 
 using VersionPtr = std::shared_ptr<const Version>;

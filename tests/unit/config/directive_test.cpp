@@ -204,6 +204,7 @@ TEST_CASE("the engine's defaults are the table's", "[config]") {
   CHECK(table.block_bytes == engine.block_bytes);
   CHECK(table.bloom_bits_per_key == engine.bloom_bits_per_key);
   CHECK(table.compression == engine.compression);
+  CHECK(table.min_blob_bytes == engine.min_blob_bytes);
   CHECK(table.wal_fsync == engine.wal_fsync);
   CHECK(table.wal_skip_corruption == engine.wal_skip_corruption);
   CHECK(table.flush_workers == engine.flush_workers);

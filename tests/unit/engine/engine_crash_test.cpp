@@ -60,6 +60,7 @@ TEST_CASE("what was synced survives a power cut at any call", "[engine][crash]")
     FaultFileSystem fs;
     Options options = TinyOptions(&fs);
     options.wal_fsync = static_cast<WalFsync>(seed % 3);
+    options.min_blob_bytes = seed % 2;              // every value in a blob file, or none
     Script script;
     {
       auto opened = Engine::Open(options);
@@ -88,7 +89,8 @@ TEST_CASE("one failing call anywhere loses nothing that was synced", "[engine][f
     CAPTURE(call, static_cast<int>(fault));
     std::mt19937 random(static_cast<std::uint32_t>(call));
     FaultFileSystem fs;
-    const Options options = TinyOptions(&fs);
+    Options options = TinyOptions(&fs);
+    options.min_blob_bytes = call % 2;
     Script script;
     {
       auto engine = MustOpen(options);

@@ -34,6 +34,7 @@ Options SomeOptions(std::mt19937& random, FileSystem* fs, Clock* clock) {
   options.level_ratio = 2 + random() % 4;
   options.soft_limit_ratio = random() % 2 == 0 ? 0.85 : 1.0;
   options.wal_fsync = static_cast<WalFsync>(random() % 3);
+  options.min_blob_bytes = random() % 3 == 0 ? 0 : 1 + random() % 60;
   return options;
 }
 
@@ -75,7 +76,7 @@ TEST_CASE("any history reads like std::map, whatever the upkeep", "[engine][mode
   std::mt19937 random(seed);
   FaultFileSystem fs;
   WallClock clock;
-  const Options options = SomeOptions(random, &fs, &clock);
+  Options options = SomeOptions(random, &fs, &clock);
   auto engine = MustOpen(options);
   Model model;
   std::optional<HeldSnapshot> held;
@@ -91,6 +92,7 @@ TEST_CASE("any history reads like std::map, whatever the upkeep", "[engine][mode
         if (random() % 4 != 0) break;
         held.reset();
         engine.reset();
+        if (random() % 4 == 0) options.min_blob_bytes = random() % 40;   // what is on disk stays readable whatever it is
         engine = MustOpen(options);
         break;
       case 3: clock.Advance(random() % 3000); break;

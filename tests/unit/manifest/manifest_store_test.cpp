@@ -153,6 +153,63 @@ TEST_CASE("recovery refuses, by name, what it cannot trust", "[manifest]") {
   CHECK(fs.calls(Fault::kWriteError) == writes);   // everything on disk is untouched
 }
 
+namespace {
+
+/// A table that refers to blob file `id`, which is made of `bytes`.
+TableRecord TableWithBlob(FaultFileSystem& fs, std::uint64_t table_id, std::uint64_t id, std::string smallest, std::string largest) {
+  const std::string path = kDir + "/" + BlobRecordFile(id);
+  if (!fs.Exists(path)) {
+    auto file = fs.NewWritableFile(path);
+    REQUIRE(file);
+    REQUIRE((*file)->Append(std::string(1000, 'b')).ok());
+    REQUIRE((*file)->Sync().ok());
+  }
+  TableRecord table = Table(table_id, std::move(smallest), std::move(largest));
+  table.blobs = {{id, 3, 300, 1000}};
+  return table;
+}
+
+}  // namespace
+
+TEST_CASE("blob files are missed, measured and cleared away like tables", "[manifest]") {
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  REQUIRE(fs.CreateDirectories(kDir + "/blob").ok());
+  const std::string blob = kDir + "/blob/blob_000009.blob";
+  {
+    ManifestStore store(fs, kDir, Clock::System());
+    MustRecover(fs, store);
+    REQUIRE(Do(fs, store, Edit(1, {TableWithBlob(fs, 1, 9, "a", "m"), TableWithBlob(fs, 2, 9, "n", "z")}, {})).ok());
+    TableWithBlob(fs, 3, 12, "a", "z");      // of a flush that was cut off
+  }
+  ManifestStore store(fs, kDir, Clock::System());
+  SECTION("all there") {
+    const RecoveredTree tree = MustRecover(fs, store);
+    CHECK(tree.max_table_id == 12);
+    CHECK(tree.orphans == std::vector<std::string>{"blob/blob_000012.blob"});
+    CHECK(tree.levels.at(1).sstables[0].blobs == std::vector<BlobRef>{{9, 3, 300, 1000}});
+    REQUIRE(fs.RemoveFile(kDir + "/blob/blob_000012.blob").ok());
+    ManifestStore second(fs, kDir, Clock::System());
+    CHECK(MustRecover(fs, second).max_table_id == 9);
+  }
+  SECTION("missing") {
+    REQUIRE(fs.RemoveFile(blob).ok());
+    CHECK(store.Recover().error().message().starts_with("db/blob/blob_000009.blob is missing; manifest_l1.json names it"));
+  }
+  SECTION("of another size") {
+    REQUIRE(fs.Mutate(blob, [](std::string& bytes) { bytes.pop_back(); }).ok());
+    CHECK(store.Recover().error().message().starts_with("db/blob/blob_000009.blob has 999 bytes; manifest_l1.json says 1000"));
+  }
+  SECTION("of two sizes, as two tables say") {
+    MustRecover(fs, store);
+    TableRecord other = TableWithBlob(fs, 4, 9, "zz", "zzz");
+    other.blobs[0].file_bytes = 1001;
+    REQUIRE(Do(fs, store, Edit(2, {other}, {})).ok());
+    ManifestStore second(fs, kDir, Clock::System());
+    CHECK(second.Recover().error().message().starts_with("db/blob/blob_000009.blob has 1000 bytes; manifest_l2.json says 1001"));
+  }
+}
+
 TEST_CASE("an edit that makes no sense leaves the store usable", "[manifest]") {
   FaultFileSystem fs;
   MakeDirectories(fs);

@@ -1,5 +1,12 @@
 #include "manifest_fixture.h"
 
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/hash.h"
+#include "engine/blob_pointer.h"
+
 namespace lsmkv::manifest_test {
 namespace {
 
@@ -24,6 +31,11 @@ LevelManifest RandomManifest(std::mt19937_64& random) {
       table.expires_last_ms = table.expires_first_ms + random() % kLastIsoMillis;
     }
     for (auto count = random() % 3; count > 0; --count) table.replaces.emplace_back(random() % 64, 1 + random() % 100);
+    for (auto count = random() % 4; count > 0 && table.entries > 1'000'000; --count) {
+      const std::uint64_t live = 1 + random() % UINT32_MAX;
+      table.blobs.push_back({++id + random() % 3, 1 + random() % 100'000, live, live + kBlobOverheadBytes + random() % 1000});
+      id = table.blobs.back().id;
+    }
     manifest.sstables.push_back(table);
   }
   manifest.last_id = id + random() % 5;
@@ -44,7 +56,8 @@ constexpr char kShown[] = R"({
       "smallest_seq": 70, "largest_seq": 79,
       "created_at": "2026-03-01T12:00:06.998Z",
       "expiring": 3, "expires_first": "2026-03-02T00:00:00.000Z", "expires_last": "2026-03-02T11:59:59.000Z",
-      "replaces": [[0,4],[0,5]] }
+      "replaces": [[0,4],[0,5]],
+      "blobs": [[5,2,8000,16064],[6,3,30000,30064]] }
   ],
   "checksum": "xxh3:)";
 
@@ -59,6 +72,7 @@ LevelManifest Shown() {
   table.expires_first_ms = 1'772'409'600'000;
   table.expires_last_ms = 1'772'452'799'000;
   table.replaces = {{0, 4}, {0, 5}};
+  table.blobs = {{5, 2, 8000, 16064}, {6, 3, 30000, 30064}};
   manifest.sstables.push_back(table);
   return manifest;
 }
@@ -139,6 +153,14 @@ TEST_CASE("what no level can be like is refused", "[manifest]") {
   refused([](LevelManifest& m) { m.sstables[0].largest_key = "a"; });
   refused([](LevelManifest& m) { m.sstables[0].smallest_seq = 80; });
   refused([](LevelManifest& m) { m.last_id = 6; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[1].id = 8; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[1].id = 5; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[0].id = 0; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[0].entries = 8; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[0].entries = 0; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[0].live_bytes = 0; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[0].live_bytes = 16001; });
+  refused([](LevelManifest& m) { m.sstables[0].blobs[0].live_bytes = UINT64_MAX; });
   refused([](LevelManifest& m) { m.wal_floor = 1; });
   refused([](LevelManifest& m) { m.level = kMaxManifestLevel + 1; });
   refused([](LevelManifest& m) { m.sstables.push_back(m.sstables[0]); });
@@ -157,6 +179,22 @@ TEST_CASE("a document of the wrong shape is an error, never a crash", "[manifest
   CHECK(!DecodeStatus(std::string(100'000, '[')).ok());
 }
 
+TEST_CASE("a list of blob files of the wrong shape is an error that says so", "[manifest]") {
+  for (const char* blobs : {"7", "[7]", "[[5,2,8000]]", "[[5,2,8000,16064,1]]", "[[5,2,8000,-1]]", "[[5,2,8000,\"x\"]]", "null"}) {
+    CAPTURE(blobs);
+    std::string text = EncodeManifest(Shown());
+    const std::size_t begin = text.find("[[5,2");
+    text.replace(begin, text.find(" }", begin) - begin, blobs);
+    auto document = nlohmann::ordered_json::parse(text);
+    document.erase("checksum");
+    const std::string checksum = fmt::format("xxh3:{:016x}", Checksum(document.dump()));
+    text.replace(text.find("xxh3:"), checksum.size(), checksum);
+    const Status status = DecodeStatus(text);
+    CHECK(status.code() == StatusCode::kCorruption);
+    CHECK(status.message().find("\"blobs\"") != std::string::npos);
+  }
+}
+
 TEST_CASE("file names are recognised exactly", "[manifest]") {
   CHECK(ManifestFileName(3) == "manifest_l3.json");
   CHECK(ParseManifestFileName("manifest_l3.json") == 3u);
@@ -169,6 +207,9 @@ TEST_CASE("file names are recognised exactly", "[manifest]") {
   for (const char* name : {"sstable_7.sst", "sstable_0000007.sst", "sstable_000007.sst.tmp", "sstable_.sst"}) {
     CHECK(!ParseTableFileName(name));
   }
+  CHECK(BlobRecordFile(7) == "blob/blob_000007.blob");
+  CHECK(ParseBlobFileName("blob_000007.blob") == 7u);
+  for (const char* name : {"blob_7.blob", "blob_000007.blob.tmp", "sstable_000007.sst"}) CHECK(!ParseBlobFileName(name));
 }
 
 TEST_CASE("keys and times are exact in both directions", "[manifest]") {

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "engine/blob_pointer.h"
 #include "engine/iterators/concatenating_iterator.h"
 #include "engine/iterators/db_iterator.h"
 #include "engine/iterators/merging_iterator.h"
@@ -282,6 +283,60 @@ TEST_CASE("a user's iterator gives value and deadline, and keeps its pins", "[it
     CHECK(!watch.expired());
   }
   CHECK(watch.expired());
+}
+
+Source SourceOfBlobs() {
+  Source source;
+  for (const std::uint64_t number : {1u, 2u, 3u}) {
+    std::string pointer;
+    PutBlobPointer(&pointer, {number, 32, 10, 20, "headhead"});
+    source.push_back({"k" + std::to_string(number), pointer, number, number == 2 ? 100u : 0u, EntryKind::kBlob});
+  }
+  return source;
+}
+
+TEST_CASE("a user's iterator reads a blob when its value is asked for, once", "[iterators]") {
+  int reads = 0;
+  DbIteratorOptions options;
+  options.now_ms = 99;
+  options.read_blob = [&reads](const EntryView& entry) -> Result<PinnedValue> {
+    ++reads;
+    auto value = std::make_shared<std::string>("value of " + std::string(entry.key));
+    return PinnedValue(*value, entry.expire_at_ms, value);
+  };
+  DbIterator iterator(std::make_unique<VectorIterator>(SourceOfBlobs()), {}, options);
+  iterator.SeekToFirst();
+  CHECK(iterator.value_head() == "headhead");
+  iterator.Next();
+  CHECK(reads == 0);
+  CHECK(iterator.expire_at_ms() == 100);
+  CHECK(iterator.value() == "value of k2");
+  CHECK(iterator.value() == "value of k2");
+  CHECK(reads == 1);
+  iterator.Next();
+  CHECK(iterator.value() == "value of k3");
+  iterator.Next();
+  CHECK(!iterator.Valid());
+  options.now_ms = 100;
+  DbIterator later(std::make_unique<VectorIterator>(SourceOfBlobs()), {}, options);
+  later.SeekToFirst();
+  CHECK(UserKeys(&later) == "k1k3");
+}
+
+TEST_CASE("a blob that cannot be read ends the iteration, and the iterator says why", "[iterators]") {
+  DbIteratorOptions options;
+  options.read_blob = [](const EntryView& entry) -> Result<PinnedValue> {
+    if (entry.key == "k2") return Status::Corruption("blob 2");
+    return PinnedValue("ok", 0, nullptr);
+  };
+  DbIterator iterator(std::make_unique<VectorIterator>(SourceOfBlobs()), {}, options);
+  std::string seen;
+  for (iterator.SeekToFirst(); iterator.Valid(); iterator.Next()) seen += iterator.value();
+  CHECK(seen == "ok");
+  CHECK(iterator.status().code() == StatusCode::kCorruption);
+  iterator.Seek("k3");
+  CHECK(iterator.value() == "ok");
+  CHECK(iterator.status().ok());
 }
 
 TEST_CASE("a user's iterator passes on why it ended", "[iterators]") {

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "engine/blob_pointer.h"
 #include "sstable_test_util.h"
 
 using namespace lsmkv;
@@ -180,6 +181,38 @@ TEST_CASE("properties say what is in the table", "[sstable]") {
   CHECK(read->largest_sequence == 9);
   CHECK(read->raw_value_bytes == 6);
   CHECK(read->data_blocks == 1);
+}
+
+TEST_CASE("properties say what the table refers to in blob files", "[sstable]") {
+  const auto pointer = [](std::uint64_t blob, std::uint64_t stored_bytes) {
+    std::string encoded;
+    PutBlobPointer(&encoded, {blob, 32, stored_bytes, 10'000, "headhead"});
+    return encoded;
+  };
+  Model model;
+  model["a"] = {pointer(300, 5000), 1, 0, EntryKind::kBlob};
+  model["b"] = {"plain", 2, 0, EntryKind::kValue};
+  model["c"] = {pointer(7, 4000), 3, 1'700'000'500'000, EntryKind::kBlob};
+  model["d"] = {pointer(300, 6000), 4, 0, EntryKind::kBlob};
+  const TestTable test(model);
+  const Result<TableProperties> read = test.table->ReadProperties();
+  REQUIRE(read);
+  CHECK(*read == test.properties);
+  CHECK(read->blobs == std::map<std::uint64_t, BlobShare>{{7, {1, 4024}}, {300, {2, 11'048}}});
+  CHECK(read->expiring == 1);
+  CHECK(read->expires_last_ms == 1'700'000'500'000);
+  const auto iterator = test.table->NewIterator({});
+  iterator->SeekToFirst();
+  CHECK(Collect(*iterator) == model);
+}
+
+TEST_CASE("a pointer that is none is refused before it is in a table", "[sstable]") {
+  FaultFileSystem fs;
+  auto file = fs.NewWritableFile("t.sst");
+  TableBuilder builder(**file, {});
+  CHECK(builder.Add({"a", "no pointer", 1, 0, EntryKind::kBlob}).code() == StatusCode::kCorruption);
+  CHECK(builder.Add({"a", "value", 1, 0, EntryKind::kValue}).ok());
+  CHECK(builder.Finish().ok());
 }
 
 TEST_CASE("the expiry histogram never overstates what has expired, and misses little", "[sstable]") {

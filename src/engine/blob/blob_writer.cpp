@@ -1,0 +1,63 @@
+#include "engine/blob/blob_writer.h"
+
+#include "base/assert.h"
+
+namespace lsmkv {
+
+BlobWriter::BlobWriter(WritableFile& file, std::uint64_t id, Compression compression)
+    : file_(file), id_(id), compressor_(compression), buffer_(EncodeBlobHeader(id)) {
+  LSMKV_ASSERT(file.size() == 0 && id != 0);
+}
+
+Result<BlobPointer> BlobWriter::Add(std::uint64_t key_hash, std::string_view value) {
+  Compression used = Compression::kNone;
+  const std::string_view stored = compressor_.Compress(value, &used);
+  return AddStored(key_hash, stored, used, value.size());
+}
+
+Result<BlobPointer> BlobWriter::AddStored(std::uint64_t key_hash, std::string_view stored, Compression compression,
+                                          std::uint64_t value_bytes) {
+  LSMKV_ASSERT(!finished_);
+  if (!status_.ok()) return status_;
+  const BlobPointer pointer{id_, written_ + buffer_.size(), stored.size(), value_bytes, {}};
+  Append(EncodeBlobRecordHeader(key_hash, stored, compression, id_, pointer.offset));
+  Append(stored);
+  ++records_;
+  if (!status_.ok()) return status_;
+  return pointer;
+}
+
+Status BlobWriter::Finish() {
+  LSMKV_ASSERT(!finished_);
+  const BlobFooter footer{records_, file_bytes()};
+  finished_ = true;
+  Append(EncodeBlobFooter(footer, id_));
+  FlushBuffer();
+  LSMKV_ASSERT(!status_.ok() || file_.size() == footer.file_bytes);
+  return status_;
+}
+
+void BlobWriter::Append(std::string_view bytes) {
+  if (bytes.size() >= kCopyBytes) {
+    FlushBuffer();
+    return Write(bytes);
+  }
+  buffer_.append(bytes);
+  if (buffer_.size() >= kBufferBytes) FlushBuffer();
+}
+
+void BlobWriter::FlushBuffer() {
+  Write(buffer_);
+  buffer_.clear();
+}
+
+void BlobWriter::Write(std::string_view bytes) {
+  if (!status_.ok()) return;
+  status_ = file_.Append(bytes);
+  written_ += bytes.size();
+  if (written_ - hinted_ < kWritebackBytes) return;
+  file_.StartWriteback();
+  hinted_ = written_;
+}
+
+}  // namespace lsmkv
