@@ -52,7 +52,7 @@ void BlobWriter::FlushBuffer() {
 }
 
 void BlobWriter::Write(std::string_view bytes) {
-  if (!status_.ok()) return;
+  if (!status_.ok() || bytes.empty()) return;
   status_ = file_.Append(bytes);
   written_ += bytes.size();
   if (written_ - hinted_ < kWritebackBytes) return;

@@ -105,7 +105,7 @@ Status MergePiece::Run(const std::atomic<bool>& cancelled) {
   constexpr std::uint64_t kBlobBytesBetweenChecks = 1 << 20;   // moved values are large
   const std::uint64_t now_ms = context_.clock.WallMillis();
   OlderData older(version_, merge_);
-  const JobMemory memory(context_, SourceCount(merge_));
+  const JobMemory memory(context_, SourceCount(merge_), ValueSink::BufferBytes(context_.options));
   const std::unique_ptr<InternalIterator> entries = MergedInputs(merge_, memory.buffers().readahead_bytes);
   bounds_.begin ? entries->Seek(*bounds_.begin) : entries->SeekToFirst();
   std::uint64_t next_blob_check = kBlobBytesBetweenChecks;

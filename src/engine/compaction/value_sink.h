@@ -55,6 +55,8 @@ class ValueSink {
   /// After Finish: how large a file is that tables of this job refer to, be it new or old. Errors: kCorruption when there is
   /// no such file.
   Result<std::uint64_t> FileBytes(std::uint64_t id) const;
+  /// What a sink needs besides the value it has in hand.
+  static std::uint64_t BufferBytes(const Options& options) { return options.min_blob_bytes == 0 ? 0 : BlobWriter::kBufferBytes; }
   std::uint64_t bytes_written() const { return bytes_written_; }                   ///< of closed files
   std::uint64_t bytes_so_far() const { return bytes_written_ + (writer_ != nullptr ? writer_->file_bytes() : 0); }
   std::uint64_t bytes_moved() const { return bytes_moved_; }     ///< read from files that are being emptied
