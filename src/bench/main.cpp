@@ -43,7 +43,7 @@ Status RunAndReport(const Settings& settings) {
   if (!settings.json.empty()) {
     if (Status status = WriteText(settings.json, JsonText(settings, surroundings, *outcome)); !status.ok()) return status;
   }
-  return settings.keep_data ? Status() : dir->Remove();
+  return settings.keep_data || settings.existing_data ? Status() : dir->Remove();
 }
 
 int Main(const std::vector<std::string>& arguments) {

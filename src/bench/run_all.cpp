@@ -24,7 +24,7 @@ class Runner {
                   Outcome* outcome) {
     bool same_data = !settings_.existing_data;       // on all engines, as far as is known
     for (const EngineKind* engine : engines) {
-      if (settings_.existing_data && round == 0) continue;
+      if (settings_.existing_data) continue;
       if (Status status = dir_.RemoveData(engine->name); !status.ok()) return status;
     }
     for (std::size_t w = 0; w < workloads.size(); ++w) {

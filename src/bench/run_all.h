@@ -4,8 +4,8 @@
 //   round 1   fillseq: A B C   fillrandom: A B C   …
 //   round 2   fillseq: A B C   …
 //
-// Every round begins with empty data directories, each engine's own; before each run the disk is synced. A benchmark that needs
-// data where there is none yet is given fillrandom's, unmeasured.
+// Every round begins with empty data directories, each engine's own (with --existing-data: with what is there); before each run
+// the disk is synced. A benchmark that needs data where there is none yet is given fillrandom's, unmeasured.
 //
 // Where the same must come out on all engines (how many keys are alive, how many gets found something) and does not, the run is
 // an error: an engine that loses or invents entries is not worth measuring.

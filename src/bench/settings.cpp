@@ -58,7 +58,7 @@ constexpr Option kOptions[] = {
     {.name = "dir", .value = "DIR", .doc = "where the data directories are made; should be on the disk in question", .text = &Settings::dir},
     {.name = "json", .value = "FILE", .doc = "all figures of all rounds, besides the table", .text = &Settings::json},
     {.name = "keep-data", .value = "", .doc = "leave the data directories where they are", .flag = &Settings::keep_data},
-    {.name = "existing-data", .value = "", .doc = "begin with what --keep-data has left, instead of nothing", .flag = &Settings::existing_data},
+    {.name = "existing-data", .value = "", .doc = "begin each round with what --keep-data has left, instead of nothing, and keep it", .flag = &Settings::existing_data},
     {.name = "help", .value = "", .doc = "this text", .flag = &Settings::help},
 };
 
