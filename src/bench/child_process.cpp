@@ -65,6 +65,7 @@ Result<Measurement> RunHere(std::span<const std::string> arguments) {
   const EngineKind* engine = FindEngine(arguments[0]);
   const Workload* workload = FindWorkload(arguments[1]);
   if (engine == nullptr || workload == nullptr) return Status::InvalidArgument(fmt::format("no {} on {} in this build", arguments[1], arguments[0]));
+  prctl(PR_SET_NAME, fmt::format("bench-{}", arguments[0]).c_str());     // what top and perf show; engines' threads inherit it
   if (workload->synced) settings->wal_sync = WalFsync::kAlways;
   Result<std::unique_ptr<EngineAdapter>> adapter = engine->open(OptionsFor(*settings, arguments[2]));
   if (!adapter) return adapter.error();

@@ -71,6 +71,8 @@ class EngineAdapter {
   virtual Status Sync() = 0;
   /// Everything written so far into tables.
   virtual Status Flush() = 0;
+  /// Merges all there is into as few tables as the engine would.
+  virtual Status CompactAll() = 0;
   /// Since when no flush or compaction has been running or due; nullopt: one is. To be asked again and again.
   virtual Result<std::optional<TimePoint>> AtRestSince() = 0;
   /// The levels, as the engine puts it; for the JSON output.

@@ -86,6 +86,10 @@ class LevelDbAdapter final : public EngineAdapter {
     db_.reset();
     return Open();
   }
+  Status CompactAll() override {
+    db_->CompactRange(nullptr, nullptr);        // what goes wrong shows in the next write
+    return {};
+  }
 
   /// It does not tell, so: since when the process has neither read, nor written, nor computed.
   Result<std::optional<TimePoint>> AtRestSince() override {

@@ -56,6 +56,7 @@ class LsmkvAdapter final : public EngineAdapter {
   bool SyncsEachSecond() const override { return true; }
   Status Sync() override { return engine_->Sync(); }
   Status Flush() override { return engine_->Flush(); }
+  Status CompactAll() override { return engine_->Compact(); }
 
   Result<std::optional<TimePoint>> AtRestSince() override {
     if (Status status = engine_->WriteHealth(); !status.ok()) return status;

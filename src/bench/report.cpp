@@ -65,6 +65,7 @@ std::string HeaderText(const Settings& settings, const Surroundings& surrounding
 std::vector<std::string> Row(const Outcome& outcome, const Series& series) {
   const Measurement m = MedianOf(series.rounds);
   const bool wrote = m.user_bytes > 0;
+  const bool timed = m.max_us > 0;             // each operation by itself
   const std::optional<double> ratio = RatioTo(outcome, series);
   constexpr double kMiB = 1 << 20;
   return {series.workload->name,
@@ -72,13 +73,13 @@ std::vector<std::string> Row(const Outcome& outcome, const Series& series) {
           Number(m.operations_per_second() / 1000),
           ratio ? fmt::format("{:.2f}", *ratio) : "",
           Number(m.cpu_us_per_operation()),
-          Number(m.p50_us),
-          Number(m.p99_us),
-          Number(m.p999_us),
-          Number(m.max_us / 1000),
-          Number(m.settle_seconds, wrote),
+          Number(m.p50_us, timed),
+          Number(m.p99_us, timed),
+          Number(m.p999_us, timed),
+          Number(m.max_us / 1000, timed),
+          Number(m.settle_seconds, series.workload->changes_tree()),
           Number(m.write_amplification(), wrote && m.device_bytes > 0),
-          Number(m.space_amplification(), wrote && m.live_bytes > 0),
+          Number(m.space_amplification(), m.live_bytes > 0),
           Number(m.peak_rss_bytes / kMiB),
           m.writer_operations > 0 ? Number(m.writer_operations / m.seconds / 1000) : ""};
 }

@@ -61,6 +61,7 @@ class RocksDbAdapter final : public EngineAdapter {
   bool SyncsEachSecond() const override { return false; }
   Status Sync() override { return ToStatus(db_->SyncWAL()); }
   Status Flush() override { return ToStatus(db_->Flush(rocksdb::FlushOptions())); }
+  Status CompactAll() override { return ToStatus(db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr)); }
 
   Result<std::optional<TimePoint>> AtRestSince() override {
     for (const std::string* property : {&rocksdb::DB::Properties::kNumRunningFlushes, &rocksdb::DB::Properties::kMemTableFlushPending,

@@ -105,7 +105,7 @@ void RunThread(EngineAdapter& engine, const Workload& workload, const Settings& 
       cursor->SeekToFirst();
       const std::uint64_t most = last - first;
       std::uint64_t seen = 0;
-      TimeEach(0, most, tally, [&](std::uint64_t) {
+      return TimeEach(0, most, tally, [&](std::uint64_t) {
         if (!cursor->Valid()) {
           if (Status status = cursor->status(); !status.ok() || seen == 0) return status;
           cursor->SeekToFirst();             // a tree of fewer entries than reads is walked again
@@ -116,6 +116,7 @@ void RunThread(EngineAdapter& engine, const Workload& workload, const Settings& 
         return Status();
       });
     }
+    case Operation::kCompact: tally->status = engine.CompactAll(); return;
   }
 }
 
@@ -199,12 +200,13 @@ double ToMicros(std::uint64_t nanoseconds) { return static_cast<double>(nanoseco
 /// The operations themselves, divided among the threads.
 Status RunOperations(EngineAdapter& engine, const Workload& workload, const Settings& settings, Measurement* m) {
   const std::uint64_t all = std::max<std::uint64_t>(1, (workload.writes() ? settings.num : settings.read_operations()) / workload.divisor);
-  std::vector<Tally> tallies(settings.threads);
-  std::barrier ready(static_cast<std::ptrdiff_t>(settings.threads + 1));
+  const std::uint64_t thread_count = workload.operation == Operation::kCompact ? 1 : settings.threads;
+  std::vector<Tally> tallies(thread_count);
+  std::barrier ready(static_cast<std::ptrdiff_t>(thread_count + 1));
   std::vector<std::thread> threads;
-  for (std::uint64_t t = 0; t < settings.threads; ++t) {
-    const std::uint64_t first = all * t / settings.threads;
-    const std::uint64_t last = all * (t + 1) / settings.threads;
+  for (std::uint64_t t = 0; t < thread_count; ++t) {
+    const std::uint64_t first = all * t / thread_count;
+    const std::uint64_t last = all * (t + 1) / thread_count;
     threads.emplace_back([&, t, first, last] {
       ThreadInput input(settings, workload.name, t);
       ready.arrive_and_wait();
@@ -287,8 +289,7 @@ Result<Measurement> RunWorkload(EngineAdapter& engine, const Workload& workload,
   Result<ProcessFigures> after = ReadProcessFigures();
   if (!after) return after.error();
   m.cpu_us = Difference(before->cpu_micros, after->cpu_micros);
-  const bool wrote = workload.writes() || workload.beside_writer;
-  if (wrote) {
+  if (workload.changes_tree()) {
     const std::uint64_t cpu_before = after->cpu_micros;
     const Result<Clock::time_point> rest = Settle(engine);
     if (!rest) return rest.error();
@@ -309,9 +310,10 @@ Result<Measurement> RunWorkload(EngineAdapter& engine, const Workload& workload,
   m.log_bytes = static_cast<double>(directory->log_bytes);
   m.peak_rss_bytes = static_cast<double>(memory->peak_rss_bytes);
   m.anonymous_bytes = static_cast<double>(memory->anonymous_bytes);
-  if (wrote) {
+  if (workload.changes_tree()) {
     if (Status status = CountLiveEntries(engine, &m); !status.ok()) return status;
   }
+  if (workload.operation == Operation::kCompact) m.operations = m.live_entries;
   return m;
 }
 

@@ -8,6 +8,8 @@
 //                     work until the measurement is over.
 // The live entries    are counted by walking the tree when all else has been read.
 //
+// compact             is one call; its operations are the live entries, so that its rate and CPU are an entry's.
+//
 // Source  the workloads are those of db_bench (LevelDB benchmarks/db_bench.cc, RocksDB tools/db_bench_tool.cc), by observed
 //         behaviour.
 #pragma once

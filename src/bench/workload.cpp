@@ -11,6 +11,8 @@ constexpr Workload kWorkloads[] = {
     {.name = "fillrandom", .operation = Operation::kPutAtRandom, .fresh = true,
      .doc = "writes num entries at random keys of num into an empty tree"},
     {.name = "overwrite", .operation = Operation::kPutAtRandom, .doc = "the same into the tree as it is"},
+    {.name = "compact", .operation = Operation::kCompact,
+     .doc = "merges the whole tree; so what follows reads trees of one shape. Rate and CPU are per live entry"},
     {.name = "readrandom", .operation = Operation::kGet, .doc = "gets random keys of num; after fillrandom alone two of three are there"},
     {.name = "readmissing", .operation = Operation::kGetMissing, .doc = "gets keys that lie between those of the tree"},
     {.name = "seekrandom", .operation = Operation::kSeek, .doc = "makes an iterator, seeks a random key, reads seek-nexts entries more"},

@@ -8,7 +8,7 @@
 
 namespace lsmkv::bench {
 
-enum class Operation : std::uint8_t { kPutInOrder, kPutAtRandom, kDeleteAtRandom, kGet, kGetMissing, kSeek, kReadInOrder };
+enum class Operation : std::uint8_t { kPutInOrder, kPutAtRandom, kDeleteAtRandom, kGet, kGetMissing, kSeek, kReadInOrder, kCompact };
 
 struct Workload {
   const char* name;
@@ -22,6 +22,8 @@ struct Workload {
   bool writes() const {
     return operation == Operation::kPutInOrder || operation == Operation::kPutAtRandom || operation == Operation::kDeleteAtRandom;
   }
+  /// Leaves work for flushes and compactions, or is such work.
+  bool changes_tree() const { return writes() || beside_writer || operation == Operation::kCompact; }
   /// How much was written is the same for every engine, so what is found afterwards must be the same as well.
   bool deterministic() const { return !beside_writer; }
 };

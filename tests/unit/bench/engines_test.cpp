@@ -57,6 +57,8 @@ TEST_CASE("every adapter does to its engine what it is asked", "[bench]") {
     REQUIRE(db.Flush().ok());
     CHECK(db.Get("key120").value() == 50);
     CHECK(CountEntries(db) == 99);
+    REQUIRE(db.CompactAll().ok());
+    CHECK(CountEntries(db) == 99);
     const std::unique_ptr<Cursor> cursor = db.NewCursor(false);
     cursor->Seek("key150");
     REQUIRE(cursor->Valid());

@@ -64,7 +64,7 @@ TEST_CASE("a child process is told every setting", "[bench]") {
 
 TEST_CASE("the workloads are db_bench's, by name", "[bench]") {
   for (const char* name : {"fillseq", "fillrandom", "overwrite", "readrandom", "readmissing", "seekrandom", "readwhilewriting",
-                           "deleterandom", "fillsync", "readseq"}) {
+                           "deleterandom", "fillsync", "readseq", "compact"}) {
     CAPTURE(name);
     REQUIRE(FindWorkload(name) != nullptr);
     CHECK(HelpText().find(name) != std::string::npos);
