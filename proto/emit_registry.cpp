@@ -84,8 +84,11 @@ class RegistryEmitter {
     std::vector<std::string> specs;
     for (const KeySpecEntry& spec : command.key_specs) {
       specs.push_back("{" + std::to_string(spec.first) + ", " + std::to_string(spec.last) + ", " + std::to_string(spec.step) + ", " +
-                      Texts(spec.flags) + "}");
+                      Texts(spec.flags) + ", " + Quoted(spec.notes) + "}");
     }
+    std::vector<std::string> changes;
+    for (const HistoryEntry& entry : command.history) changes.push_back("{" + Quoted(entry.since) + ", " + Quoted(entry.change) + "}");
+    const std::string history = ArrayOf("HistoryDoc", changes);
     const std::string categories = Texts(command.acl_categories);
     const std::string tips = Texts(command.tips);
     const std::string keys = ArrayOf("KeySpec", specs);
@@ -96,7 +99,7 @@ class RegistryEmitter {
          {command.summary, command.complexity, command.since, command.group, command.deprecated_since, command.replaced_by}) {
       out_ += Quoted(text) + ", ";
     }
-    out_ += categories + ", " + tips + ", " + keys + ", " + arguments + "};\n";
+    out_ += categories + ", " + tips + ", " + keys + ", " + history + ", " + arguments + "};\n";
     return "&" + name;
   }
 
@@ -128,7 +131,10 @@ class RegistryEmitter {
       subcommands.push_back(Row(sub, sub_index));
     }
     const std::string doc = Doc(command);
-    const std::string runs_on = command.runs_on == "reads" ? "kReadPool" : command.runs_on == "admin" ? "kAdminPool" : "kLoop";
+    const std::string runs_on = command.runs_on == "reads"    ? "kReadPool"
+                                : command.runs_on == "admin"  ? "kAdminPool"
+                                : command.runs_on == "upkeep" ? "kUpkeepPool"
+                                                              : "kLoop";
     return "{" + Quoted(command.name) + ", " + std::to_string(command.arity) + ", " + Flags(command) + ", " + Keys(command) +
            ", RunsOn::" + runs_on + ", " + (command.handler.empty() ? "nullptr" : "&" + command.handler) + ", " +
            ArrayOf("CommandSpec", subcommands) + ", " + std::to_string(index) + ", " + doc + "}";

@@ -24,6 +24,12 @@ struct KeySpecEntry {
   int last = 0;
   int step = 0;
   std::vector<std::string> flags;
+  std::string notes;
+};
+
+struct HistoryEntry {
+  std::string since;
+  std::string change;
 };
 
 struct Command {
@@ -39,7 +45,8 @@ struct Command {
   std::vector<std::string> acl_categories;   // the implied ones too, in Redis's order
   std::vector<std::string> tips;
   std::vector<KeySpecEntry> key_specs;
-  std::string runs_on;              // "loop", "reads", "admin"
+  std::vector<HistoryEntry> history;
+  std::string runs_on;              // "loop", "reads", "admin", "upkeep"
   std::string handler;              // empty for a pure container
   std::vector<Argument> arguments;
   std::vector<Command> subcommands; // sorted by name

@@ -25,7 +25,7 @@ constexpr std::array<std::string_view, 9> kArgumentTypes = {"string", "integer",
                                                             "unix-time", "pure-token", "oneof", "block"};
 constexpr std::array<std::string_view, 12> kKeyFlags = {"RO", "RW", "OW", "RM", "access", "update", "insert", "delete",
                                                         "not_key", "incomplete", "variable_flags", "channel"};
-constexpr std::array<std::string_view, 3> kRunsOn = {"loop", "reads", "admin"};
+constexpr std::array<std::string_view, 4> kRunsOn = {"loop", "reads", "admin", "upkeep"};
 
 template <typename List>
 bool Contains(const List& list, std::string_view name) {
@@ -74,7 +74,7 @@ class FileReader {
     command_ = command.name;
     if (!IsName(name)) Error("its name is not 1 to 24 of a-z 0-9 - _");
     CheckFields(entry, {"name", "summary", "complexity", "since", "group", "deprecated_since", "replaced_by", "arity", "flags",
-                        "acl_categories", "tips", "key_specs", "runs_on", "handler", "arguments", "subcommands"});
+                        "acl_categories", "tips", "history", "key_specs", "runs_on", "handler", "arguments", "subcommands"});
     command.summary = Text(entry, "summary", true);
     command.complexity = Text(entry, "complexity", true);
     command.since = Text(entry, "since", true);
@@ -87,6 +87,7 @@ class FileReader {
     command.flags = Words(entry, "flags", true);
     command.tips = Words(entry, "tips", false);
     ReadCategories(entry, command);
+    ReadHistory(entry, command);
     ReadKeySpecs(entry, command);
     command.arguments = ReadArguments(entry, command);
     for (const json& sub : List(entry, "subcommands")) {
@@ -104,7 +105,7 @@ class FileReader {
     command.runs_on = Text(entry, "runs_on", needed);
     if (command.handler.empty() && command.arity > -2) Error("without a handler its arity is -2 or less, so that it never runs alone");
     if (command.runs_on.empty()) command.runs_on = "loop";
-    if (!Contains(kRunsOn, command.runs_on)) Error("runs_on is not loop, reads or admin: " + command.runs_on);
+    if (!Contains(kRunsOn, command.runs_on)) Error("runs_on is not loop, reads, admin or upkeep: " + command.runs_on);
     std::string want = "Handle";
     bool upper = true;                       // "client|no-evict" is HandleClientNoevict
     for (const char c : command.name) {
@@ -134,15 +135,26 @@ class FileReader {
     }
   }
 
+  void ReadHistory(const json& entry, Command& command) {
+    for (const json& item : List(entry, "history")) {
+      if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_string()) {
+        Error("a history entry is not a version and a change");
+        continue;
+      }
+      command.history.push_back({item[0].get<std::string>(), item[1].get<std::string>()});
+    }
+  }
+
   void ReadKeySpecs(const json& entry, Command& command) {
     for (const json& spec : List(entry, "key_specs")) {
       if (!spec.is_object()) {
         Error("a key spec is not an object");
         continue;
       }
-      CheckFields(spec, {"first", "last", "step", "flags"});
+      CheckFields(spec, {"first", "last", "step", "flags", "notes"});
       command.key_specs.push_back(
-          {Number(spec, "first", true), Number(spec, "last", true), Number(spec, "step", true), Words(spec, "flags", true)});
+          {Number(spec, "first", true), Number(spec, "last", true), Number(spec, "step", true), Words(spec, "flags", true),
+           Text(spec, "notes", false)});
       const KeySpecEntry& keys = command.key_specs.back();
       if (keys.first < 1 || keys.step < 1 || (keys.last >= 0 && keys.last < keys.first)) Error("a key spec names no key");
       for (const std::string& flag : keys.flags) {

@@ -41,7 +41,13 @@ struct ReadOptions {
   bool memory_only = false;                         ///< kWouldBlock rather than a disk read
   std::shared_ptr<const Snapshot> snapshot;         ///< null: the present
   std::uint64_t now_ms = 0;                         ///< iterators skip what has expired by then; 0: the clock's now
-  std::string_view upper_bound;                     ///< iterators end before it; empty: none; must outlive the iterator
+  // Which keys an iterator shows. They are copied. Tables that hold none of them are not opened.
+  std::string_view lower_bound;                     ///< the first key it may show
+  std::string_view upper_bound;                     ///< the first key it must not; empty: no bound
+  std::string_view prefix;                          ///< only keys that begin so; within the bounds, if there are any
+  /// Iterators pause after this many deleted or expired entries in a row (Iterator::paused); 0: they look on however long it
+  /// takes. For whoever answers somebody: a million tombstones are a tenth of a second and more.
+  std::uint64_t max_skipped = 0;
   bool fill_cache = true;                           ///< long scans say false
 };
 

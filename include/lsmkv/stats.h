@@ -58,6 +58,7 @@ struct EngineStats {
   std::uint64_t compaction_bytes_wanted = 0;  ///< of the compaction that waits for room on the disk; 0: none does
   std::uint64_t compaction_bytes_read = 0;
   std::uint64_t compaction_bytes_written = 0;
+  std::uint64_t expired_entries = 0;        ///< removed by compactions because their deadline had passed
   std::uint64_t dead_bytes_known = 0;       ///< of tables: the share of tombstones and expired entries
   std::uint64_t oldest_dead_ms = 0;         ///< for how long a table has been over dead-ratio; 0: none is
   std::uint64_t ingests = 0;
@@ -74,8 +75,11 @@ struct EngineStats {
   std::uint64_t durable_sequence = 0;
   bool writes_slowed = false;
   bool writes_stopped = false;
-  /// (flushes' + compactions' bytes written) / flushes' bytes written; 0 before the first flush.
+  /// (flushes' + compactions' bytes written) / flushes' bytes written, over the latest events that LSM HISTORY remembers, also
+  /// those before the last restart (else what was written before and is merged after it would count as amplification alone); 0
+  /// without a flush among them.
   double write_amplification = 0;
+  std::uint64_t write_amplification_since_ms = 0;   ///< when the first of these was; 0: none
 };
 
 }  // namespace lsmkv

@@ -17,6 +17,7 @@ enum class StatusCode : std::uint8_t {
   kCorruption,       ///< bytes on disk are not what was written; the message names file and offset
   kIoError,          ///< the operating system refused; the message says what it said
   kNoSpace,          ///< the disk is full; may work later
+  kWriteRefused,     ///< a write was not taken because the disk takes none; the message says why. Reads go on
   kNotFound,         ///< a file that was asked for by name is not there
   kBusy,             ///< someone else holds it
   kWouldBlock,       ///< asked for memory only, and the answer is on disk (or a lock is taken)
@@ -34,6 +35,7 @@ class [[nodiscard]] Status {
   static Status Corruption(std::string m) { return {StatusCode::kCorruption, std::move(m)}; }
   static Status IoError(std::string m) { return {StatusCode::kIoError, std::move(m)}; }
   static Status NoSpace(std::string m) { return {StatusCode::kNoSpace, std::move(m)}; }
+  static Status WriteRefused(std::string m) { return {StatusCode::kWriteRefused, std::move(m)}; }
   static Status NotFound(std::string m) { return {StatusCode::kNotFound, std::move(m)}; }
   static Status Busy(std::string m) { return {StatusCode::kBusy, std::move(m)}; }
   static Status WouldBlock() { return {StatusCode::kWouldBlock, {}}; }

@@ -41,6 +41,8 @@ struct EntryView {
 inline std::uint64_t ExpiryOf(const EntryView& entry) {
   return entry.kind == EntryKind::kExpiringValue || entry.kind == EntryKind::kBlob ? entry.expire_at_ms : 0;
 }
+/// An entry lives through the millisecond of its deadline, as Redis's keys do. `expire_at_ms` 0: for ever.
+constexpr bool HasExpired(std::uint64_t expire_at_ms, std::uint64_t now_ms) { return expire_at_ms != 0 && expire_at_ms < now_ms; }
 
 class WriteBatch {
  public:

@@ -44,6 +44,7 @@ enum class RunsOn : std::uint8_t {
   kLoop,       ///< on the event loop; may ask for the read pool by kWouldBlock
   kReadPool,   ///< always on the read pool (bounded work that needs order or disk: SCAN, RANDOMKEY)
   kAdminPool,  ///< long or gathering work: KEYS, DBSIZE, INFO, CLIENT LIST, SAVE, FLUSHALL
+  kUpkeepPool, ///< what may take hours: LSM COMPACT, LSM INGEST
 };
 
 /// Bits of CommandSpec::flags; the names COMMAND INFO shows are theirs.
@@ -69,7 +70,7 @@ enum CommandFlag : std::uint32_t {
   kProtected = 1u << 18,
 };
 
-struct KeyRange {
+struct KeyPositions {
   std::int16_t first = 0;   ///< 0: no keys
   std::int16_t last = 0;    ///< negative: from the end
   std::int16_t step = 0;
@@ -80,7 +81,7 @@ struct CommandSpec {
   std::string_view name;                      ///< lower case; a subcommand's is "client|list"
   std::int16_t arity;                         ///< as Redis: negative means at least that many, the name included
   std::uint32_t flags;                        ///< CommandFlag
-  KeyRange keys;
+  KeyPositions keys;
   RunsOn runs_on;
   Handler handler;                            ///< null for a container whose subcommands have the handlers
   std::span<const CommandSpec> subcommands;

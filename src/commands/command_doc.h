@@ -25,6 +25,13 @@ struct KeySpec {
   std::int16_t last;
   std::int16_t step;
   std::span<const std::string_view> flags;   ///< RO, RW, OW, RM and access, update, insert, delete, ...
+  std::string_view notes;                    ///< empty: none
+};
+
+/// What a version of Redis changed about a command.
+struct HistoryDoc {
+  std::string_view since;
+  std::string_view change;
 };
 
 struct CommandDoc {
@@ -37,6 +44,7 @@ struct CommandDoc {
   std::span<const std::string_view> acl_categories;   ///< without the @, in Redis's order
   std::span<const std::string_view> tips;
   std::span<const KeySpec> key_specs;
+  std::span<const HistoryDoc> history;
   std::span<const ArgumentDoc> arguments;
 };
 

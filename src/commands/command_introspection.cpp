@@ -48,13 +48,19 @@ const CommandSpec* FindByName(std::string_view name) {
   return spec != nullptr && spec->name.size() == name.size() ? spec : nullptr;   // not "get|x", which is GET
 }
 
+void Field(resp::Writer& reply, std::string_view name, std::string_view value) {
+  reply.Bulk(name);
+  reply.Bulk(value);
+}
+
 // ---- COMMAND INFO
 
 // Redis counts a key spec's last key from its first one, unless it is counted from the end.
 std::int64_t LastKeyFromFirst(const KeySpec& keys) { return keys.last < 0 ? keys.last : keys.last - keys.first; }
 
 void ReplyKeySpec(resp::Writer& reply, const KeySpec& keys) {
-  reply.Map(3);
+  reply.Map(keys.notes.empty() ? 3 : 4);
+  if (!keys.notes.empty()) Field(reply, "notes", keys.notes);
   reply.Bulk("flags");
   SimpleSet(reply, keys.flags);
   reply.Bulk("begin_search");
@@ -103,11 +109,6 @@ void ReplyInfo(resp::Writer& reply, const CommandSpec& spec) {
 
 // ---- COMMAND DOCS
 
-void Field(resp::Writer& reply, std::string_view name, std::string_view value) {
-  reply.Bulk(name);
-  reply.Bulk(value);
-}
-
 void ReplyArguments(resp::Writer& reply, std::span<const ArgumentDoc> arguments);
 
 void ReplyArgument(resp::Writer& reply, const ArgumentDoc& argument) {
@@ -146,7 +147,7 @@ void ReplyArguments(resp::Writer& reply, std::span<const ArgumentDoc> arguments)
 void ReplyDoc(resp::Writer& reply, const CommandSpec& spec) {
   const CommandDoc& doc = *spec.doc;
   const bool deprecated = !doc.deprecated_since.empty();
-  reply.Map(4u + (deprecated ? 3 : 0) + !doc.arguments.empty() + !spec.subcommands.empty());
+  reply.Map(4u + (deprecated ? 3 : 0) + !doc.history.empty() + !doc.arguments.empty() + !spec.subcommands.empty());
   Field(reply, "summary", doc.summary);
   Field(reply, "since", doc.since);
   Field(reply, "group", doc.group);
@@ -157,6 +158,15 @@ void ReplyDoc(resp::Writer& reply, const CommandSpec& spec) {
     SimpleSet(reply, kDeprecated);
     Field(reply, "deprecated_since", doc.deprecated_since);
     Field(reply, "replaced_by", doc.replaced_by);
+  }
+  if (!doc.history.empty()) {
+    reply.Bulk("history");
+    reply.Set(doc.history.size());
+    for (const HistoryDoc& entry : doc.history) {
+      reply.Array(2);
+      reply.Bulk(entry.since);
+      reply.Bulk(entry.change);
+    }
   }
   if (!doc.arguments.empty()) {
     reply.Bulk("arguments");

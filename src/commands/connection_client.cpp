@@ -132,9 +132,15 @@ Outcome HandleClientList(CommandContext& context) {
   const std::optional<ClientFilter> filter = ParseListFilter(context);
   if (!filter) return Outcome::kDone;
   std::vector<ClientInfo> clients = context.server.Clients(*filter);
-  std::ranges::sort(clients, {}, [](const ClientInfo& info) { return info.state.id; });
+  const auto id_of = [](const ClientInfo& info) { return info.state.id; };
+  std::ranges::sort(clients, {}, id_of);
   std::string text;
-  for (const ClientInfo& info : clients) text.append(ClientLine(info, context.now_ms)).append("\n");
+  const auto show = [&](const ClientInfo& info) { text.append(ClientLine(info, context.now_ms)).append("\n"); };
+  if (filter->ids.empty()) std::ranges::for_each(clients, show);
+  for (const std::uint64_t id : filter->ids) {       // as asked: in that order, and as often
+    const auto found = std::ranges::lower_bound(clients, id, {}, id_of);
+    if (found != clients.end() && id_of(*found) == id) show(*found);
+  }
   context.reply.Verbatim("txt", text);
   return Outcome::kDone;
 }
@@ -182,7 +188,7 @@ Outcome HandleClientReply(CommandContext& context) {
 
 Outcome HandleClientPause(CommandContext& context) {
   PauseMode mode = PauseMode::kAll;
-  if (context.args.size() > 4) return Fail(context, kSyntaxError);
+  if (context.args.size() > 4) return Fail(context, UnknownSubcommandOrArity(context.args));
   if (context.args.size() == 4) {
     if (EqualsIgnoringCase(context.args[3], "write")) {
       mode = PauseMode::kWrite;

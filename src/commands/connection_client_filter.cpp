@@ -78,9 +78,9 @@ std::optional<ClientFilter> ParseListFilter(CommandContext& context) {
   }
   if (args.size() < 4 || !EqualsIgnoringCase(args[2], "id")) return context.reply.Error(kSyntaxError), std::nullopt;
   for (const std::string_view word : args.subspan(3)) {
-    const std::optional<std::uint64_t> id = PositiveNumber(word);
+    const std::optional<std::int64_t> id = ParseInt64(word);     // one that nobody has is no error
     if (!id) return context.reply.Error("ERR Invalid client ID"), std::nullopt;
-    filter.ids.push_back(*id);
+    filter.ids.push_back(static_cast<std::uint64_t>(*id));
   }
   return filter;
 }

@@ -140,7 +140,9 @@ Outcome HandleCopy(CommandContext& context) {
   if (options->database == context.client.database && from == to) return Fail(context, kSameObject);
   Operation operation = Begin(context);
   if (Status status = operation.LockSeveral(context.args.subspan(1, 2)); !status.ok()) return Fail(context, status);
+  operation.CountReads(true);
   const Result<std::optional<Record>> source = operation.Read(from);
+  operation.CountReads(false);
   if (!source) return Fail(context, source.error());
   bool copies = source->has_value();
   if (copies && !options->replace) {

@@ -19,7 +19,7 @@ inline constexpr std::size_t kManyKeys = 1000;
 inline constexpr std::size_t kLongReplyBytes = 4u << 20;
 
 inline Operation Begin(CommandContext& context) {
-  return Operation(context.keyspace, context.client.database, context.now_ms, context.may_block);
+  return Operation(context.keyspace, context.client.database, context.now_ms, context.may_block, (context.spec.flags & kReadOnly) != 0);
 }
 
 /// True: the handler returns kWouldBlock.
@@ -29,6 +29,9 @@ inline bool TooManyForLoop(const CommandContext& context, std::size_t keys) {
 
 /// The integer in `text`; nothing when there is none, and the error has been written.
 std::optional<std::int64_t> IntegerOrReply(CommandContext& context, std::string_view text);
+
+/// As OBJECT ENCODING names it.
+std::string_view EncodingOf(const Record& record);
 
 /// A database index; nothing when it is not one, and the error has been written.
 std::optional<std::uint32_t> DatabaseOrReply(CommandContext& context, std::string_view text);

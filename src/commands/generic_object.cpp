@@ -36,9 +36,11 @@ Outcome DescribeKey(CommandContext& context, std::string_view key, Describe desc
 
 }  // namespace
 
+std::string_view EncodingOf(const Record& record) { return record.edited() ? "raw" : StringEncoding(record.payload()); }
+
 Outcome HandleObjectEncoding(CommandContext& context) {
   return DescribeKey(context, context.args[2], [&](const Record& record) {
-    context.reply.Bulk(StringEncoding(record.payload()));
+    context.reply.Bulk(EncodingOf(record));
   });
 }
 

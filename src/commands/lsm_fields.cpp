@@ -84,6 +84,8 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"compaction_bytes_read", stats.compaction_bytes_read},
       {"compaction_bytes_written", stats.compaction_bytes_written},
       {"write_amplification", stats.write_amplification},
+      {"write_amplification_since_ms", stats.write_amplification_since_ms},
+      {"expired_entries", stats.expired_entries},
       {"dead_bytes_known", stats.dead_bytes_known},
       {"oldest_dead_ms", stats.oldest_dead_ms},
       {"user_bytes_written", stats.user_bytes_written},

@@ -17,7 +17,8 @@ std::string_view Shown(std::string_view text, std::size_t bytes) { return text.s
 std::string ErrorText(const Status& status) {
   switch (status.code()) {
     case StatusCode::kCorruption: return "ERR corruption: " + status.message();
-    case StatusCode::kIoError: return "MISCONF Errors writing to or reading from disk: " + status.message();
+    case StatusCode::kIoError: return "ERR disk error: " + status.message();
+    case StatusCode::kWriteRefused: return "MISCONF the write was not taken, the disk fails: " + status.message();
     case StatusCode::kNoSpace: return "MISCONF No space left on the disk; writes are refused until there is: " + status.message();
     case StatusCode::kBusy: return "BUSY " + status.message();
     case StatusCode::kShuttingDown: return "ERR the server is shutting down";
@@ -35,6 +36,13 @@ Outcome Fail(CommandContext& context, const Status& status) {
   if (status.code() == StatusCode::kWouldBlock) return Outcome::kWouldBlock;
   context.reply.Error(ErrorText(status));
   return Outcome::kDone;
+}
+
+std::string UnknownSubcommandOrArity(std::span<const std::string_view> args) {
+  std::string text = "ERR unknown subcommand or wrong number of arguments for '";
+  text.append(Shown(args[1], kQuotedBytes)).append("'. Try ");
+  for (const char c : Shown(args[0], kQuotedBytes)) text += ToUpperAscii(c);
+  return text.append(" HELP.");
 }
 
 void ReplyWrongArity(resp::Writer& reply, const CommandSpec& spec) {

@@ -1,4 +1,4 @@
-// The server as a whole: CONFIG INFO TIME LOLWUT SHUTDOWN SAVE BGSAVE LASTSAVE DEBUG. What takes long runs on an admin thread
+// The server as a whole: CONFIG INFO TIME LOLWUT SHUTDOWN SAVE BGSAVE LASTSAVE. What takes long runs on an admin thread
 // (proto/commands/server.json says which), so these handlers call and answer.
 #include <fmt/core.h>
 
@@ -28,23 +28,29 @@ constexpr std::string_view kConfigHelp[] = {
     "REWRITE",
     "    Rewrite the configuration file.",
 };
-constexpr std::string_view kDebugHelp[] = {
-    "SLEEP <seconds>",
-    "    Answer after so many seconds. Only this connection waits. Decimals allowed.",
-};
 constexpr std::string_view kSaveInProgress = "ERR Background save already in progress";
-constexpr double kLongestSleepSeconds = 24 * 3600;
 
-bool MatchesAny(std::string_view name, std::span<const std::string_view> patterns) {
-  return std::ranges::any_of(patterns, [&](std::string_view pattern) { return GlobMatch(pattern, name, true); });
+/// What the words of a CONFIG GET ask for, each directive once. A name without a pattern comes back as it was written.
+std::vector<Config::Entry> WantedEntries(const std::vector<Config::Entry>& all, std::span<const std::string_view> words) {
+  std::vector<Config::Entry> wanted;
+  const auto take = [&](const Config::Entry& entry, std::string_view shown) {
+    const bool there = std::ranges::any_of(wanted, [&](const Config::Entry& e) { return EqualsIgnoringCase(e.name, shown); });
+    if (!there) wanted.push_back({shown, entry.value});
+  };
+  for (const std::string_view word : words) {
+    const bool pattern = word.find_first_of("*?[") != std::string_view::npos;
+    for (const Config::Entry& entry : all) {
+      if (pattern && GlobMatch(word, entry.name, true)) take(entry, entry.name);
+      if (!pattern && EqualsIgnoringCase(word, entry.name)) take(entry, word);
+    }
+  }
+  return wanted;
 }
 
 }  // namespace
 
 Outcome HandleConfigGet(CommandContext& context) {
-  std::vector<Config::Entry> entries = context.server.config().Entries();
-  const auto patterns = context.args.subspan(2);
-  std::erase_if(entries, [&](const Config::Entry& entry) { return !MatchesAny(entry.name, patterns); });
+  const std::vector<Config::Entry> entries = WantedEntries(context.server.config().Entries(), context.args.subspan(2));
   context.reply.Map(entries.size());
   for (const Config::Entry& entry : entries) {
     context.reply.Bulk(entry.name);
@@ -166,24 +172,6 @@ Outcome HandleBgsave(CommandContext& context) {
 Outcome HandleLastsave(CommandContext& context) {
   context.reply.Integer(static_cast<std::int64_t>(context.server.last_save_seconds()));
   return Outcome::kDone;
-}
-
-Outcome HandleDebug(CommandContext& context) {
-  const auto args = context.args;
-  if (args.size() == 2 && EqualsIgnoringCase(args[1], "help")) {
-    ReplyHelp(context.reply, args[0], kDebugHelp);
-    return Outcome::kDone;
-  }
-  if (args.size() != 3 || !EqualsIgnoringCase(args[1], "sleep")) {
-    return Fail(context, fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.", args[1].substr(0, 128)));
-  }
-  const std::optional<double> seconds = ParseDouble(args[2]);
-  if (!seconds) return Fail(context, kNotAFloat);
-  const double bounded = std::clamp(*seconds, 0.0, kLongestSleepSeconds);
-  std::shared_ptr<DeferredReply> reply = context.server.Defer(context.client);
-  context.server.RunAfter(std::chrono::microseconds(std::llround(bounded * 1e6)),
-                          [reply = std::move(reply)] { reply->Complete([](resp::Writer& writer) { writer.Ok(); }); });
-  return Outcome::kDeferred;
 }
 
 }  // namespace lsmkv

@@ -84,6 +84,8 @@ class ServerApi {
 
   /// Starts an orderly end: stop accepting, answer what was read, commit, close, exit 0. Returns at once.
   virtual void RequestShutdown() = 0;
+  /// DEBUG CHANGE-REPL-ID.
+  virtual void ChangeReplicationId() = 0;
   /// INFO's text for these sections (lower case; empty: the default set; "all", "everything"). Admin thread only.
   virtual std::string Info(std::span<const std::string_view> sections) = 0;
   virtual void ResetStats() = 0;

@@ -34,6 +34,7 @@ Outcome SetDependingOnOld(CommandContext& context, const StringOptions& options,
   StringRead old;
   std::optional<Record> record;   // of any type: only GET asks for a string
   if (options.Has(kGet)) {
+    operation.CountReads(true);
     Result<StringRead> read = operation.ReadString(key);
     if (!read) return Fail(context, read.error());
     if (read->wrong_type()) return Fail(context, kWrongType);
@@ -106,6 +107,7 @@ Outcome HandleGetset(CommandContext& context) {
   const std::string_view key = context.args[1];
   Operation operation = Begin(context);
   if (Status status = operation.Lock(key); !status.ok()) return Fail(context, status);
+  operation.CountReads(true);
   const Result<StringRead> old = operation.ReadString(key);
   if (!old) return Fail(context, old.error());
   if (old->wrong_type()) return Fail(context, kWrongType);
@@ -119,6 +121,7 @@ Outcome HandleGetdel(CommandContext& context) {
   const std::string_view key = context.args[1];
   Operation operation = Begin(context);
   if (Status status = operation.Lock(key); !status.ok()) return Fail(context, status);
+  operation.CountReads(true);
   const Result<StringRead> old = operation.ReadString(key);
   if (!old) return Fail(context, old.error());
   if (old->wrong_type()) return Fail(context, kWrongType);
@@ -136,6 +139,7 @@ Outcome HandleGetex(CommandContext& context) {
   if (options->given != 0) {
     if (Status status = operation.Lock(key); !status.ok()) return Fail(context, status);
   }
+  operation.CountReads(true);
   const Result<StringRead> read = operation.ReadString(key);
   if (!read) return Fail(context, read.error());
   if (read->wrong_type()) return Fail(context, kWrongType);
@@ -169,7 +173,10 @@ Outcome HandleMget(CommandContext& context) {
       return Fail(context, read.error());
     }
     ReplyValueOrNull(context.reply, *read);   // another type reads as absent here
-    if (!context.may_block && context.reply.out().size() - reply_before > kLongReplyBytes) return Outcome::kWouldBlock;
+    if (!context.may_block && context.reply.out().size() - reply_before > kLongReplyBytes) {
+      operation.GiveUp();
+      return Outcome::kWouldBlock;
+    }
   }
   return Outcome::kDone;
 }

@@ -90,7 +90,8 @@ Outcome HandleAppend(CommandContext& context) {
   if (old->wrong_type()) return Fail(context, kWrongType);
   const std::uint64_t bytes = old->value().size() + suffix.size();
   if (old->found() && IsTooLong(context, bytes)) return Fail(context, kStringTooLong);
-  if (!old->found() || !suffix.empty()) operation.PutString(key, old->value(), suffix, old->expire_at_ms());
+  if (!old->found()) operation.PutString(key, suffix);
+  if (old->found() && !suffix.empty()) operation.PutEditedString(key, old->value(), suffix, old->expire_at_ms());
   if (Status status = operation.Commit(); !status.ok()) return Fail(context, status);
   context.reply.Integer(static_cast<std::int64_t>(bytes));
   return Outcome::kDone;
@@ -157,7 +158,7 @@ Outcome HandleSetrange(CommandContext& context) {
   std::string value(old->value());
   value.resize(static_cast<std::size_t>(bytes));
   std::ranges::copy(piece, value.begin() + *offset);
-  operation.PutString(key, value, old->expire_at_ms());
+  operation.PutEditedString(key, value, {}, old->expire_at_ms());
   if (Status status = operation.Commit(); !status.ok()) return Fail(context, status);
   context.reply.Integer(static_cast<std::int64_t>(bytes));
   return Outcome::kDone;

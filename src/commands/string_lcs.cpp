@@ -190,7 +190,10 @@ Outcome HandleLcs(CommandContext& context) {
   if (cells > kMaxTableBytes / sizeof(std::uint32_t)) {
     return Fail(context, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }
-  if (!context.may_block && cells > kLoopCells) return Outcome::kWouldBlock;
+  if (!context.may_block && cells > kLoopCells) {
+    operation.GiveUp();
+    return Outcome::kWouldBlock;
+  }
   return ReplyLcs(context, a->value(), b->value(), *options);
 }
 

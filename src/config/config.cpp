@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/assert.h"
 #include "config/config_file.h"
 #include "config/directive.h"
-#include "config/words.h"
 
 namespace lsmkv {
 namespace {

@@ -12,7 +12,8 @@
 #include <filesystem>
 #include <map>
 
-#include "config/words.h"
+#include "base/words.h"
+
 
 namespace lsmkv {
 namespace {

@@ -3,8 +3,8 @@
 #include <numeric>
 #include <vector>
 
+#include "base/ascii.h"
 #include "config/directive.h"
-#include "config/words.h"
 
 namespace lsmkv {
 namespace {

@@ -92,7 +92,8 @@ const Directive kDirectives[] = {
     {"read-threads", "", Count{&S::read_threads, 1, 256}, "4", kStart, kThreads,
      "Threads that read from the disk what was not in memory. Worth raising for a fast disk."},
     {"admin-threads", "", Count{&S::admin_threads, 1, 16}, "2", kStart, kThreads,
-     "Threads for long commands, such as KEYS, DBSIZE and SAVE, so that nobody waits behind them."},
+     "Threads for long commands, such as KEYS, DBSIZE and SAVE, so that nobody waits behind them. LSM COMPACT and\n"
+     "LSM INGEST have two of their own."},
 
     // ---- durability
     {"dir", "", Text{&S::dir, false}, "./data", kStart, kDurability,

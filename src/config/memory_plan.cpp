@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "base/assert.h"
-#include "config/words.h"
+#include "config/byte_size.h"
 
 namespace lsmkv {
 namespace {

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/words.h"
 #include "config/directive.h"
 #include "config/memory_plan.h"
-#include "config/words.h"
 
 namespace lsmkv {
 namespace {

@@ -4,9 +4,12 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/ascii.h"
 #include "base/assert.h"
+#include "base/numbers.h"
+#include "base/words.h"
+#include "config/byte_size.h"
 #include "config/directive.h"
-#include "config/words.h"
 
 namespace lsmkv {
 namespace {
@@ -27,10 +30,12 @@ std::optional<Integer> ParseInteger(std::string_view text, int base = 10) {
   return value;
 }
 
-/// Digits alone that do not fit into 64 bits are out of range rather than not a number.
+/// Written as an integer is, though perhaps a negative one or one of more than 64 bits: out of range rather than no number.
 bool LooksLikeInteger(std::string_view text) {
-  if (text.starts_with('-')) text.remove_prefix(1);
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  return text.front() != '0' || (text.size() == 1 && !negative);
 }
 
 std::string Join(std::span<const std::string_view> words, std::string_view separator) {
@@ -67,11 +72,12 @@ Refusal Parse(const Flag& type, const std::string& word, Settings* settings) {
 }
 
 Refusal Parse(const Count& type, const std::string& word, Settings* settings) {
-  const auto value = ParseInteger<std::uint64_t>(word);
+  constexpr const char* kNotAnInteger = "argument couldn't be parsed into an integer";
+  const auto value = ParseUint64(word);      // strict, as Redis: no "010", no "+5"
   if (!value && !LooksLikeInteger(word)) {
-    return BadValue{fmt::format("'{}' is not an integer, allowed {}", word, RangeText(type.min, type.max)),
-                    "argument couldn't be parsed into an integer"};
+    return BadValue{fmt::format("'{}' is not an integer, allowed {}", word, RangeText(type.min, type.max)), kNotAnInteger};
   }
+  if (!value && !ParseInt64(word)) return OutOfRange(word, RangeText(type.min, type.max), kNotAnInteger);
   if (!value || *value < type.min || *value > type.max) {
     return OutOfRange(word, RangeText(type.min, type.max), Between(type.min, type.max));
   }

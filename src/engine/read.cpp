@@ -1,5 +1,6 @@
 // The read path: which view a read uses, and the order in which memtables and levels are asked.
 #include <algorithm>
+#include <span>
 
 #include "base/hash.h"
 #include "engine/engine_impl.h"
@@ -8,6 +9,22 @@
 #include "engine/version/table_iterators.h"
 
 namespace lsmkv {
+namespace {
+
+bool Overlaps(const KeyRange& range, const TablePtr& table) {
+  return range.Overlaps(table->record().smallest_key, table->record().largest_key);
+}
+
+/// Of a sorted level, the tables that have keys of the range.
+std::span<const TablePtr> OverlappingPart(const KeyRange& range, std::span<const TablePtr> level) {
+  const auto ends_before = [](const TablePtr& table, const std::string& key) { return table->record().largest_key < key; };
+  const auto begins_before = [](const TablePtr& table, const std::string& key) { return table->record().smallest_key < key; };
+  const auto first = std::lower_bound(level.begin(), level.end(), range.begin, ends_before);
+  const auto last = range.end.empty() ? level.end() : std::lower_bound(level.begin(), level.end(), range.end, begins_before);
+  return first < last ? std::span<const TablePtr>(first, last) : std::span<const TablePtr>();
+}
+
+}  // namespace
 
 struct EngineImpl::PinnedSnapshot final : Snapshot {
   explicit PinnedSnapshot(View pinned) : view(std::move(pinned)) {}
@@ -109,21 +126,25 @@ std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadOptions& options) {
   const Version& version = *view.super_version->version;
   constexpr std::uint64_t kReadaheadBytes = 256 << 10;     // reached only while the reading is sequential
   const IteratorOptions read{.fill_cache = options.fill_cache, .readahead_bytes = kReadaheadBytes};
-  std::vector<std::unique_ptr<InternalIterator>> sources;
-  sources.push_back(view.super_version->active.table->NewIterator(view.sequence));
-  for (const Memory& memory : view.super_version->immutables) sources.push_back(memory.table->NewIterator(view.sequence));
-  for (const TablePtr& table : version.level(0)) sources.push_back(NewLazyTableIterator(table, read));
-  for (std::uint32_t n = 1; n < version.level_count(); ++n)
-    if (!version.level(n).empty()) sources.push_back(NewLevelIterator(version.level(n), read));
   DbIteratorOptions iterate;
   iterate.now_ms = options.now_ms != 0 ? options.now_ms : context_.clock.WallMillis();
-  iterate.upper_bound = options.upper_bound;
+  iterate.range = KeyRange::Of(options);
+  iterate.max_skipped = options.max_skipped;
   // The iterator's pin keeps the version.
   iterate.read_blob = [&version, fill_cache = options.fill_cache](const EntryView& entry) {
     return version.ReadBlob(entry, Hash(entry.key), {.memory_only = false, .fill_cache = fill_cache});
   };
+  std::vector<std::unique_ptr<InternalIterator>> sources;
+  sources.push_back(view.super_version->active.table->NewIterator(view.sequence));
+  for (const Memory& memory : view.super_version->immutables) sources.push_back(memory.table->NewIterator(view.sequence));
+  for (const TablePtr& table : version.level(0))
+    if (Overlaps(iterate.range, table)) sources.push_back(NewLazyTableIterator(table, read));
+  for (std::uint32_t n = 1; n < version.level_count(); ++n) {
+    const std::span<const TablePtr> tables = OverlappingPart(iterate.range, version.level(n));
+    if (!tables.empty()) sources.push_back(NewLevelIterator(tables, read));
+  }
   return std::make_unique<DbIterator>(std::make_unique<MergingIterator>(std::move(sources)),
-                                      std::vector<std::shared_ptr<const void>>{view.super_version}, iterate);
+                                      std::vector<std::shared_ptr<const void>>{view.super_version}, std::move(iterate));
 }
 
 Result<std::optional<std::string>> EngineImpl::SampleKey(std::string_view begin, std::string_view end, std::uint64_t random) {

@@ -197,6 +197,7 @@ EngineStats EngineImpl::Stats() const {
   stats.compaction_bytes_read = read(counters.compaction_bytes_read);
   stats.compaction_bytes_written = read(counters.compaction_bytes_written);
   stats.blob_bytes_moved = read(counters.blob_bytes_moved);
+  stats.expired_entries = read(counters.expired);
   stats.user_bytes_written = read(counters.user_bytes_written);
   const WalStats wal = wal_->stats();
   stats.wal_bytes_written = wal.bytes_written;
@@ -211,9 +212,11 @@ EngineStats EngineImpl::Stats() const {
   stats.durable_sequence = durable_sequence();
   stats.writes_slowed = admission_.slowed();
   stats.writes_stopped = admission_.stopped();
-  if (stats.flush_bytes_written > 0) {
-    stats.write_amplification = static_cast<double>(stats.flush_bytes_written + stats.compaction_bytes_written) /
-                                static_cast<double>(stats.flush_bytes_written);
+  const HistoryLog::Totals remembered = scheduler_->HistoryTotals();
+  stats.write_amplification_since_ms = remembered.since_ms;
+  if (remembered.flushed_bytes > 0) {
+    stats.write_amplification = static_cast<double>(remembered.flushed_bytes + remembered.merged_bytes) /
+                                static_cast<double>(remembered.flushed_bytes);
   }
   return stats;
 }

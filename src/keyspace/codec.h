@@ -4,7 +4,8 @@
 //   kServerTag   := 0x01 name                      records of the server itself ("databases": database_table.h)
 //   kKeyTag      := 0x10 database user_key         one per Redis key: its type, its value or the head of its elements
 //   database     := physical id, ordered varint    0..239: that byte; else 0xf0 + (n - 1) and n bytes, big-endian
-//   value        := type:u8 payload                type: ValueType; the deadline is the engine's, not in here
+//   value        := type:u8 payload                the deadline is the engine's, not in here
+//   type         := ValueType, plus kEditedBit when the string was made by changing another one (APPEND, SETRANGE)
 //
 // Invariants
 //   1. Engine keys sort by tag, then physical id, then user key as bytes: a database is one range, and SCAN's order is
@@ -29,8 +30,10 @@ namespace lsmkv {
 
 enum class KeyTag : std::uint8_t { kServer = 0x01, kKey = 0x10 };
 
-/// What a Redis key holds. Other types get the numbers after.
+/// What a Redis key holds. Other types get the numbers after, up to 127.
 enum class ValueType : std::uint8_t { kString = 1 };
+/// Redis keeps a string that was changed in place in another form, and OBJECT ENCODING says so.
+inline constexpr std::uint8_t kEditedBit = 0x80;
 
 /// As TYPE says it.
 std::string_view ValueTypeName(ValueType type);
@@ -87,12 +90,15 @@ std::optional<DecodedKey> DecodeEngineKey(std::string_view engine_key);
 
 struct DecodedValue {
   ValueType type = ValueType::kString;
+  bool edited = false;
   std::string_view payload;         ///< a part of the value
 };
 /// Nothing when the type is unknown: damage, or data of a newer version.
 inline std::optional<DecodedValue> DecodeValue(std::string_view value) {
-  if (value.empty() || value.front() != static_cast<char>(ValueType::kString)) return std::nullopt;
-  return DecodedValue{ValueType::kString, value.substr(1)};
+  if (value.empty()) return std::nullopt;
+  const auto type = static_cast<std::uint8_t>(value.front());
+  if ((type & ~kEditedBit) != static_cast<std::uint8_t>(ValueType::kString)) return std::nullopt;
+  return DecodedValue{ValueType::kString, (type & kEditedBit) != 0, value.substr(1)};
 }
 
 }  // namespace lsmkv

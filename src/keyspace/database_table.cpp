@@ -23,6 +23,14 @@ DatabaseTable DatabaseTable::Fresh(std::uint32_t databases) {
   return table;
 }
 
+DatabaseTable DatabaseTable::Of(std::vector<std::uint64_t> ids, std::uint32_t databases) {
+  DatabaseTable table;
+  table.ids_ = std::move(ids);
+  for (const std::uint64_t id : table.ids_) table.next_id_ = std::max(table.next_id_, id + 1);
+  table.GrowTo(databases);
+  return table;
+}
+
 Result<DatabaseTable> DatabaseTable::Decode(std::string_view record) {
   if (record.size() < 1 + sizeof(std::uint64_t)) return Damaged("too short");
   const std::string_view body = record.substr(0, record.size() - sizeof(std::uint64_t));

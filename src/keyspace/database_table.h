@@ -25,6 +25,9 @@ class DatabaseTable {
  public:
   /// As at the very first start.
   static DatabaseTable Fresh(std::uint32_t databases);
+  /// Database i leads to ids[i], all of which are different; new ones are added until there are `databases`. For repair, where
+  /// the table is lost and only its ids are known.
+  static DatabaseTable Of(std::vector<std::uint64_t> ids, std::uint32_t databases);
   /// kUnsupported: a newer version. kCorruption: anything else that is not as Encode() writes it.
   static Result<DatabaseTable> Decode(std::string_view record);
   std::string Encode() const;

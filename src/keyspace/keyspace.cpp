@@ -11,6 +11,7 @@ constexpr std::string_view kTableName = "databases";
 constexpr std::uint64_t kLargeDatabaseKeys = 1'000'000;
 constexpr std::uint64_t kRecentMillis = 10'000;
 constexpr int kSampleAttempts = 16;
+constexpr std::uint64_t kDeadAfterSample = 256;
 
 /// A different, equally random number each time (the output step of SplitMix64).
 std::uint64_t Mix(std::uint64_t random) {
@@ -21,7 +22,7 @@ std::uint64_t Mix(std::uint64_t random) {
 }
 
 bool IsLive(const PinnedValue& value, std::uint64_t now_ms) {
-  return value.expire_at_ms() == 0 || value.expire_at_ms() > now_ms;
+  return !HasExpired(value.expire_at_ms(), now_ms);
 }
 
 std::string UserKey(std::string_view engine_key) {
@@ -63,7 +64,7 @@ Result<std::unique_ptr<Keyspace>> Keyspace::Open(Engine& engine, std::uint32_t d
 Status Keyspace::WriteTable(const DatabaseTable& table) {
   WriteBatch batch;
   batch.Put(ServerKey(kTableName), table.Encode());
-  return engine_.Write(batch, {.wait_for_admission = false}).status();
+  return WriteStatus(engine_.Write(batch, {.wait_for_admission = false}).status());
 }
 
 Status Keyspace::ChangeTable(const std::function<void(DatabaseTable&)>& change) {
@@ -79,7 +80,7 @@ Status Keyspace::ChangeTable(const std::function<void(DatabaseTable&)>& change) 
     ++table_changes_;
     map_.Install(changed);
   }
-  if (Status status = engine_.Sync(); !status.ok()) return status;
+  if (Status status = WriteStatus(engine_.Sync()); !status.ok()) return status;
   map_.MarkDurable(changed);
   return Status::Ok();
 }
@@ -137,7 +138,7 @@ KeyspaceInfo Keyspace::Count::InfoAt(std::uint64_t now_ms) const {
 bool Keyspace::StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const {
   if (count.physical != physical || now_ms < count.counted_at_ms) return false;
   if (count.ingests != ingests_.load(std::memory_order_acquire)) return false;
-  if (count.sequence == engine_.last_sequence() && now_ms < count.first_expiry_ms) return true;
+  if (count.sequence == engine_.last_sequence() && now_ms <= count.first_expiry_ms) return true;
   return mode == CountMode::kRecent && count.keys > kLargeDatabaseKeys && now_ms - count.counted_at_ms <= kRecentMillis;
 }
 
@@ -182,12 +183,35 @@ Result<Keyspace::Count> Keyspace::Walk(std::uint64_t physical, std::uint64_t now
   return count;
 }
 
+Result<ContentDigest> Keyspace::Digest(std::uint64_t now_ms) {
+  ContentDigest digest;
+  ReadOptions options;
+  options.snapshot = engine_.GetSnapshot();
+  options.now_ms = now_ms;
+  options.fill_cache = false;
+  for (std::uint32_t database = 0; database < databases(); ++database) {
+    const std::uint64_t physical = Physical(database);
+    const std::string end = DatabaseEnd(physical);
+    options.upper_bound = end;
+    const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
+    for (keys->Seek(DatabaseBegin(physical)); keys->Valid(); keys->Next()) {
+      const std::optional<DecodedKey> key = DecodeEngineKey(keys->key());
+      LSMKV_ASSERT(key.has_value());
+      std::string name = std::to_string(database) + ' ' + std::to_string(keys->expire_at_ms()) + ' ';
+      digest.Add(name.append(key->user_key), keys->value());
+    }
+    if (Status status = keys->status(); !status.ok()) return status;
+  }
+  return digest;
+}
+
 // ---- some key, all keys
 
 Result<std::optional<std::string>> Keyspace::FirstLiveKey(std::string_view begin, std::string_view end,
-                                                          std::uint64_t now_ms) {
+                                                          std::uint64_t now_ms, std::uint64_t max_skipped) {
   ReadOptions options;
   options.now_ms = now_ms;
+  options.max_skipped = max_skipped;
   options.upper_bound = end;
   const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
   keys->Seek(begin);
@@ -209,11 +233,13 @@ Result<std::optional<std::string>> Keyspace::RandomKey(std::uint32_t database, s
     if (!value) return value.error();
     if (*value && IsLive(**value, now_ms)) return std::optional<std::string>(UserKey(**sample));
     somewhere = std::move(**sample);
+    Result<std::optional<std::string>> near = FirstLiveKey(somewhere, end, now_ms, kDeadAfterSample);
+    if (!near || *near) return near;
   }
   // Mostly dead keys here: the first live one from the last sample on, or else from the beginning.
-  Result<std::optional<std::string>> found = FirstLiveKey(somewhere, end, now_ms);
+  Result<std::optional<std::string>> found = FirstLiveKey(somewhere, end, now_ms, 0);
   if (!found || *found || somewhere == begin) return found;
-  return FirstLiveKey(begin, end, now_ms);
+  return FirstLiveKey(begin, end, now_ms, 0);
 }
 
 Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, const ScanVisitor& visit) {
@@ -229,6 +255,7 @@ Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, co
   options.now_ms = request.now_ms;
   options.upper_bound = end;
   options.fill_cache = request.fill_cache;
+  options.max_skipped = request.max_examined;
   const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
   std::uint64_t counted = 0;
   for (keys->Seek(begin); keys->Valid(); keys->Next()) {
@@ -241,10 +268,12 @@ Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, co
       std::optional<std::string> position(key->user_key);
       keys->Next();   // a walk that just reached its end says so
       if (Status status = keys->status(); !status.ok()) return status;
-      return keys->Valid() ? position : std::nullopt;
+      if (keys->Valid()) return position;
+      break;
     }
   }
   if (Status status = keys->status(); !status.ok()) return status;
+  if (keys->paused()) return std::optional<std::string>(UserKey(keys->position()));   // there may be more behind the dead ones
   return std::optional<std::string>();
 }
 

@@ -24,13 +24,20 @@
 
 #include "base/mutex.h"
 #include "keyspace/codec.h"
+#include "keyspace/content_digest.h"
 #include "keyspace/database_map.h"
 #include "keyspace/database_table.h"
 #include "keyspace/key_locks.h"
+#include "keyspace/lookup_counters.h"
 #include "keyspace/scan_cursors.h"
 #include "lsmkv/engine.h"
 
 namespace lsmkv {
+
+/// A write's status as callers want it: kWriteRefused for a disk that fails, which a read's kIoError is not.
+inline Status WriteStatus(Status status) {
+  return status.code() == StatusCode::kIoError ? Status::WriteRefused(status.message()) : status;
+}
 
 /// One line of INFO keyspace.
 struct KeyspaceInfo {
@@ -51,7 +58,9 @@ struct ScanRequest {
   std::optional<std::string_view> after{}; ///< starts behind this key; nothing: at the first
   std::string_view prefix{};               ///< only keys that start with this
   std::uint64_t max_keys = UINT64_MAX;     ///< ends when this many counted (see ScanVisitor)
-  std::uint64_t max_examined = UINT64_MAX; ///< ends when the engine has looked at this many versions
+  /// Ends when the engine has looked at this many versions, dead ones included; at most twice that, when what comes last is a
+  /// run of dead ones. 1 or more.
+  std::uint64_t max_examined = UINT64_MAX;
   bool fill_cache = true;
 };
 /// Gets each live key; the view is valid during the call. True: the key counts towards max_keys.
@@ -68,6 +77,7 @@ class Keyspace {
   Engine& engine() { return engine_; }
   KeyLocks& locks() { return locks_; }
   ScanCursors& cursors() { return cursors_; }
+  LookupCounters& lookups() { return lookups_; }
 
   // ---- the table; each blocks. On an error before the change nothing has changed; an error of the sync comes after it.
   Status FlushDatabase(std::uint32_t database);
@@ -81,9 +91,12 @@ class Keyspace {
   /// Walks the database, unless nothing was written and nothing has expired since the last count.
   Result<KeyspaceInfo> CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode = CountMode::kExact)
       LSMKV_EXCLUDES(counts_mutex_);
-  /// Some live key at about the `random`-th place; nothing when there is none.
+  /// Of every live key of every database with its value and its deadline.
+  Result<ContentDigest> Digest(std::uint64_t now_ms);
+  /// Some live key at about the `random`-th place; nothing when there is none. Looks at some thousand keys in several places, and
+  /// only when all of those are dead goes through the database for one that is not.
   Result<std::optional<std::string>> RandomKey(std::uint32_t database, std::uint64_t now_ms, std::uint64_t random);
-  /// Returns the key to go on after when the walk ended at a bound, nothing when it came to the end.
+  /// Returns the key to go on after when the walk ended at a bound, nothing when it came to the end. That key may be a dead one.
   Result<std::optional<std::string>> Scan(const ScanRequest& request, const ScanVisitor& visit);
 
  private:
@@ -106,12 +119,15 @@ class Keyspace {
   Status ChangeTable(const std::function<void(DatabaseTable&)>& change) LSMKV_EXCLUDES(table_mutex_);
   Result<Count> Walk(std::uint64_t physical, std::uint64_t now_ms);
   bool StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const;
-  Result<std::optional<std::string>> FirstLiveKey(std::string_view begin, std::string_view end, std::uint64_t now_ms);
+  /// @param max_skipped  gives up after so many dead ones; 0: never.
+  Result<std::optional<std::string>> FirstLiveKey(std::string_view begin, std::string_view end, std::uint64_t now_ms,
+                                                  std::uint64_t max_skipped);
 
   Engine& engine_;
   DatabaseMap& map_;
   KeyLocks locks_;
   ScanCursors cursors_;
+  LookupCounters lookups_;
 
   Mutex table_mutex_;                                       // taken before all key locks; no disk wait under it
   DatabaseTable table_ LSMKV_GUARDED_BY(table_mutex_);

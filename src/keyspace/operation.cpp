@@ -20,6 +20,7 @@ WriteBatch& ThreadBatch() {
 }  // namespace
 
 Operation::~Operation() {
+  if (!gave_up_ && hits_ + misses_ > 0) keyspace_.lookups().Count(hits_, misses_);
   if (staged_ && ThreadBatch().operations().size() > kBatchKeptBytes) ThreadBatch() = WriteBatch();
 }
 
@@ -50,10 +51,16 @@ void Operation::WillRead(std::span<const std::string_view> keys) {
 Result<std::optional<Record>> Operation::ReadIn(std::uint64_t physical, std::string_view key) {
   const EngineKey engine_key(physical, key);
   Result<std::optional<PinnedValue>> value = keyspace_.engine().Get(engine_key.view(), options_);
-  if (!value) [[unlikely]] return std::move(value.error());
-  if (!*value) return std::optional<Record>();
+  if (!value) [[unlikely]] {
+    gave_up_ = true;
+    return std::move(value.error());
+  }
+  if (!*value || HasExpired((*value)->expire_at_ms(), now_ms_)) {
+    misses_ += counts_reads_ ? 1 : 0;
+    return std::optional<Record>();
+  }
+  hits_ += counts_reads_ ? 1 : 0;
   PinnedValue& pin = **value;
-  if (pin.expire_at_ms() != 0 && pin.expire_at_ms() <= now_ms_) return std::optional<Record>();
   const std::optional<DecodedValue> decoded = DecodeValue(pin.data());
   if (!decoded) [[unlikely]] return Status::Corruption("a value of unknown type");
   return std::optional<Record>(std::in_place, std::move(pin), decoded->type);
@@ -64,7 +71,10 @@ Result<StringRead> Operation::ReadString(std::string_view key) {
   if (!record) [[unlikely]] return std::move(record.error());
   if (!*record) return StringRead{};
   if ((*record)->type() != ValueType::kString) return StringRead{StringRead::Found::kOtherType, {}};
-  if (!may_block_ && (*record)->payload().size() > kLongBytes) [[unlikely]] return Status::WouldBlock();
+  if (!may_block_ && (*record)->payload().size() > kLongBytes) [[unlikely]] {
+    gave_up_ = true;
+    return Status::WouldBlock();
+  }
   return StringRead{StringRead::Found::kString, std::move(**record)};
 }
 
@@ -75,7 +85,7 @@ WriteBatch& Operation::Batch() {
   return batch;
 }
 
-void Operation::Stage(std::uint64_t physical, std::string_view key, ValueType type, std::string_view first,
+void Operation::Stage(std::uint64_t physical, std::string_view key, std::uint8_t type_byte, std::string_view first,
                       std::string_view second, std::uint64_t expire_at_ms) {
   LSMKV_INVARIANT(HoldsLockOf(key));
   const std::size_t staged_bytes = staged_ ? ThreadBatch().operations().size() : 0;
@@ -88,22 +98,22 @@ void Operation::Stage(std::uint64_t physical, std::string_view key, ValueType ty
     Batch().Delete(engine_key.view());
     return;
   }
-  const char type_byte = static_cast<char>(type);
-  const std::array<std::string_view, 3> pieces{std::string_view(&type_byte, 1), first, second};
+  const char header = static_cast<char>(type_byte);
+  const std::array<std::string_view, 3> pieces{std::string_view(&header, 1), first, second};
   Batch().PutPieces(engine_key.view(), pieces, expire_at_ms);
 }
 
 void Operation::PutString(std::string_view key, std::string_view value, std::uint64_t expire_at_ms) {
-  Stage(PhysicalHere(), key, ValueType::kString, value, {}, expire_at_ms);
+  Stage(PhysicalHere(), key, static_cast<std::uint8_t>(ValueType::kString), value, {}, expire_at_ms);
 }
 
-void Operation::PutString(std::string_view key, std::string_view first, std::string_view second,
-                          std::uint64_t expire_at_ms) {
-  Stage(PhysicalHere(), key, ValueType::kString, first, second, expire_at_ms);
+void Operation::PutEditedString(std::string_view key, std::string_view first, std::string_view second,
+                                std::uint64_t expire_at_ms) {
+  Stage(PhysicalHere(), key, static_cast<std::uint8_t>(ValueType::kString) | kEditedBit, first, second, expire_at_ms);
 }
 
 void Operation::PutRecord(std::uint32_t database, std::string_view key, const Record& record, std::uint64_t expire_at_ms) {
-  Stage(PhysicalOf(database), key, record.type(), record.payload(), {}, expire_at_ms);
+  Stage(PhysicalOf(database), key, record.TypeByte(), record.payload(), {}, expire_at_ms);
 }
 
 void Operation::Delete(std::string_view key) {
@@ -112,9 +122,12 @@ void Operation::Delete(std::string_view key) {
 }
 
 Status Operation::Commit() {
-  if (too_long_) [[unlikely]] return Status::WouldBlock();
+  if (too_long_) [[unlikely]] {
+    gave_up_ = true;
+    return Status::WouldBlock();
+  }
   if (!staged_) return Status::Ok();
-  return keyspace_.engine().Write(ThreadBatch(), {.wait_for_admission = false}).status();
+  return WriteStatus(keyspace_.engine().Write(ThreadBatch(), {.wait_for_admission = false}).status());
 }
 
 }  // namespace lsmkv

@@ -10,7 +10,7 @@
 //   1. A writer locks all keys it may read or write, at once, before its first read; one Lock call an operation.
 //   2. Reads do not see what the same operation has staged: a command reads first, then decides, then stages.
 //   3. The logical database is looked up once, after the locks: what is committed goes where the reads came from.
-//   4. An expired key is absent. A deadline that has passed is staged as a deletion.
+//   4. An expired key is absent. A deadline that is now or has passed is staged as a deletion.
 //
 // Room was left for  MULTI/EXEC, which will lock for all its commands, give each of them an operation whose locks are
 //                    these, whose reads look at the common batch first and whose Commit() leaves it staged; and for other
@@ -37,9 +37,13 @@ class Record {
   Record(PinnedValue pin, ValueType type) : pin_(std::move(pin)), type_(type) {}
   ValueType type() const { return type_; }
   std::string_view payload() const { return pin_.data().substr(1); }   ///< of a Record that was read
+  bool edited() const { return (TypeByte() & kEditedBit) != 0; }       ///< likewise; see codec.h
   std::uint64_t expire_at_ms() const { return pin_.expire_at_ms(); }   ///< 0: never
 
  private:
+  friend class Operation;
+  std::uint8_t TypeByte() const { return static_cast<std::uint8_t>(pin_.data().front()); }
+
   PinnedValue pin_;
   ValueType type_ = ValueType::kString;
 };
@@ -60,11 +64,13 @@ class Operation {
   /// More than this, in one value or one batch, is not copied on an event loop: the command is sent to the pool.
   static constexpr std::size_t kLongBytes = 1u << 20;
 
-  Operation(Keyspace& keyspace, std::uint32_t database, std::uint64_t now_ms, bool may_block)
-      : keyspace_(keyspace), database_(database), may_block_(may_block), now_ms_(now_ms) {
+  /// @param counts_reads  as CountReads() says.
+  Operation(Keyspace& keyspace, std::uint32_t database, std::uint64_t now_ms, bool may_block, bool counts_reads = false)
+      : keyspace_(keyspace), database_(database), may_block_(may_block), counts_reads_(counts_reads), now_ms_(now_ms) {
     options_.memory_only = !may_block;
     options_.now_ms = now_ms;
   }
+  /// Counts what its reads found, unless it gave up because it would have blocked.
   ~Operation();
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
@@ -72,6 +78,11 @@ class Operation {
   std::uint64_t now_ms() const { return now_ms_; }
   std::uint32_t database() const { return database_; }
   bool may_block() const { return may_block_; }
+
+  /// Whether the reads from here on count as hits and misses (LookupCounters); as the constructor was told at first.
+  void CountReads(bool count) { counts_reads_ = count; }
+  /// The command will be run again from its start: nothing that was read counts.
+  void GiveUp() { gave_up_ = true; }
 
   // ---- locking. kWouldBlock: somebody else holds one of them, and nothing is held.
   Status Lock(std::string_view key);
@@ -91,13 +102,13 @@ class Operation {
 
   // ---- staging. `expire_at_ms` 0: never.
   void PutString(std::string_view key, std::string_view value, std::uint64_t expire_at_ms = 0);
-  /// Of the two joined (APPEND).
-  void PutString(std::string_view key, std::string_view first, std::string_view second, std::uint64_t expire_at_ms);
+  /// What was made by changing the string that was there: the two joined.
+  void PutEditedString(std::string_view key, std::string_view first, std::string_view second, std::uint64_t expire_at_ms);
   /// The same value with another name, place or deadline.
   void PutRecord(std::uint32_t database, std::string_view key, const Record& record, std::uint64_t expire_at_ms);
   void Delete(std::string_view key);
 
-  /// Applies what was staged, if anything. On an error nothing was. At most once.
+  /// Applies what was staged, if anything. On an error nothing was. At most once. kWriteRefused: the disk takes no writes.
   Status Commit();
 
  private:
@@ -111,15 +122,19 @@ class Operation {
     return database == database_ ? PhysicalHere() : keyspace_.Physical(database);
   }
   Result<std::optional<Record>> ReadIn(std::uint64_t physical, std::string_view key);
-  void Stage(std::uint64_t physical, std::string_view key, ValueType type, std::string_view first, std::string_view second,
-             std::uint64_t expire_at_ms);
+  void Stage(std::uint64_t physical, std::string_view key, std::uint8_t type_byte, std::string_view first,
+             std::string_view second, std::uint64_t expire_at_ms);
   WriteBatch& Batch();
   bool HoldsLockOf(std::string_view key) const { return held_.Holds(KeyLocks::StripeOf(key)); }
 
   Keyspace& keyspace_;
   const std::uint32_t database_;
   const bool may_block_;
+  bool counts_reads_;
   bool staged_ = false;
+  bool gave_up_ = false;              // a read or Commit() has said kWouldBlock: it will be run again
+  std::uint32_t hits_ = 0;
+  std::uint32_t misses_ = 0;
   bool too_long_ = false;             // something staged must not be copied here: Commit() says kWouldBlock
   const std::uint64_t now_ms_;
   std::uint64_t physical_ = kNotAsked;

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/numbers.h"
-#include "resp/inline_split.h"
+#include "base/words.h"
 
 namespace lsmkv::resp {
 namespace {
@@ -191,28 +191,28 @@ Parser::Step Parser::ReadInline(std::string_view buffer, ArgVector& args) {
 }
 
 bool Parser::SplitInline(std::string_view line, ArgVector& args) {
-  InlineSplitter splitter(line);
+  WordSplitter splitter(line);
   // A string that moves as the vector grows may carry its bytes inside itself, so views into them are taken at the end.
   unescaped_count_ = 0;
   std::string_view plain;
   for (;;) {
     if (unescaped_count_ == unescaped_.size()) unescaped_.emplace_back();
     switch (splitter.Next(&plain, &unescaped_[unescaped_count_])) {
-      case InlineSplitter::Found::kPlain:
+      case WordSplitter::Found::kPlain:
         args.push_back(plain);
         break;
-      case InlineSplitter::Found::kUnescaped:
+      case WordSplitter::Found::kUnescaped:
         args.emplace_back();          // null marks the place of the next unescaped string
         ++unescaped_count_;
         break;
-      case InlineSplitter::Found::kEnd: {
+      case WordSplitter::Found::kEnd: {
         std::size_t used = 0;
         for (std::string_view& arg : args) {
           if (arg.data() == nullptr) arg = unescaped_[used++];
         }
         return true;
       }
-      case InlineSplitter::Found::kUnbalanced:
+      case WordSplitter::Found::kUnbalanced:
         return false;
     }
   }

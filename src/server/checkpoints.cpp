@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace lsmkv {
@@ -33,10 +34,15 @@ bool LooksLikeCheckpoint(const std::string& name) {
 
 Status Checkpoints::Save(std::uint64_t kept, std::uint64_t now_ms) {
   if (running_.exchange(true)) return Status::Busy("a checkpoint is being made already");
+  const std::int64_t began = Clock::System().Monotonic().count();
+  began_micros_ = began;
+  const SequenceNumber sequence = engine_.last_sequence();
   Status status = Make(now_ms);
   last_failed_ = !status.ok();
+  took_micros_ = Clock::System().Monotonic().count() - began;
   if (status.ok()) {
     last_save_seconds_ = now_ms / 1000;
+    saved_sequence_ = sequence;
     ++saves_;
     RemoveOld(kept);
   } else {
@@ -44,6 +50,17 @@ Status Checkpoints::Save(std::uint64_t kept, std::uint64_t now_ms) {
   }
   running_ = false;
   return status;
+}
+
+std::optional<std::chrono::seconds> Checkpoints::last_duration() const {
+  const std::chrono::microseconds took(took_micros_.load());
+  if (took.count() < 0) return std::nullopt;
+  return std::chrono::floor<std::chrono::seconds>(took);
+}
+
+std::optional<std::chrono::seconds> Checkpoints::running_for() const {
+  if (!running()) return std::nullopt;
+  return std::chrono::floor<std::chrono::seconds>(Clock::System().Monotonic() - std::chrono::microseconds(began_micros_.load()));
 }
 
 Status Checkpoints::Make(std::uint64_t now_ms) {

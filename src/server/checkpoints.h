@@ -2,8 +2,11 @@
 // Threads  any; one checkpoint at a time. Save() blocks on the disk.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "lsmkv/engine.h"
@@ -14,7 +17,10 @@ class Checkpoints {
  public:
   /// `engine` outlives this.
   Checkpoints(Engine& engine, std::string data_dir, std::uint64_t started_seconds)
-      : engine_(engine), dir_(std::move(data_dir) + "/checkpoints"), last_save_seconds_(started_seconds) {}
+      : engine_(engine),
+        dir_(std::move(data_dir) + "/checkpoints"),
+        last_save_seconds_(started_seconds),
+        saved_sequence_(engine.last_sequence()) {}
 
   /// Makes one and then removes all but the newest `kept`. kBusy while another is being made.
   Status Save(std::uint64_t kept, std::uint64_t now_ms);
@@ -22,6 +28,15 @@ class Checkpoints {
   /// Of the last success; the server's start before the first.
   std::uint64_t last_save_seconds() const { return last_save_seconds_.load(std::memory_order_relaxed); }
   bool last_failed() const { return last_failed_.load(std::memory_order_relaxed); }
+  /// Writes since the last success, or since the server's start.
+  std::uint64_t changes() const {
+    const std::uint64_t saved = saved_sequence_.load(std::memory_order_relaxed);
+    return std::max(engine_.last_sequence(), saved) - saved;
+  }
+  /// How long the last one took; nothing before the first.
+  std::optional<std::chrono::seconds> last_duration() const;
+  /// For how long one has been running; nothing when none is.
+  std::optional<std::chrono::seconds> running_for() const;
   std::uint64_t saves() const { return saves_.load(std::memory_order_relaxed); }
 
  private:
@@ -34,6 +49,9 @@ class Checkpoints {
   std::atomic<bool> running_{false};
   std::atomic<bool> last_failed_{false};
   std::atomic<std::uint64_t> last_save_seconds_;
+  std::atomic<SequenceNumber> saved_sequence_;      // what the last one holds at least
+  std::atomic<std::int64_t> began_micros_{0};       // monotonic
+  std::atomic<std::int64_t> took_micros_{-1};
   std::atomic<std::uint64_t> saves_{0};
 };
 

@@ -25,6 +25,7 @@ struct ServerContext {
   PauseGate& pause;
   ThreadPool& read_pool;
   ThreadPool& admin_pool;
+  ThreadPool& upkeep_pool;
   std::atomic<std::uint64_t>& clients;   ///< connections that are open; added to by the listener, taken from by loops
   ClientMemory& client_memory;
 };

@@ -5,12 +5,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
 
 #include "commands/lsm_fields.h"
 #include "commands/version.h"
 #include "server/server.h"
 
 namespace lsmkv {
+
+namespace {
+
+std::string Executable() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).string();
+}
+
+}  // namespace
 
 const InfoText::Section InfoText::kSections[] = {
     {"server", true, &InfoText::WriteServer},
@@ -20,8 +31,10 @@ const InfoText::Section InfoText::kSections[] = {
     {"stats", true, &InfoText::WriteStats},
     {"replication", true, &InfoText::WriteReplication},
     {"cpu", true, &InfoText::WriteCpu},
+    {"modules", true, &InfoText::WriteModules},
     {"commandstats", false, &InfoText::WriteCommandStats},
     {"errorstats", true, &InfoText::WriteErrorStats},
+    {"cluster", true, &InfoText::WriteCluster},
     {"keyspace", true, &InfoText::WriteKeyspace},
     {"lsm", true, &InfoText::WriteLsm},
 };
@@ -56,10 +69,15 @@ void InfoText::WriteServer() {
   Field("multiplexing_api", "epoll");
   Field("gcc_version", fmt::format("{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__));
   Field("process_id", ::getpid());
+  Field("process_supervised", "no");
+  Field("run_id", server_.run_id_);
   Field("tcp_port", settings->port);
   Field("server_time_usec", now_ms * 1000);
   Field("uptime_in_seconds", uptime_seconds);
   Field("uptime_in_days", uptime_seconds / 86400);
+  Field("hz", 10);                             // as CONFIG GET says, for tools that want a number
+  Field("configured_hz", 10);
+  Field("executable", Executable());
   Field("io_threads_active", server_.loops_.size() > 1 ? 1 : 0);
   Field("io_threads", server_.loops_.size());
   Field("config_file", server_.config_->file());
@@ -92,14 +110,19 @@ void InfoText::WritePersistence() {
   const EngineStats engine = server_.engine_->Stats();
   Field("loading", 0);
   Field("async_loading", 0);
-  Field("rdb_changes_since_last_save", 0);
+  Field("rdb_changes_since_last_save", checkpoints.changes());
   Field("rdb_bgsave_in_progress", checkpoints.running() ? 1 : 0);
   Field("rdb_last_save_time", checkpoints.last_save_seconds());
   Field("rdb_last_bgsave_status", checkpoints.last_failed() ? "err" : "ok");
+  const auto seconds = [](std::optional<std::chrono::seconds> time) { return time ? time->count() : -1; };
+  Field("rdb_last_bgsave_time_sec", seconds(checkpoints.last_duration()));
+  Field("rdb_current_bgsave_time_sec", seconds(checkpoints.running_for()));
   Field("rdb_saves", checkpoints.saves());
   Field("aof_enabled", 1);   // the write-ahead log is always there
   Field("aof_rewrite_in_progress", 0);
   Field("aof_rewrite_scheduled", 0);
+  Field("aof_last_rewrite_time_sec", -1);      // a log that is never rewritten
+  Field("aof_current_rewrite_time_sec", -1);
   Field("aof_last_bgrewrite_status", "ok");
   Field("aof_last_write_status", health.ok() ? "ok" : "err");
   if (!health.ok()) Field("write_error", health.message());
@@ -119,11 +142,16 @@ StatsTotals InfoText::SinceReset() const {
 
 void InfoText::WriteStats() {
   const StatsTotals totals = SinceReset();
+  LookupCounters::Totals lookups = server_.keyspace_->lookups().totals();
+  std::uint64_t expired = server_.engine_->Stats().expired_entries;
   std::uint64_t accepted = server_.listener_->accepted(), refused = server_.listener_->refused();
   {
     MutexLock lock(server_.baseline_mutex_);
     accepted -= server_.accepted_baseline_;
     refused -= server_.refused_baseline_;
+    lookups.hits -= server_.lookups_baseline_.hits;
+    lookups.misses -= server_.lookups_baseline_.misses;
+    expired -= server_.expired_baseline_;
   }
   const Server::Rates rates = server_.CurrentRates();
   Field("total_connections_received", accepted + refused);
@@ -131,10 +159,23 @@ void InfoText::WriteStats() {
   Field("instantaneous_ops_per_sec", rates.commands);
   Field("total_net_input_bytes", totals.net_input_bytes);
   Field("total_net_output_bytes", totals.net_output_bytes);
+  Field("total_net_repl_input_bytes", 0);
+  Field("total_net_repl_output_bytes", 0);
   Field("instantaneous_input_kbps", fmt::format("{:.2f}", static_cast<double>(rates.input_bytes) / 1024));
   Field("instantaneous_output_kbps", fmt::format("{:.2f}", static_cast<double>(rates.output_bytes) / 1024));
+  Field("instantaneous_input_repl_kbps", "0.00");
+  Field("instantaneous_output_repl_kbps", "0.00");
   Field("rejected_connections", refused);
+  Field("expired_keys", expired);
   Field("evicted_keys", 0);
+  Field("evicted_clients", 0);
+  Field("keyspace_hits", lookups.hits);
+  Field("keyspace_misses", lookups.misses);
+  Field("pubsub_channels", 0);
+  Field("pubsub_patterns", 0);
+  Field("latest_fork_usec", 0);                // it never forks
+  Field("total_forks", 0);
+  Field("tracking_total_keys", 0);
   Field("total_error_replies", totals.error_replies);
   Field("protocol_errors", totals.protocol_errors);
   Field("client_query_buffer_limit_disconnections", totals.query_buffer_disconnects);
@@ -148,8 +189,20 @@ void InfoText::WriteStats() {
 void InfoText::WriteReplication() {
   Field("role", "master");
   Field("connected_slaves", 0);
+  Field("master_failover_state", "no-failover");
+  Field("master_replid", server_.ReplicationId());
+  Field("master_replid2", std::string(kHexIdBytes, '0'));
   Field("master_repl_offset", 0);
+  Field("second_repl_offset", -1);
+  Field("repl_backlog_active", 0);
+  Field("repl_backlog_size", 0);
+  Field("repl_backlog_first_byte_offset", 0);
+  Field("repl_backlog_histlen", 0);
 }
+
+void InfoText::WriteModules() {}   // the heading alone: there are none
+
+void InfoText::WriteCluster() { Field("cluster_enabled", 0); }
 
 void InfoText::WriteCpu() {
   const auto write = [this](std::string_view suffix, int who) {

@@ -43,6 +43,8 @@ class InfoText {
   void WritePersistence();
   void WriteStats();
   void WriteReplication();
+  void WriteModules();
+  void WriteCluster();
   void WriteCpu();
   void WriteCommandStats();
   void WriteErrorStats();

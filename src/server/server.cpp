@@ -26,6 +26,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kSamplePeriod{100};
 constexpr std::uint64_t kSamplesPerMemorySample = 10;        // asking the allocator takes longer than the rest
+constexpr std::size_t kUpkeepThreads = 2;    // who asks for more at once waits: one compaction on demand runs at a time anyway
 constexpr std::uint64_t kReservedDescriptors = 64;   // log, WAL, manifests, epoll, the listener's reserve
 
 /// Raises the soft limit on descriptors to what the settings may come to need, as far as the hard limit allows.
@@ -110,6 +111,7 @@ Status Server::Open() {
   // The listener needs the context, which needs the engine; taking the ports early needs neither.
   read_pool_ = std::make_unique<ThreadPool>("read", settings->read_threads);
   admin_pool_ = std::make_unique<ThreadPool>("admin", settings->admin_threads);
+  upkeep_pool_ = std::make_unique<ThreadPool>("upkeep", kUpkeepThreads);
   listener_ = std::make_unique<Listener>(io_, *config_, Clock::System(), clients_);
   if (Status status = listener_->Bind(*settings); !status.ok()) return status;
 
@@ -123,7 +125,7 @@ Status Server::Open() {
   checkpoints_ = std::make_unique<Checkpoints>(*engine_, settings->dir, started_ms_ / 1000);
 
   context_ = std::make_unique<ServerContext>(ServerContext{*this, *keyspace_, *engine_, *config_, Clock::System(), pause_,
-                                                           *read_pool_, *admin_pool_, clients_, client_memory_});
+                                                           *read_pool_, *admin_pool_, *upkeep_pool_, clients_, client_memory_});
   const std::uint32_t loops = IoThreads(*settings, std::thread::hardware_concurrency());
   for (std::uint32_t i = 0; i < loops; ++i) loops_.push_back(std::make_unique<Loop>(i, *context_));
   engine_->ReleaseThreadView();   // of this thread, which reads no more and would keep the first memtable
@@ -187,6 +189,7 @@ void Server::CloseEverything() {
   }
   for (const std::unique_ptr<Loop>& loop : loops_) loop->Join();
   if (engine_ != nullptr) engine_->PrepareToClose();   // an admin thread may wait for a compaction
+  if (upkeep_pool_ != nullptr) upkeep_pool_->Stop(ThreadPool::StopMode::kDrop);
   if (admin_pool_ != nullptr) admin_pool_->Stop(ThreadPool::StopMode::kDrop);
   if (read_pool_ != nullptr) read_pool_->Stop(ThreadPool::StopMode::kDrop);
   keyspace_.reset();
@@ -295,6 +298,16 @@ void Server::RequestShutdown() {
   boost::asio::post(io_, [this] { BeginShutdown("SHUTDOWN"); });
 }
 
+std::string Server::ReplicationId() const {
+  MutexLock lock(replication_mutex_);
+  return replication_id_;
+}
+
+void Server::ChangeReplicationId() {
+  MutexLock lock(replication_mutex_);
+  replication_id_ = RandomHexId();
+}
+
 Status Server::SaveCheckpoint() {
   return checkpoints_->Save(config_->Current()->checkpoints_kept, Clock::System().WallMillis());
 }
@@ -309,10 +322,13 @@ StatsTotals Server::Totals() const {
 
 void Server::ResetStats() {
   StatsTotals totals = Totals();
+  const std::uint64_t expired = engine_->Stats().expired_entries;
   MutexLock lock(baseline_mutex_);
   baseline_ = std::move(totals);
   accepted_baseline_ = listener_->accepted();
   refused_baseline_ = listener_->refused();
+  lookups_baseline_ = keyspace_->lookups().totals();
+  expired_baseline_ = expired;
 }
 
 std::uint64_t Server::Rate::Mean() const {

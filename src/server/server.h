@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/random_id.h"
 #include "base/thread_pool.h"
 #include "commands/server_api.h"
 #include "config/config.h"
@@ -58,6 +59,7 @@ class Server final : public ServerApi {
   void PauseClients(std::uint64_t until_ms, PauseMode mode) override;
   void UnpauseClients() override;
   void RequestShutdown() override;
+  void ChangeReplicationId() override LSMKV_EXCLUDES(replication_mutex_);
   std::string Info(std::span<const std::string_view> sections) override;
   void ResetStats() override;
   Status SaveCheckpoint() override;
@@ -81,10 +83,12 @@ class Server final : public ServerApi {
     std::uint64_t commands, input_bytes, output_bytes;   // a second
   };
   Rates CurrentRates() const LSMKV_EXCLUDES(rates_mutex_);
+  std::string ReplicationId() const LSMKV_EXCLUDES(replication_mutex_);
   void ForEachLoop(const std::function<void(Loop&)>& visit);
 
   const std::unique_ptr<Config> config_;
   const std::uint64_t started_ms_;
+  const std::string run_id_ = RandomHexId();
   CycleClock cycle_clock_;
   PauseGate pause_;
   std::atomic<std::uint64_t> clients_{0};
@@ -98,6 +102,7 @@ class Server final : public ServerApi {
   std::unique_ptr<Checkpoints> checkpoints_;
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> admin_pool_;
+  std::unique_ptr<ThreadPool> upkeep_pool_;
   std::unique_ptr<ServerContext> context_;
   std::vector<std::unique_ptr<Loop>> loops_;
 
@@ -131,6 +136,11 @@ class Server final : public ServerApi {
   StatsTotals baseline_ LSMKV_GUARDED_BY(baseline_mutex_);
   std::uint64_t accepted_baseline_ LSMKV_GUARDED_BY(baseline_mutex_) = 0;
   std::uint64_t refused_baseline_ LSMKV_GUARDED_BY(baseline_mutex_) = 0;
+  LookupCounters::Totals lookups_baseline_ LSMKV_GUARDED_BY(baseline_mutex_);
+  std::uint64_t expired_baseline_ LSMKV_GUARDED_BY(baseline_mutex_) = 0;
+
+  mutable Mutex replication_mutex_;         // a leaf
+  std::string replication_id_ LSMKV_GUARDED_BY(replication_mutex_) = RandomHexId();
 };
 
 }  // namespace lsmkv

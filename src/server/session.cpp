@@ -64,7 +64,12 @@ void Session::OnEvents(std::uint32_t events) {
     return;
   }
   if (state_ == State::kClosed) return;
-  if (hung_up || (events & EPOLLRDHUP) != 0) {
+  const bool sends_no_more = (events & EPOLLRDHUP) != 0;
+  if (sends_no_more && !hung_up && state_ == State::kParked) {
+    half_closed_ = true;   // it may well wait for its reply: the end of file is met when that has gone
+    return UpdateInterest();
+  }
+  if (hung_up || sends_no_more) {
     // A command that has not begun goes away with its client; one that runs elsewhere is waited for (invariant 5).
     if (state_ != State::kSuspended && state_ != State::kDeferred) return Close();
     peer_gone_ = true;
@@ -218,7 +223,7 @@ void Session::UpdateInterest() {
   if (peer_gone_) return;
   std::uint32_t wanted = wants_write_ ? EPOLLOUT : 0u;
   if (Reads()) wanted |= EPOLLIN;
-  if (state_ == State::kParked || state_ == State::kPaused) wanted |= EPOLLRDHUP;
+  if ((state_ == State::kParked || state_ == State::kPaused) && !half_closed_) wanted |= EPOLLRDHUP;
   if (wanted == interest_) return;
   epoll_event event{};
   event.events = wanted;

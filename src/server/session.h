@@ -164,6 +164,7 @@ class Session {
   bool held_ = false;               // reads nothing: all clients together hold too much
   bool favoured_ = false;           // reads on although they do
   bool peer_gone_ = false;
+  bool half_closed_ = false;        // the client has said that it sends no more
   bool job_running_ = false;
   bool awaits_deferred_ = false;
   bool stopped_ = false;            // kParked because writers are stopped, not slowed

@@ -45,6 +45,7 @@ void Session::Dispatch(bool admitted) {
     case RunsOn::kLoop: return RunOnLoop();
     case RunsOn::kReadPool: return Suspend(context_.read_pool);
     case RunsOn::kAdminPool: return Suspend(context_.admin_pool);
+    case RunsOn::kUpkeepPool: return Suspend(context_.upkeep_pool);
   }
 }
 

@@ -48,9 +48,9 @@ Status Bundle::CheckTable(std::size_t index) const {
 /// One table's entries, checked and renamed.
 class IncomingTableIterator final : public InternalIterator {
  public:
-  IncomingTableIterator(const IncomingRun& run, std::size_t index, std::unique_ptr<Table> table)
+  IncomingTableIterator(const IncomingRun& run, std::size_t index, std::unique_ptr<Table> table, std::uint64_t readahead_bytes)
       : run_(run), expected_(run.bundle_->description().tables[index]), prefix_(run.bundle_->description().key_prefix),
-        table_(std::move(table)), inner_(table_->NewIterator({.fill_cache = false, .readahead_bytes = kReadaheadBytes})) {}
+        table_(std::move(table)), inner_(table_->NewIterator({.fill_cache = false, .readahead_bytes = readahead_bytes})) {}
 
   bool Valid() const override { return valid_; }
   void SeekToFirst() override {
@@ -76,12 +76,18 @@ class IncomingTableIterator final : public InternalIterator {
     inner_->Next();
     Take();
   }
+  void SeekToLast() override { RefuseBackward(); }
+  void SeekForPrev(std::string_view /*target*/) override { RefuseBackward(); }
+  void Prev() override { RefuseBackward(); }
   const EntryView& entry() const override { return entry_; }
   Status status() const override { return status_; }
 
  private:
-  static constexpr std::uint64_t kReadaheadBytes = 512 << 10;
-
+  // Whether keys ascend and how many there are can be told only in the order they were written.
+  void RefuseBackward() {
+    valid_ = false;
+    status_ = Status::Unsupported(table_->name() + ": the entries of a bundle are read forward only");
+  }
   void Restart(bool from_first) {
     status_ = {};
     has_last_ = false;
@@ -116,7 +122,7 @@ class IncomingTableIterator final : public InternalIterator {
     const std::string_view rest = entry.key.substr(prefix_.size());
     if (has_last_ && rest <= std::string_view(key_).substr(run_.new_prefix_.size())) return "keys that do not ascend";
     if (run_.new_prefix_.size() + rest.size() > kMaxKeyBytes) return "a key of more than 1 MiB";
-    if (entry.kind == EntryKind::kBlob) return "a pointer to a value that is not in the bundle";
+    if (entry.kind != EntryKind::kValue && entry.kind != EntryKind::kExpiringValue) return "an entry that is not a value";
     if (entry.value.size() > kMaxValueBytes) return "a value of more than 1020 MiB";
     return nullptr;
   }
@@ -151,11 +157,11 @@ std::string IncomingRun::WithNewPrefix(std::string_view key) const {
   return new_prefix_ + std::string(key.substr(bundle_->description().key_prefix.size()));
 }
 
-std::unique_ptr<InternalIterator> IncomingRun::NewIterator() const {
-  const auto open = [this](std::size_t index) -> Result<std::unique_ptr<InternalIterator>> {
+std::unique_ptr<InternalIterator> IncomingRun::NewIterator(std::uint64_t readahead_bytes) const {
+  const auto open = [this, readahead_bytes](std::size_t index) -> Result<std::unique_ptr<InternalIterator>> {
     Result<std::unique_ptr<Table>> table = bundle_->OpenTable(index);
     if (!table) return table.error();
-    return std::make_unique<IncomingTableIterator>(*this, index, std::move(*table));
+    return std::make_unique<IncomingTableIterator>(*this, index, std::move(*table), readahead_bytes);
   };
   return std::make_unique<ConcatenatingIterator>(ranges_, open);
 }

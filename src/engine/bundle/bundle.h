@@ -60,7 +60,7 @@ class IncomingRun {
   std::string_view largest_key() const { return ranges().back().largest; }
 
   /// Each iterator opens one table at a time, when it gets there. It must not outlive this.
-  std::unique_ptr<InternalIterator> NewIterator() const;
+  std::unique_ptr<InternalIterator> NewIterator(std::uint64_t readahead_bytes = 512u << 10) const;
 
  private:
   friend class IncomingTableIterator;

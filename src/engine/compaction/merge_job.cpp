@@ -51,6 +51,7 @@ class PiecewiseMerge {
       if (!tables) return tables.error();   // those kept already stay behind; the next start removes what nobody names
       result->outputs.insert(result->outputs.end(), std::make_move_iterator(tables->begin()), std::make_move_iterator(tables->end()));
       result->entries_out += piece->entries_out();
+      result->expired += piece->expired();
       result->bytes_written += piece->bytes_written();
       result->blob_bytes_moved += piece->blob_bytes_moved();
     }

@@ -22,6 +22,7 @@ struct JobResult {
   std::uint64_t bytes_written = 0;
   std::uint64_t entries_in = 0;
   std::uint64_t entries_out = 0;
+  std::uint64_t expired = 0;            ///< entries whose deadline had passed
   std::uint32_t pieces = 1;             ///< sub-compactions
   std::uint64_t blob_bytes_moved = 0;
   std::chrono::microseconds duration{0};

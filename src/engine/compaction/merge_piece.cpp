@@ -49,9 +49,9 @@ class OlderData {
   std::vector<Level> levels_;
 };
 
-/// Tables that are read side by side: each of L0, one of every deeper level.
+/// Tables that are read side by side: each of L0, one of every deeper level, one of what comes in.
 std::size_t SourceCount(const Merge& merge) {
-  std::size_t count = 0;
+  std::size_t count = merge.incoming == nullptr ? 0 : 1;
   for (const LevelInputs& level : merge.inputs) count += level.level == 0 ? level.tables.size() : 1;
   return count;
 }
@@ -66,7 +66,7 @@ std::unique_ptr<InternalIterator> MergedInputs(const Merge& merge, std::uint64_t
       sources.push_back(NewLevelIterator(level.tables, read));
     }
   }
-  if (merge.incoming != nullptr) sources.push_back(merge.incoming->NewIterator());
+  if (merge.incoming != nullptr) sources.push_back(merge.incoming->NewIterator(readahead_bytes));
   return std::make_unique<MergingIterator>(std::move(sources));
 }
 
@@ -118,7 +118,8 @@ Status MergePiece::Run(const std::atomic<bool>& cancelled) {
     EntryView entry = entries->entry();
     if (bounds_.end && entry.key >= *bounds_.end) break;
     if (IsFiltered(context_, entry.key)) continue;
-    if (const std::uint64_t deadline = ExpiryOf(entry); deadline != 0 && deadline <= now_ms) {
+    if (HasExpired(ExpiryOf(entry), now_ms)) {
+      ++expired_;
       entry.kind = EntryKind::kTombstone;
       entry.value = {};
       entry.expire_at_ms = 0;

@@ -44,6 +44,7 @@ class MergePiece {
   std::uint64_t bytes_written() const { return output_.bytes_written(); }
   std::uint64_t blob_bytes_moved() const { return output_.blob_bytes_moved(); }
   std::uint64_t entries_out() const { return entries_out_; }
+  std::uint64_t expired() const { return expired_; }   ///< entries whose deadline has passed
 
  private:
   /// Now and then: kShuttingDown when the work is to end, and what was written since is paid for.
@@ -56,6 +57,7 @@ class MergePiece {
   CompactionRate& rate_;
   TableOutput output_;
   std::uint64_t entries_out_ = 0;
+  std::uint64_t expired_ = 0;
   std::uint64_t bytes_paid_ = 0;
 };
 

@@ -49,7 +49,7 @@ class Picker {
   /// An expired entry hides older versions of its key, so nothing older may lie below it.
   bool HasExpiredWhole(std::uint32_t n, const TablePtr& table) const {
     const TableRecord& record = table->record();
-    if (record.expiring != record.entries || record.entries == 0 || record.expires_last_ms > in_.now_ms) return false;
+    if (record.expiring != record.entries || record.entries == 0 || !HasExpired(record.expires_last_ms, in_.now_ms)) return false;
     return !CoversOlder(n, table);
   }
   bool CoversOlder(std::uint32_t n, const TablePtr& table) const {

@@ -86,6 +86,7 @@ class Scheduler {
   /// Bytes that the compaction which waits for room on the disk needs; 0: none waits.
   std::uint64_t bytes_wanted() const { return bytes_wanted_.load(std::memory_order_relaxed); }
   std::vector<std::string> History(std::size_t count) const { return history_.Last(count); }
+  HistoryLog::Totals HistoryTotals() const { return history_.totals(); }
 
  private:
   struct FlushDone {

@@ -204,6 +204,7 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
 void Scheduler::CountMerge(const RunningMerge& running, const JobResult& result) {
   EngineCounters& counters = context_.counters;
   counters.blob_bytes_moved.fetch_add(result.blob_bytes_moved, std::memory_order_relaxed);
+  counters.expired.fetch_add(result.expired, std::memory_order_relaxed);
   if (running.ingest != nullptr) {
     counters.ingests.fetch_add(1, std::memory_order_relaxed);
     counters.ingest_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
@@ -236,8 +237,14 @@ Status Scheduler::CommitDrop(const Drop& drop) {
   context_.counters.filtered.fetch_add(1, std::memory_order_release);
   VersionEdit edit;
   VersionChange change;
-  for (const LevelInputs& level : drop.inputs)
-    for (const TablePtr& table : level.tables) edit.removed.emplace_back(level.level, table->id());
+  const std::uint64_t now_ms = context_.clock.WallMillis();
+  for (const LevelInputs& level : drop.inputs) {
+    for (const TablePtr& table : level.tables) {
+      edit.removed.emplace_back(level.level, table->id());
+      const TableRecord& record = table->record();
+      if (HasExpired(record.expires_last_ms, now_ms)) context_.counters.expired.fetch_add(record.expiring, std::memory_order_relaxed);
+    }
+  }
   change.removed = edit.removed;
   edit.target_level = drop.inputs.front().level;
   LogInfo("compaction", "{} tables dropped unread: {}", edit.removed.size(), drop.reason);

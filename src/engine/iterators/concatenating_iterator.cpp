@@ -33,10 +33,36 @@ void ConcatenatingIterator::Seek(std::string_view target) {
   SkipFinishedTables();
 }
 
+void ConcatenatingIterator::SeekToLast() {
+  status_ = Status();
+  if (ranges_->empty()) return;
+  Open(ranges_->size() - 1);
+  if (table_ == nullptr) return;
+  table_->SeekToLast();
+  SkipFinishedTablesBackward();
+}
+
+void ConcatenatingIterator::SeekForPrev(std::string_view target) {
+  status_ = Status();
+  const auto behind = std::upper_bound(ranges_->begin(), ranges_->end(), target,
+                                       [](std::string_view key, const TableRange& range) { return key < range.smallest; });
+  if (behind == ranges_->begin()) return Close();
+  Open(static_cast<std::size_t>(behind - ranges_->begin()) - 1);
+  if (table_ == nullptr) return;
+  table_->SeekForPrev(target);
+  SkipFinishedTablesBackward();
+}
+
 void ConcatenatingIterator::Next() {
   LSMKV_ASSERT(Valid());
   table_->Next();
   SkipFinishedTables();
+}
+
+void ConcatenatingIterator::Prev() {
+  LSMKV_ASSERT(Valid());
+  table_->Prev();
+  SkipFinishedTablesBackward();
 }
 
 // Makes table `index` the open one; past the last there is none.
@@ -53,15 +79,29 @@ void ConcatenatingIterator::Open(std::size_t index) {
   }
 }
 
+void ConcatenatingIterator::Close() { table_.reset(); }
+
+// True when the open table has nothing more in the direction of the last move. One that failed is closed: none is open then.
+bool ConcatenatingIterator::TableFinished() {
+  if (table_ == nullptr || table_->Valid()) return false;
+  status_ = table_->status();
+  if (status_.ok()) return true;
+  Close();              // a later seek opens it afresh
+  return false;
+}
+
 void ConcatenatingIterator::SkipFinishedTables() {
-  while (table_ != nullptr && !table_->Valid()) {
-    status_ = table_->status();
-    if (!status_.ok()) {
-      table_.reset();              // a later seek opens it afresh
-      return;
-    }
+  while (TableFinished()) {
     Open(index_ + 1);
     if (table_ != nullptr) table_->SeekToFirst();
+  }
+}
+
+void ConcatenatingIterator::SkipFinishedTablesBackward() {
+  while (TableFinished()) {
+    if (index_ == 0) return Close();
+    Open(index_ - 1);
+    if (table_ != nullptr) table_->SeekToLast();
   }
 }
 

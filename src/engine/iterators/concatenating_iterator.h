@@ -31,13 +31,19 @@ class ConcatenatingIterator final : public InternalIterator {
   bool Valid() const override { return table_ != nullptr && table_->Valid(); }
   void SeekToFirst() override;
   void Seek(std::string_view target) override;
+  void SeekToLast() override;
+  void SeekForPrev(std::string_view target) override;
   void Next() override;
+  void Prev() override;
   const EntryView& entry() const override { return table_->entry(); }
   Status status() const override { return status_; }
 
  private:
   void Open(std::size_t index);
+  void Close();
+  bool TableFinished();
   void SkipFinishedTables();
+  void SkipFinishedTablesBackward();
 
   const std::shared_ptr<const TableRanges> ranges_;
   const OpenTable open_table_;

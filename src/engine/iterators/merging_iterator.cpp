@@ -33,26 +33,55 @@ MergingIterator::MergingIterator(std::vector<std::unique_ptr<InternalIterator>> 
   tree_.resize(std::max<std::size_t>(sources_.size(), 1));
 }
 
-void MergingIterator::SeekToFirst() {
+template <typename SeekSource>
+void MergingIterator::SeekAll(bool backward, const SeekSource& seek) {
   status_ = Status();
+  backward_ = backward;
   for (Source& source : sources_) {
-    source.iterator->SeekToFirst();
+    seek(&source);
     Fetch(&source);
   }
   Rebuild();
 }
 
+void MergingIterator::SeekToFirst() {
+  SeekAll(false, [](Source* source) { source->iterator->SeekToFirst(); });
+}
+
 void MergingIterator::Seek(std::string_view target) {
-  status_ = Status();
-  for (Source& source : sources_) {
-    source.iterator->Seek(target);
-    Fetch(&source);
-  }
-  Rebuild();
+  SeekAll(false, [target](Source* source) { source->iterator->Seek(target); });
+}
+
+void MergingIterator::SeekToLast() {
+  SeekAll(true, [](Source* source) { source->iterator->SeekToLast(); });
+}
+
+void MergingIterator::SeekForPrev(std::string_view target) {
+  SeekAll(true, [target](Source* source) { source->iterator->SeekForPrev(target); });
 }
 
 void MergingIterator::Next() {
   LSMKV_ASSERT(valid_);
+  if (backward_) return Turn();
+  Step();
+}
+
+void MergingIterator::Prev() {
+  LSMKV_ASSERT(valid_);
+  if (!backward_) return Turn();
+  Step();
+}
+
+// By invariant 3. A source at its end has no key at or behind the current one: the nearest on the other side is its outermost.
+void MergingIterator::Turn() {
+  if (backward_) {
+    SeekAll(false, [](Source* s) { s->valid ? s->iterator->Next() : s->iterator->SeekToFirst(); });
+  } else {
+    SeekAll(true, [](Source* s) { s->valid ? s->iterator->Prev() : s->iterator->SeekToLast(); });
+  }
+}
+
+void MergingIterator::Step() {
   if (sources_.size() == 1) return AdvanceWinner();
   last_key_.assign(sources_[winner()].key);      // the source's own bytes go when it moves
   AdvanceWinner();
@@ -64,13 +93,22 @@ void MergingIterator::Next() {
 
 void MergingIterator::AdvanceWinner() {
   Source& source = sources_[winner()];
-  source.iterator->Next();
+  if (backward_) {
+    source.iterator->Prev();
+  } else {
+    source.iterator->Next();
+  }
   Fetch(&source);
   const bool in_common = !source.valid || source.key.starts_with(common_);
   if (!in_common || --steps_to_rebase_ == 0) return Rebuild();
-  if (source.valid) source.prefix = PrefixAfter(source.key, common_.size());
+  if (source.valid) source.prefix = PrefixOf(source.key);
   Replay(winner());
   valid_ = status_.ok() && sources_[winner()].valid;
+}
+
+std::uint64_t MergingIterator::PrefixOf(std::string_view key) const {
+  const std::uint64_t prefix = PrefixAfter(key, common_.size());
+  return backward_ ? ~prefix : prefix;
 }
 
 // Takes over what the source stands on now. Its prefix is the caller's to set.
@@ -91,7 +129,7 @@ bool MergingIterator::BeatsInDetail(std::size_t a, std::size_t b) const {
   const Source& y = sources_[b];
   if (!x.valid || !y.valid) return x.valid;
   const int order = x.key.substr(common_.size()).compare(y.key.substr(common_.size()));
-  if (order != 0) return order < 0;
+  if (order != 0) return (order < 0) != backward_;
   if (x.sequence != y.sequence) return x.sequence > y.sequence;
   return a < b;
 }
@@ -115,7 +153,7 @@ void MergingIterator::Rebuild() {
   if (!status_.ok() || sources_.empty()) return;
   MeasureCommon();
   for (Source& source : sources_) {
-    if (source.valid) source.prefix = PrefixAfter(source.key, common_.size());
+    if (source.valid) source.prefix = PrefixOf(source.key);
   }
   std::fill(tree_.begin(), tree_.end(), kNobody);
   for (std::size_t i = 0; i < sources_.size(); ++i) Replay(i);

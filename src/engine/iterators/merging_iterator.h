@@ -16,9 +16,14 @@
 // their first bytes, so the first 8 would say nothing. When a source moves to a key outside of the common part, that
 // part shrinks and the tree is built anew; every kRebaseInterval steps it is measured anew, so that it grows again.
 //
+// Backward it is the same tournament with the largest key winning: the integers are kept complemented, so that the match stays
+// one comparison, and of equal keys the newest still wins. A change of direction costs one step of every source.
+//
 // Invariants
 //   1. Every valid source's key begins with common_.
 //   2. While Valid, no source has failed: a source that fails ends the whole, since its keys would be missing.
+//   3. While Valid, each source stands at its first key that, in the direction of the walk, is not in front of entry().key, or
+//      at its end when it has none: one step back is its nearest key on the other side.
 // Threads  none of its own; one caller at a time.
 #pragma once
 
@@ -39,7 +44,10 @@ class MergingIterator final : public InternalIterator {
   bool Valid() const override { return valid_; }
   void SeekToFirst() override;
   void Seek(std::string_view target) override;
+  void SeekToLast() override;
+  void SeekForPrev(std::string_view target) override;
   void Next() override;
+  void Prev() override;
   /// Belongs to the winning source.
   const EntryView& entry() const override { return sources_[winner()].iterator->entry(); }
   Status status() const override { return status_; }
@@ -52,7 +60,7 @@ class MergingIterator final : public InternalIterator {
 
   struct Source {
     std::unique_ptr<InternalIterator> iterator;
-    std::uint64_t prefix = 0;          // of the key after common_, as a big-endian integer
+    std::uint64_t prefix = 0;          // of the key after common_, as a big-endian integer; complemented when backward
     std::string_view key;              // the current entry's
     SequenceNumber sequence = 0;
     bool valid = false;
@@ -64,6 +72,13 @@ class MergingIterator final : public InternalIterator {
     return BeatsInDetail(a, b);
   }
   bool BeatsInDetail(std::size_t a, std::size_t b) const;
+  /// Seeks with every source, to walk on from there in the given direction.
+  template <typename SeekSource>
+  void SeekAll(bool backward, const SeekSource& seek);
+  void Step();
+  /// The other direction, and the first step in it.
+  void Turn();
+  std::uint64_t PrefixOf(std::string_view key) const;
   void Fetch(Source* source);
   void AdvanceWinner();
   void Replay(std::size_t source);
@@ -74,6 +89,7 @@ class MergingIterator final : public InternalIterator {
   std::vector<std::size_t> tree_;      // [0] the winner, [1..n) losers
   std::string common_;                 // what all current keys begin with
   std::string last_key_;               // the key just left
+  bool backward_ = false;
   std::uint32_t steps_to_rebase_ = kRebaseInterval;
   std::uint64_t skipped_ = 0;
   bool valid_ = false;

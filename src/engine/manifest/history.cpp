@@ -31,6 +31,18 @@ std::string LineOf(const HistoryEvent& event, std::uint64_t now_ms) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// Of a line that may say anything: people edit files.
+std::string TextOf(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+std::uint64_t OutBytes(const Json& json) {
+  const auto out = json.find("out");
+  if (out == json.end() || !out->is_object()) return 0;
+  const auto bytes = out->find("bytes");
+  return bytes != out->end() && bytes->is_number_unsigned() ? bytes->get<std::uint64_t>() : 0;
+}
+
 }  // namespace
 
 HistoryLog::HistoryLog(FileSystem& fs, std::string dir, Clock& clock)
@@ -49,18 +61,37 @@ void HistoryLog::Load() {
     if (end == std::string::npos) break;                       // cut off by a crash
     std::string line = text->substr(at, end - at);
     at = end + 1;
-    if (!Json::accept(line)) continue;
-    lines_.push_back(std::move(line));
-    if (lines_.size() > kMostLines) lines_.pop_front();
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object()) continue;
+    const std::string kind = TextOf(json, "kind");
+    const std::uint64_t written = OutBytes(json);
+    Remember({std::move(line), ParseIsoTime(TextOf(json, "at")).value_or(0), kind == "flush" ? written : 0, kind == "merge" ? written : 0});
   }
 }
 
+void HistoryLog::Remember(Line line) {
+  totals_.flushed_bytes += line.flushed_bytes;
+  totals_.merged_bytes += line.merged_bytes;
+  lines_.push_back(std::move(line));
+  if (lines_.size() <= kMostLines) return;
+  totals_.flushed_bytes -= lines_.front().flushed_bytes;
+  totals_.merged_bytes -= lines_.front().merged_bytes;
+  lines_.pop_front();
+}
+
+HistoryLog::Totals HistoryLog::totals() const {
+  MutexLock lock(mutex_);
+  Totals totals = totals_;
+  if (!lines_.empty()) totals.since_ms = lines_.front().at_ms;
+  return totals;
+}
+
 void HistoryLog::Add(const HistoryEvent& event) {
-  const std::string line = LineOf(event, clock_.WallMillis());
+  const std::uint64_t now_ms = clock_.WallMillis();
+  const std::string line = LineOf(event, now_ms);
   {
     MutexLock lock(mutex_);
-    lines_.push_back(line);
-    if (lines_.size() > kMostLines) lines_.pop_front();
+    Remember({line, now_ms, event.kind == "flush" ? event.out.bytes : 0, event.kind == "merge" ? event.out.bytes : 0});
   }
   const Status status = file_ == nullptr || file_->size() > kMostFileBytes ? WriteAnew() : Append(line);
   if (status.ok()) {
@@ -77,7 +108,7 @@ Status HistoryLog::WriteAnew() {
   std::string text;
   {
     MutexLock lock(mutex_);
-    for (const std::string& line : lines_) text += line + "\n";
+    for (const Line& line : lines_) text += line.text + "\n";
   }
   const std::string unfinished = path_ + ".tmp";
   Result<std::unique_ptr<WritableFile>> file = fs_.NewWritableFile(unfinished);
@@ -91,7 +122,9 @@ Status HistoryLog::WriteAnew() {
 std::vector<std::string> HistoryLog::Last(std::size_t count) const {
   MutexLock lock(mutex_);
   const std::size_t shown = std::min(count, lines_.size());
-  return {lines_.end() - static_cast<std::ptrdiff_t>(shown), lines_.end()};
+  std::vector<std::string> last;
+  for (auto line = lines_.end() - static_cast<std::ptrdiff_t>(shown); line != lines_.end(); ++line) last.push_back(line->text);
+  return last;
 }
 
 }  // namespace lsmkv

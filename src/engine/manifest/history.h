@@ -43,11 +43,26 @@ class HistoryLog {
   /// The last `count` events, oldest of them first; kMostLines at most.
   std::vector<std::string> Last(std::size_t count) const LSMKV_EXCLUDES(mutex_);
 
+  /// What the events that are remembered wrote.
+  struct Totals {
+    std::uint64_t since_ms = 0;       ///< of the first of them, since 1970; 0: there is none
+    std::uint64_t flushed_bytes = 0;
+    std::uint64_t merged_bytes = 0;
+  };
+  Totals totals() const LSMKV_EXCLUDES(mutex_);
+
   static constexpr std::size_t kMostLines = 1000;
   static constexpr std::uint64_t kMostFileBytes = 4 << 20;
 
  private:
+  struct Line {
+    std::string text;
+    std::uint64_t at_ms;
+    std::uint64_t flushed_bytes;
+    std::uint64_t merged_bytes;
+  };
   void Load();
+  void Remember(Line line) LSMKV_REQUIRES(mutex_);
   Status Append(const std::string& line);
   Status WriteAnew();
 
@@ -57,7 +72,8 @@ class HistoryLog {
   std::unique_ptr<WritableFile> file_;      // null until the first event, and after a failure
   bool warned_ = false;
   mutable Mutex mutex_;                     // a leaf
-  std::deque<std::string> lines_ LSMKV_GUARDED_BY(mutex_);
+  std::deque<Line> lines_ LSMKV_GUARDED_BY(mutex_);
+  Totals totals_ LSMKV_GUARDED_BY(mutex_);  // of lines_; since_ms apart
 };
 
 }  // namespace lsmkv

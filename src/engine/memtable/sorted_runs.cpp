@@ -69,9 +69,19 @@ class RunIterator final : public InternalIterator {
   bool Valid() const override { return position_ < run_->size(); }
   void SeekToFirst() override { SettleAt(0); }
   void Seek(std::string_view target) override { SettleAt(LowerBound(*run_, target)); }
+  void SeekToLast() override { SettleBefore(run_->size()); }
+  void SeekForPrev(std::string_view target) override {
+    std::size_t end = LowerBound(*run_, target);
+    if (end < run_->size() && (*run_)[end]->key() == target) ++end;
+    SettleBefore(end);
+  }
   void Next() override {
     LSMKV_ASSERT(Valid());
     SettleAt(position_ + 1);
+  }
+  void Prev() override {
+    LSMKV_ASSERT(Valid());
+    SettleBefore(position_);
   }
   const EntryView& entry() const override { return entry_; }
   Status status() const override { return {}; }
@@ -86,6 +96,18 @@ class RunIterator final : public InternalIterator {
       entry_ = node->View();
       return;
     }
+  }
+
+  // The last key in front of `end` that has one.
+  void SettleBefore(std::size_t end) {
+    for (position_ = end; position_-- > 0;) {
+      PrefetchNode(*run_, position_ - kPrefetchDistance);    // in front of the first: wraps round to behind the last
+      const MemTableNode* const node = (*run_)[position_]->VisibleAt(snapshot_);
+      if (node == nullptr) continue;
+      entry_ = node->View();
+      return;
+    }
+    position_ = run_->size();
   }
 
   const std::shared_ptr<const SortedRun> run_;

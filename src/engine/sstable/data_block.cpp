@@ -227,4 +227,9 @@ bool DataBlockCursor::Seek(std::string_view target) {
   return false;
 }
 
+bool DataBlockCursor::SeekForPrev(std::string_view target) {
+  if (!Seek(target)) return false;
+  return (valid_ && entry_.key == target) || Prev();
+}
+
 }  // namespace lsmkv

@@ -103,7 +103,10 @@ class DataBlockCursor {
   [[nodiscard]] bool SeekToFirst() { return SeekToIndex(0); }
   [[nodiscard]] bool SeekToIndex(std::size_t index);  ///< entry_count() is the end
   [[nodiscard]] bool Seek(std::string_view target);
+  [[nodiscard]] bool SeekToLast() { return SeekToIndex(block_->entry_count() - 1); }
+  [[nodiscard]] bool SeekForPrev(std::string_view target);  ///< to the last entry <= target
   [[nodiscard]] bool Next() { return SeekToIndex(index_ + 1); }
+  [[nodiscard]] bool Prev() { return SeekToIndex(index_ > 0 ? index_ - 1 : block_->entry_count()); }
   bool Valid() const { return valid_; }
   const EntryView& entry() const { return entry_; }
 

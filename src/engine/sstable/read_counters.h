@@ -6,14 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace lsmkv {
+#include "base/thread_slot.h"
 
-/// Which of `slot_count` lines this thread uses; threads are dealt over them in the order they first ask.
-inline std::size_t ThreadSlot(std::size_t slot_count) {
-  static std::atomic<std::size_t> next_thread{0};
-  static thread_local const std::size_t thread = next_thread.fetch_add(1, std::memory_order_relaxed);
-  return thread % slot_count;
-}
+namespace lsmkv {
 
 /// What the filters of all tables did. All orders are relaxed: figures, not hand-overs.
 class FilterCounters {

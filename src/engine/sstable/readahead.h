@@ -1,4 +1,8 @@
-// A window over a file that is read in order: large reads while the reading is sequential, small ones while it is not.
+// A window over a file that is read in order, from either end: large reads while the reading is sequential, small ones while
+// it is not.
+//
+//   forward   [begin ... the window ... end) <- the next block; reads on from it
+//   backward  the next block -> [begin ...        end); reads what ends with it
 #pragma once
 
 #include <cstdint>
@@ -18,8 +22,19 @@ class ReadaheadWindow {
 
   /// The `size` bytes at `offset`, which lie within the file; they live until the next call. Errors: the file's.
   Result<std::string_view> Read(std::uint64_t offset, std::uint64_t size);
+  /// A seek: what is read next says nothing about what follows, and the reads start small again. What the window holds stays.
+  void Restart(bool backward) {
+    next_bytes_ = 0;
+    backward_ = backward;
+  }
 
  private:
+  enum class Pattern : std::uint8_t { kJump, kForward, kBackward };
+  /// How the piece lies to what was read last.
+  Pattern PatternOf(std::uint64_t offset, std::uint64_t size) const;
+  Status Fill(std::uint64_t begin, std::uint64_t size);
+  /// Lets the disk fetch what comes after the window that has just been read.
+  void Announce() const;
   bool Holds(std::uint64_t offset, std::uint64_t size) const {
     return offset >= begin_ && offset + size <= begin_ + filled_;
   }
@@ -30,7 +45,8 @@ class ReadaheadWindow {
   const RandomAccessFile& file_;
   const std::uint64_t max_bytes_;
   const std::uint64_t end_;
-  std::uint64_t next_bytes_ = 0;  // of the next read; 0 before the first
+  std::uint64_t next_bytes_ = 0;  // of the last read; 0 before the first
+  bool backward_ = false;         // which way the reading goes
   std::uint64_t begin_ = 0;       // of the window in the file
   std::uint64_t filled_ = 0;      // bytes of buffer_ that hold the file's
   BlockBuffer buffer_;

@@ -77,26 +77,50 @@ Result<std::shared_ptr<const DataBlock>> TableIterator::ReadAhead(BlockHandle ha
   return ParseBlock<DataBlock>(std::move(contents), handle.offset, file_bytes);
 }
 
-void TableIterator::SeekToFirst() {
+void TableIterator::BeginSeek(bool backward) {
   status_ = Status();
+  if (window_) window_->Restart(backward);
+}
+
+void TableIterator::SeekToFirst() {
+  BeginSeek(/*backward=*/false);
   if (OpenSection(0) && OpenBlock(0)) Moved(cursor_.SeekToFirst());
 }
 
-void TableIterator::Seek(std::string_view target) {
-  status_ = Status();
-  if (!OpenSection(table_.top_index_->Search(target))) return;
+void TableIterator::SeekToLast() {
+  BeginSeek(/*backward=*/true);
+  if (OpenSection(table_.top_index_->size() - 1) && OpenBlock(index_->size() - 1)) Moved(cursor_.SeekToLast());
+}
+
+bool TableIterator::OpenBlockFor(std::string_view target) {
+  if (!OpenSection(table_.top_index_->Search(target))) return false;
   const std::size_t block = index_->Search(target);
-  if (block == index_->size()) {  // a top index that disagrees with its section: no such table is ever written
-    Fail(Status::Corruption(table_.name() + ": index of section " + std::to_string(section_) + " ends too early"));
-    return;
-  }
-  if (!OpenBlock(block) || !Moved(cursor_.Seek(target))) return;
+  if (block < index_->size()) return OpenBlock(block);
+  // A top index that disagrees with its section: no such table is ever written.
+  return Fail(Status::Corruption(table_.name() + ": index of section " + std::to_string(section_) + " ends too early"));
+}
+
+void TableIterator::Seek(std::string_view target) {
+  BeginSeek(/*backward=*/false);
+  if (!OpenBlockFor(target) || !Moved(cursor_.Seek(target))) return;
   if (!cursor_.Valid()) NextBlock();  // the target lies between the block's last key and its index key
+}
+
+void TableIterator::SeekForPrev(std::string_view target) {
+  BeginSeek(/*backward=*/true);
+  if (table_.top_index_->Search(target) == table_.top_index_->size()) return SeekToLast();
+  if (!OpenBlockFor(target) || !Moved(cursor_.SeekForPrev(target))) return;
+  if (!cursor_.Valid()) PreviousBlock();  // the target lies in front of the block's first key
 }
 
 void TableIterator::Next() {
   LSMKV_ASSERT(Valid());
   if (Moved(cursor_.Next()) && !cursor_.Valid()) NextBlock();
+}
+
+void TableIterator::Prev() {
+  LSMKV_ASSERT(Valid());
+  if (Moved(cursor_.Prev()) && !cursor_.Valid()) PreviousBlock();
 }
 
 void TableIterator::NextBlock() {
@@ -106,6 +130,16 @@ void TableIterator::NextBlock() {
     block = 0;
   }
   if (OpenBlock(block)) Moved(cursor_.SeekToFirst());
+}
+
+void TableIterator::PreviousBlock() {
+  std::size_t end = block_;
+  if (end == 0) {
+    if (section_ == 0) return Leave();
+    if (!OpenSection(section_ - 1)) return;
+    end = index_->size();
+  }
+  if (OpenBlock(end - 1)) Moved(cursor_.SeekToLast());
 }
 
 void TableIterator::SeekToPlace(std::uint64_t random, std::string_view lower, std::string_view upper) {

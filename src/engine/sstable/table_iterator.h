@@ -17,7 +17,10 @@ class TableIterator final : public InternalIterator {
   bool Valid() const override { return cursor_.Valid(); }
   void SeekToFirst() override;
   void Seek(std::string_view target) override;
+  void SeekToLast() override;
+  void SeekForPrev(std::string_view target) override;
   void Next() override;
+  void Prev() override;
   const EntryView& entry() const override { return cursor_.entry(); }
   Status status() const override { return status_; }
 
@@ -31,6 +34,11 @@ class TableIterator final : public InternalIterator {
   bool OpenBlock(std::size_t block);
   /// To the first entry of the block after the current one, be it in the next section.
   void NextBlock();
+  /// To the last entry of the block before it, be it in the section before.
+  void PreviousBlock();
+  void BeginSeek(bool backward);
+  /// Turns to the first block that may hold a key >= `target`. False, and not Valid(), when there is none or after an error.
+  bool OpenBlockFor(std::string_view target);
   Result<std::shared_ptr<const DataBlock>> ReadData(BlockHandle handle);
   Result<std::shared_ptr<const DataBlock>> ReadAhead(BlockHandle handle);
   void Leave();

@@ -27,6 +27,7 @@ struct EngineCounters {
   std::atomic<std::uint64_t> ingests{0};
   std::atomic<std::uint64_t> ingest_bytes_written{0};
   std::atomic<std::uint64_t> blob_bytes_moved{0};   ///< values rewritten to empty blob files
+  std::atomic<std::uint64_t> expired{0};            ///< entries that were removed because their deadline had passed
   std::atomic<std::uint64_t> filtered{0};           ///< times the compaction filter had something dropped
 };
 

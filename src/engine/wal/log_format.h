@@ -25,7 +25,7 @@
 //                                                                      reach the disk in any order: cut off here
 //
 // `wal-skip-corruption yes` goes on at the next good record where recovery would refuse. What is cut off is not destroyed:
-// the rest of the segment and all later segments stay beside the log as `*.log.dropped`.
+// the rest of the segment and all later segments stay beside the log as `*.log.dropped`; of these, the newest few are kept.
 //
 // Threads     none here; the writer's are in wal.h.
 // Not here    what an operation means (write_batch.h), when a segment may go (the engine, by the manifest's wal_floor).

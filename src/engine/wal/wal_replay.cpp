@@ -54,7 +54,9 @@ class Replay {
       if (!next) return next.error();
       place = *next;
     }
+    if (options_.read_only) return summary_;
     if (Status safe = MakeSafe(place.segment_index); !safe.ok()) return safe;
+    RemoveOldDropped();
     return summary_;
   }
 
@@ -65,7 +67,7 @@ class Replay {
     Result<std::vector<std::string>> names = fs_.ListDirectory(dir_);
     if (!names) return names.error();
     for (std::string_view name : *names) {
-      if (name.starts_with("wal_") && name.ends_with(kUnfinishedSuffix)) {
+      if (!options_.read_only && name.starts_with("wal_") && name.ends_with(kUnfinishedSuffix)) {
         IgnoreError(fs_.RemoveFile(dir_ + "/" + std::string(name)), "a copy that a crash cut short; it is made anew");
       }
       const bool dropped = name.ends_with(kDroppedSuffix);
@@ -73,6 +75,7 @@ class Replay {
       const std::optional<std::uint64_t> id = ParseSegmentFileName(name);
       if (!id) continue;
       summary_.max_segment_id = std::max(summary_.max_segment_id, *id);
+      if (dropped) dropped_ids_.push_back(*id);
       if (!dropped && *id >= floor_segment) ids_.push_back(*id);
     }
     std::ranges::sort(ids_);
@@ -177,10 +180,16 @@ class Replay {
   /// Passes over the damage to the next good record, or behind everything when there is none.
   Place GoOn(Place damage, const Aftermath& after, std::string_view consequence) {
     const Place next = after.next_record.value_or(Place{ids_.size(), 0});
+    if (summary_.skipped_segment == 0) {
+      summary_.skipped_segment = ids_[damage.segment_index];
+      summary_.skipped_offset = damage.offset;
+    }
     summary_.skipped_bytes += after.next_record ? after.bytes_to_next : after.bytes;
-    LogWarning("wal", "{}: damaged at offset {}; going on at {} offset {}: {}", Path(ids_[damage.segment_index]),
-               damage.offset, after.next_record ? SegmentFileName(ids_[next.segment_index]) : "the end", next.offset,
-               consequence);
+    if (!options_.read_only) {
+      LogWarning("wal", "{}: damaged at offset {}; going on at {} offset {}: {}", Path(ids_[damage.segment_index]),
+                 damage.offset, after.next_record ? SegmentFileName(ids_[next.segment_index]) : "the end", next.offset,
+                 consequence);
+    }
     // Numbers that a marker has seen are never given out again, lost or not.
     summary_.last_sequence = std::max(summary_.last_sequence, after.marker_sequence);
     awaited_ = after.next_record ? after.next_sequence : summary_.last_sequence + 1;
@@ -190,7 +199,10 @@ class Replay {
   Result<Place> CutOff(Place cut, const Aftermath& after) {
     summary_.dropped_records = after.records;
     summary_.dropped_bytes = after.bytes;
+    summary_.cut_segment = ids_[cut.segment_index];
+    summary_.cut_offset = cut.offset;
     done_ = true;
+    if (options_.read_only) return cut;
     LogWarning("wal", "{}: unsynced tail cut off at offset {}: {} bytes with {} whole records dropped, kept as *{}",
                Path(ids_[cut.segment_index]), cut.offset, after.bytes, after.records, kDroppedSuffix);
     if (Status aside = SetAside(cut); !aside.ok()) return aside.WithContext("setting aside the WAL's unsynced tail");
@@ -202,6 +214,7 @@ class Replay {
     for (std::size_t index = ids_.size(); index-- > cut.segment_index + 1;) {
       const std::string path = Path(ids_[index]);
       if (Status moved = fs_.Rename(path, path + std::string(kDroppedSuffix)); !moved.ok()) return moved;
+      dropped_ids_.push_back(ids_[index]);
     }
     if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
     const std::string path = Path(ids_[cut.segment_index]);
@@ -210,10 +223,27 @@ class Replay {
     // Files are append-only, so the part that stays is copied, and takes the segment's name when it is safe.
     const std::string kept = path + std::string(kUnfinishedSuffix);
     if (Status s = Copy(**file, cut.offset, (*file)->size(), path + std::string(kDroppedSuffix)); !s.ok()) return s;
+    dropped_ids_.push_back(ids_[cut.segment_index]);
     if (Status s = Copy(**file, 0, cut.offset, kept); !s.ok()) return s;
     if (Status s = fs_.SyncDirectory(dir_); !s.ok()) return s;
     if (Status s = fs_.Rename(kept, path); !s.ok()) return s;
     return fs_.SyncDirectory(dir_);
+  }
+
+  /// What was set aside is for people who want to look at it, and nobody else removes it.
+  void RemoveOldDropped() {
+    std::ranges::sort(dropped_ids_);
+    const auto last = std::ranges::unique(dropped_ids_).begin();
+    dropped_ids_.erase(last, dropped_ids_.end());
+    for (std::size_t index = 0; index + kDroppedKept < dropped_ids_.size(); ++index) {
+      const std::string path = Path(dropped_ids_[index]) + std::string(kDroppedSuffix);
+      const Status removed = fs_.RemoveFile(path);
+      if (removed.ok()) {
+        LogInfo("wal", "{} removed: the newest {} of what was set aside are kept", path, kDroppedKept);
+      } else {
+        LogWarning("wal", "{}", removed.message());
+      }
+    }
   }
 
   Status Copy(const RandomAccessFile& from, std::uint64_t begin, std::uint64_t end, const std::string& to) {
@@ -234,7 +264,10 @@ class Replay {
   const std::string& dir_;
   const ReplayOptions& options_;
   const ReplayRecord& on_record_;
+  static constexpr std::size_t kDroppedKept = 4;
+
   std::vector<std::uint64_t> ids_;          // at or above the floor, ascending
+  std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any
   ReplaySummary summary_;
   bool done_ = false;

@@ -17,6 +17,8 @@ namespace lsmkv {
 
 struct ReplayOptions {
   bool skip_corruption = false;
+  /// Only looks: nothing is set aside, synced or removed, and nothing is logged. For offline checks; the verdict is the same.
+  bool read_only = false;
   /// Everything up to this sequence number, and nothing after it, was in tables when the floor segment became the floor
   /// (the manifest's `flushed_sequence`). Only if known exactly; 0: not known. It tells a lost first record of the floor
   /// segment from one that was never there.
@@ -33,7 +35,11 @@ struct ReplaySummary {
   std::uint64_t bytes = 0;
   std::uint64_t dropped_records = 0;     ///< good ones behind the cut
   std::uint64_t dropped_bytes = 0;       ///< cut off as the unsynced tail of a power cut
+  std::uint64_t cut_segment = 0;         ///< where that tail begins; 0: nothing was cut off
+  std::uint64_t cut_offset = 0;
   std::uint64_t skipped_bytes = 0;       ///< damaged, passed over; flush soon, or the next start meets them again
+  std::uint64_t skipped_segment = 0;     ///< where the first of them are; 0: there are none
+  std::uint64_t skipped_offset = 0;
 };
 
 /// One record: which segment it is in, its first sequence number, how many operations, their bytes (until it returns).

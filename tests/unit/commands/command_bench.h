@@ -51,6 +51,7 @@ class FakeServer final : public ServerApi {
   }
   void UnpauseClients() override { paused_until_ms = 0; }
   void RequestShutdown() override { shutdown_requested = true; }
+  void ChangeReplicationId() override { ++replication_ids; }
   std::string Info(std::span<const std::string_view> sections) override {
     std::string text = "#";
     for (const std::string_view section : sections) text.append(" ").append(section);
@@ -74,6 +75,7 @@ class FakeServer final : public ServerApi {
   std::uint64_t paused_until_ms = 0;
   PauseMode pause_mode = PauseMode::kAll;
   bool shutdown_requested = false;
+  int replication_ids = 0;
   int resets = 0;
   int saves = 0;
   Status save_result;

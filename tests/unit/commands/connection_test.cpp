@@ -109,6 +109,8 @@ TEST_CASE("CLIENT PAUSE", "[commands]") {
   CHECK(bench.Run({"client", "pause", "-1"}) == "-ERR timeout is negative\r\n");
   CHECK(bench.Run({"client", "pause", "9223372036854775807"}) == "-ERR timeout is out of range\r\n");
   CHECK(bench.Run({"client", "pause", "1", "foo"}) == "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n");
+  CHECK(bench.Run({"client", "Pause", "1", "write", "x"}) ==
+        "-ERR unknown subcommand or wrong number of arguments for 'Pause'. Try CLIENT HELP.\r\n");
   CHECK(bench.Run({"client", "pause", "500", "write"}) == "+OK\r\n");
   CHECK(bench.server.paused_until_ms == bench.now_ms + 500);
   CHECK(bench.server.pause_mode == PauseMode::kWrite);
@@ -130,6 +132,9 @@ TEST_CASE("CLIENT LIST and INFO show Redis 7.2's line", "[commands]") {
   CHECK(bench.Run({"client", "list"}) == "$" + std::to_string(line.size()) + "\r\n" + line + "\r\n");
   CHECK(bench.Run({"client", "list", "id", "1", "2"}).starts_with("$"));
   CHECK(bench.server.last_filter.ids == std::vector<std::uint64_t>{1, 2});
+  CHECK(bench.Run({"client", "list", "id", "0"}) == "$0\r\n\r\n");
+  CHECK(bench.Run({"client", "list", "id", "-1"}) == "$0\r\n\r\n");
+  CHECK(bench.Run({"client", "list", "id", "7", "1", "7"}) == "$" + std::to_string(2 * line.size()) + "\r\n" + line + line + "\r\n");
   CHECK(bench.Run({"client", "list", "type", "SLAVE"}).starts_with("$"));
   CHECK(bench.server.last_filter.type == "replica");
   CHECK(bench.Run({"client", "list", "type", "foo"}) == "-ERR Unknown client type 'foo'\r\n");

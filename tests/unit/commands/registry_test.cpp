@@ -122,6 +122,8 @@ TEST_CASE("COMMAND INFO has Redis 7's shape", "[commands]") {
         "$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n$7\r\n"
         "keystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n*0\r\n$-1\r\n");
   CHECK(bench.Run({"command", "info", "get|x"}) == "*1\r\n$-1\r\n");
+  CHECK(bench.Run({"command", "info", "set"}).find("*8\r\n$5\r\nnotes\r\n$") != std::string::npos);
+  CHECK(bench.Run({"command", "info", "getex"}).find("*8\r\n$5\r\nnotes\r\n$") != std::string::npos);
   bench.client.protocol = 3;
   CHECK(bench.Run({"command", "info", "client|kill"}) ==
         "*1\r\n*10\r\n$11\r\nclient|kill\r\n:-3\r\n~4\r\n+admin\r\n+noscript\r\n+loading\r\n+stale\r\n:0\r\n:0\r\n:0\r\n~4\r\n+@admin\r\n"
@@ -154,7 +156,18 @@ TEST_CASE("COMMAND LIST, COUNT and DOCS", "[commands]") {
   CHECK(docs.starts_with("%1\r\n$3\r\nget\r\n%5\r\n$7\r\nsummary\r\n"));
   CHECK(docs.ends_with("$9\r\narguments\r\n*1\r\n%4\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n$12\r\ndisplay_text\r\n$3\r\nkey\r\n"
                        "$14\r\nkey_spec_index\r\n:0\r\n"));
+  const std::string set = bench.Run({"command", "docs", "set"});
+  CHECK(set.starts_with("%1\r\n$3\r\nset\r\n%6\r\n"));
+  CHECK(set.find("$7\r\nhistory\r\n~4\r\n*2\r\n$6\r\n2.6.12\r\n") != std::string::npos);
   CHECK(bench.Run({"command"}).starts_with("*" + std::to_string(AllCommands().size()) + "\r\n"));
+}
+
+TEST_CASE("what may take hours has threads of its own", "[commands]") {
+  for (const char* const subcommand : {"compact", "ingest"}) {
+    const std::string_view words[] = {"lsm", subcommand};
+    bool unknown = false;
+    CHECK(FindCommand(words, &unknown)->runs_on == RunsOn::kUpkeepPool);
+  }
 }
 
 }  // namespace lsmkv

@@ -6,7 +6,11 @@ namespace lsmkv {
 TEST_CASE("CONFIG GET takes several patterns and names each directive once", "[commands]") {
   CommandBench bench;
   CHECK(bench.Run({"config", "get", "nosuch"}) == "*0\r\n");
-  CHECK(bench.Run({"config", "get", "PORT", "p*rt", "databases"}) == "*4\r\n$4\r\nport\r\n$4\r\n6379\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
+  // A name comes back as it was written, what a pattern finds as it is called; as Redis.
+  CHECK(bench.Run({"config", "get", "PORT", "port", "p*rt", "databases"}) ==
+        "*4\r\n$4\r\nPORT\r\n$4\r\n6379\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
+  CHECK(bench.Run({"config", "get", "P?RT"}) == "*2\r\n$4\r\nport\r\n$4\r\n6379\r\n");
+  CHECK(bench.Run({"config", "get", "AppendFsync"}) == "*2\r\n$11\r\nAppendFsync\r\n$8\r\neverysec\r\n");
   bench.client.protocol = 3;
   CHECK(bench.Run({"config", "get", "port"}) == "%1\r\n$4\r\nport\r\n$4\r\n6379\r\n");
 }
@@ -76,6 +80,37 @@ TEST_CASE("DEBUG SLEEP answers later, and only sleeps", "[commands]") {
   CHECK(bench.Run({"lolwut"}).starts_with("$"));
 }
 
+TEST_CASE("DEBUG answers what test suites ask", "[commands]") {
+  CommandBench bench;
+  const std::string unknown = "-ERR unknown subcommand or wrong number of arguments for '";
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"foo"}, {"object"}, {"sleep"}, {"set-active-expire"}, {"change-repl-id", "x"}, {"stringmatch-len", "1", "x"}, {"error"}, {"jmap"}}) {
+    std::vector<std::string> all{"debug"};
+    all.insert(all.end(), words.begin(), words.end());
+    CHECK(bench.Run(all) == unknown + words[0] + "'. Try DEBUG HELP.\r\n");
+  }
+  CHECK(bench.Run({"debug", "set-active-expire", "0"}) == "+OK\r\n");
+  CHECK(bench.Run({"debug", "change-repl-id"}) == "+OK\r\n");
+  CHECK(bench.server.replication_ids == 1);
+  CHECK(bench.Run({"debug", "reload"}) == "+OK\r\n");
+  CHECK(bench.Run({"debug", "reload", "nosave", "NOFLUSH"}) == "+OK\r\n");
+  CHECK(bench.Run({"debug", "reload", "foo"}) == "-ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.\r\n");
+  CHECK(bench.Run({"debug", "loadaof"}) == "+OK\r\n");
+  CHECK(bench.Run({"debug", "error", "MY error"}) == "-MY error\r\n");
+  CHECK(bench.Run({"debug", "log", "a line"}) == "+OK\r\n");
+  CHECK(bench.Run({"debug", "object", "k"}) == "-ERR no such key\r\n");
+  CHECK(bench.Run({"debug", "digest"}) == "+" + std::string(40, '0') + "\r\n");
+  CHECK(bench.Run({"debug", "digest-value"}) == "*0\r\n");
+  CHECK(bench.Run({"set", "k", "12"}) == "+OK\r\n");
+  CHECK(bench.Run({"set", "l", "12"}) == "+OK\r\n");
+  CHECK(bench.Run({"debug", "object", "k"}).find(" refcount:1 encoding:int serializedlength:3 lru:0 lru_seconds_idle:0\r\n") != std::string::npos);
+  CHECK(bench.Run({"debug", "digest"}) != "+" + std::string(40, '0') + "\r\n");
+  const std::string values = bench.Run({"debug", "digest-value", "k", "l", "nothing"});
+  REQUIRE(values.size() == 4 + 3 * 43);
+  CHECK(values.substr(4, 43) == values.substr(4 + 43, 43));
+  CHECK(values.substr(4 + 86) == "+" + std::string(40, '0') + "\r\n");
+}
+
 TEST_CASE("LSM's figures have the names users know", "[commands]") {
   const auto names = [](const LsmFields& fields) {
     std::vector<std::string> list;
@@ -141,7 +176,8 @@ TEST_CASE("LSM INGEST takes an absolute path and says what came in", "[commands]
 
 TEST_CASE("every kind of failure has its words", "[commands]") {
   CHECK(ErrorText(Status::Corruption("sst/1: block checksum")) == "ERR corruption: sst/1: block checksum");
-  CHECK(ErrorText(Status::IoError("x")).starts_with("MISCONF "));
+  CHECK(ErrorText(Status::IoError("sst/1: x")) == "ERR disk error: sst/1: x");
+  CHECK(ErrorText(Status::WriteRefused("x")).starts_with("MISCONF "));
   CHECK(ErrorText(Status::NoSpace("x")).starts_with("MISCONF "));
   CHECK(ErrorText(Status::InvalidArgument("x")) == "ERR x");
   CHECK(ErrorText(Status::ShuttingDown()) == "ERR the server is shutting down");

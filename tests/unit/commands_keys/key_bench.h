@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/words.h"
 #include "commands/command_bench.h"
-#include "resp/inline_split.h"
 
 namespace lsmkv {
 
@@ -39,17 +39,9 @@ class KeyBench : public CommandBench {
 
   /// A line with Redis's quoting.
   std::string ServeLine(std::string_view line) {
-    std::vector<std::string> words;
-    resp::InlineSplitter splitter(line);
-    for (;;) {
-      std::string_view plain;
-      std::string unescaped;
-      const auto found = splitter.Next(&plain, &unescaped);
-      if (found == resp::InlineSplitter::Found::kEnd) break;
-      REQUIRE(found != resp::InlineSplitter::Found::kUnbalanced);
-      words.push_back(found == resp::InlineSplitter::Found::kPlain ? std::string(plain) : unescaped);
-    }
-    return Serve({words.begin(), words.end()});
+    const std::optional<std::vector<std::string>> words = SplitWords(line);
+    REQUIRE(words.has_value());
+    return Serve({words->begin(), words->end()});
   }
 
   int left_loop = 0;   // how many commands did not end on the loop

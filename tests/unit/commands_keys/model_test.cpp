@@ -67,7 +67,7 @@ class Model {
   Entry* FindIn(std::uint32_t database, const std::string& key) {
     const auto found = databases_[database].find(key);
     if (found == databases_[database].end()) return nullptr;
-    if (found->second.deadline == 0 || found->second.deadline > now) return &found->second;
+    if (found->second.deadline == 0 || found->second.deadline >= now) return &found->second;
     databases_[database].erase(found);
     return nullptr;
   }
@@ -202,7 +202,7 @@ class Model {
     return Int(1);
   }
   std::int64_t Count() {
-    std::erase_if(databases_[selected], [&](const auto& e) { return e.second.deadline != 0 && e.second.deadline <= now; });
+    std::erase_if(databases_[selected], [&](const auto& e) { return e.second.deadline != 0 && e.second.deadline < now; });
     return static_cast<std::int64_t>(databases_[selected].size());
   }
   std::string Keys() {

@@ -105,6 +105,24 @@ TEST_CASE("a scan's work is bounded where nothing matches", "[scan]") {
   CHECK(Parse(bench.ServeLine("scan 0 match k299? count 100")).cursor == "0");
 }
 
+TEST_CASE("a scan's work is bounded where all is dead, too", "[scan]") {
+  KeyBench bench;
+  for (int i = 1000; i < 6000; ++i) bench.ServeLine("set k" + std::to_string(i) + " v px 50");
+  bench.ServeLine("set k9 v");
+  bench.now_ms += 51;
+  std::string cursor = "0";
+  std::vector<std::string> seen;
+  int calls = 0;
+  do {
+    const ScanReply reply = Parse(bench.ServeLine("scan " + cursor));
+    seen.insert(seen.end(), reply.keys.begin(), reply.keys.end());
+    cursor = reply.cursor;
+    ++calls;
+  } while (cursor != "0");
+  CHECK(seen == std::vector<std::string>{"k9"});
+  CHECK(calls >= 4);
+}
+
 TEST_CASE("cursors fit 53 bits, and the same position has the same one", "[scan]") {
   KeyBench bench;
   for (int i = 0; i < 50; ++i) bench.ServeLine("set k" + std::to_string(i) + " v");
@@ -119,14 +137,14 @@ TEST_CASE("KEYS, DBSIZE and RANDOMKEY leave out what has expired", "[scan]") {
   bench.ServeLine("set a3 v px 50");
   CHECK(bench.ServeLine("keys a*") == "*3\r\n$2\r\na1\r\n$2\r\na2\r\n$2\r\na3\r\n");
   CHECK(bench.ServeLine("dbsize") == ":4\r\n");
-  bench.now_ms += 50;
+  bench.now_ms += 51;
   CHECK(bench.ServeLine("keys a*") == "*2\r\n$2\r\na1\r\n$2\r\na2\r\n");
   CHECK(bench.ServeLine("keys [^a]*") == "*1\r\n$2\r\nb1\r\n");
   CHECK(bench.ServeLine("dbsize") == ":3\r\n");
   bench.ServeLine("del a1 a2 b1");
   bench.ServeLine("set a3 v px 50");
   CHECK(bench.ServeLine("randomkey") == "$2\r\na3\r\n");
-  bench.now_ms += 50;
+  bench.now_ms += 51;
   CHECK(bench.ServeLine("randomkey") == "$-1\r\n");
 }
 

@@ -19,6 +19,9 @@ TEST_CASE("deadlines count down and then the key is gone", "[commands]") {
   bench.now_ms += 498;
   CHECK(bench.ServeLine("get k") == "$2\r\nvw\r\n");
   bench.now_ms += 1;
+  CHECK(bench.ServeLine("pttl k") == ":0\r\n");        // the deadline itself: the last millisecond, as in Redis
+  CHECK(bench.ServeLine("get k") == "$2\r\nvw\r\n");
+  bench.now_ms += 1;
   CHECK(bench.ServeLine("get k") == "$-1\r\n");
   CHECK(bench.ServeLine("exists k") == ":0\r\n");
   CHECK(bench.ServeLine("del k") == ":0\r\n");
@@ -98,6 +101,43 @@ TEST_CASE("a full disk is told, once, and nothing has changed", "[commands]") {
   }
   bench.engine.fail_writes = false;
   CHECK(bench.ServeLine("mget a b c") == "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n");
+}
+
+TEST_CASE("a disk that cannot be read is not a disk that takes no writes", "[commands]") {
+  KeyBench bench;
+  bench.ServeLine("mset a 1 b 2");
+  bench.engine.fail_reads = true;
+  for (const char* line : {"get a", "mget a b", "incr a", "append a x", "set a x get", "getdel a", "rename a b", "expire a 1"}) {
+    CAPTURE(line);
+    CHECK(bench.ServeLine(line) == "-ERR disk error: sst/1: input/output error\r\n");
+  }
+  bench.engine.fail_reads = false;
+  bench.engine.fail_writes_for_good = true;
+  for (const char* line : {"set a x", "incr a", "append a x", "del a", "flushall", "expire a 10"}) {
+    CAPTURE(line);
+    CHECK(bench.ServeLine(line).starts_with("-MISCONF the write was not taken"));
+  }
+}
+
+TEST_CASE("reads are hits and misses, and writes are neither", "[commands]") {
+  KeyBench bench;
+  bench.engine.would_block_one_in = 3;      // commands that are run twice count once
+  const auto totals = [&] { return std::pair(bench.keyspace->lookups().totals().hits, bench.keyspace->lookups().totals().misses); };
+  struct Case {
+    const char* line;
+    std::uint64_t hits, misses;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {"set a 1", 0, 0}, {"get a", 1, 0}, {"get x", 0, 1}, {"mget a x a y", 2, 2}, {"exists a a x", 2, 1}, {"ttl a", 1, 0},
+           {"type x", 0, 1}, {"strlen a", 1, 0}, {"incr a", 0, 0}, {"append a 1", 0, 0}, {"set a 1 get", 1, 0}, {"set x 1 nx", 0, 0},
+           {"getset a 2", 1, 0}, {"getex a", 1, 0}, {"copy a z", 1, 0}, {"getdel z", 1, 0}, {"getdel z", 0, 1}, {"del a x", 0, 0},
+           {"rename nothing b", 0, 0}, {"touch x", 0, 1}, {"getrange x 0 1", 0, 1}}) {
+    CAPTURE(c.line);
+    const auto before = totals();
+    bench.ServeLine(c.line);
+    CHECK(totals().first - before.first == c.hits);
+    CHECK(totals().second - before.second == c.misses);
+  }
 }
 
 TEST_CASE("two increments never become one", "[commands][threads]") {

@@ -136,11 +136,11 @@ TEST_CASE("a table whose entries have all expired is dropped unread, unless it h
   expired.entries = expired.expiring = 10;
   expired.expires_first_ms = 100;
   expired.expires_last_ms = 200;
-  CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 199).drop() == nullptr);
-  CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 200).drop() != nullptr);
-  CHECK(Picked({{}, {FakeTableOf(expired)}, {FakeTable(2, "b", "z")}}, SmallOptions(), {}, 200).drop() == nullptr);
-  expired.entries = 11;                  // one entry lives for ever
   CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 200).drop() == nullptr);
+  CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 201).drop() != nullptr);
+  CHECK(Picked({{}, {FakeTableOf(expired)}, {FakeTable(2, "b", "z")}}, SmallOptions(), {}, 201).drop() == nullptr);
+  expired.entries = 11;                  // one entry lives for ever
+  CHECK(Picked({{}, {FakeTableOf(expired)}}, SmallOptions(), {}, 201).drop() == nullptr);
 }
 
 TEST_CASE("a table of tombstones is compacted though no limit is reached", "[picker]") {

@@ -3,7 +3,9 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "config/words.h"
+#include "base/ascii.h"
+#include "base/words.h"
+
 
 using namespace lsmkv;
 
@@ -104,7 +106,11 @@ TEST_CASE("a bad value says what is allowed", "[config]") {
       {"level-ratio", {"ten"}, "'ten' is not an integer, allowed 2..100", "argument couldn't be parsed into an integer"},
       {"level-ratio", {"10x"}, "'10x' is not an integer, allowed 2..100", "argument couldn't be parsed into an integer"},
       {"timeout", {"99999999999999999999999"}, "'99999999999999999999999' is out of range, allowed 0..2147483647",
-       "argument must be between 0 and 2147483647 inclusive"},
+       "argument couldn't be parsed into an integer"},
+      {"timeout", {"010"}, "'010' is not an integer, allowed 0..2147483647", "argument couldn't be parsed into an integer"},
+      {"timeout", {"+5"}, "'+5' is not an integer, allowed 0..2147483647", "argument couldn't be parsed into an integer"},
+      {"timeout", {" 5"}, "' 5' is not an integer, allowed 0..2147483647", "argument couldn't be parsed into an integer"},
+      {"timeout", {"-0"}, "'-0' is not an integer, allowed 0..2147483647", "argument couldn't be parsed into an integer"},
       {"proto-max-bulk-len", {"5"}, "'5' is out of range, allowed 1mb..1gb",
        "argument must be between 1048576 and 1073741824 inclusive"},
       {"proto-max-bulk-len", {"1tb"}, "'1tb' is not a size such as 100, 64k, 64mb or 1gb",

@@ -136,3 +136,39 @@ TEST_CASE("jobs give back what they were given", "[engine][memory]") {
   while (engine->Stats().compactions_running > 0) std::this_thread::yield();
   while (engine->Stats().background_bytes > 0) std::this_thread::yield();
 }
+
+TEST_CASE("expired entries are counted when they are removed, once", "[engine]") {
+  FaultFileSystem fs;
+  WallClock clock;
+  auto engine = MustOpen(TinyOptions(&fs, &clock));
+  const std::uint64_t soon = clock.WallMillis() + 1000;
+  for (int i = 0; i < 100; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "v", i < 30 ? soon : 0).ok());
+  REQUIRE(engine->Compact().ok());
+  CHECK(engine->Stats().expired_entries == 0);
+  clock.Advance(1000);
+  REQUIRE(engine->Compact().ok());
+  CHECK(engine->Stats().expired_entries == 0);       // its deadline is a key's last millisecond
+  CHECK(Contents(*engine).size() == 100);
+  clock.Advance(1);
+  CHECK(Contents(*engine).size() == 70);
+  REQUIRE(engine->Compact().ok());
+  REQUIRE(engine->Compact().ok());
+  CHECK(engine->Stats().expired_entries == 30);
+}
+
+TEST_CASE("write amplification does not begin anew with each start", "[engine]") {
+  FaultFileSystem fs;
+  double before = 0;
+  {
+    auto engine = MustOpen(TinyOptions(&fs));
+    for (int i = 0; i < 1000; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i % 300), "v").ok());
+    REQUIRE(engine->Compact().ok());
+    before = engine->Stats().write_amplification;
+    CHECK(before > 1);
+  }
+  auto engine = MustOpen(TinyOptions(&fs));
+  CHECK(engine->Stats().write_amplification_since_ms > 0);
+  REQUIRE(engine->Compact().ok());                      // merges what was flushed before the start, and flushes nothing
+  CHECK(engine->Stats().write_amplification >= 1);
+  CHECK(engine->Stats().write_amplification < before + 2);
+}

@@ -16,7 +16,7 @@ using Model = std::map<std::string, ModelEntry>;
 std::map<std::string, std::string> Live(const Model& model, std::uint64_t now_ms) {
   std::map<std::string, std::string> live;
   for (const auto& [key, entry] : model)
-    if (entry.expire_at_ms == 0 || entry.expire_at_ms > now_ms) live.emplace(key, entry.value);
+    if (!HasExpired(entry.expire_at_ms, now_ms)) live.emplace(key, entry.value);
   return live;
 }
 
@@ -135,14 +135,13 @@ TEST_CASE("any history reads like std::map, whatever the upkeep", "[engine][mode
         REQUIRE(value);
         const auto expected = model.find(key);
         // An expired value may have been dropped already; while it is there, it says when it expired.
-        const bool alive = expected != model.end() && (expected->second.expire_at_ms == 0 || expected->second.expire_at_ms > clock.WallMillis());
+        const bool alive = expected != model.end() && !HasExpired(expected->second.expire_at_ms, clock.WallMillis());
         if (alive) {
           REQUIRE(value->has_value());
           REQUIRE((*value)->data() == expected->second.value);
           REQUIRE((*value)->expire_at_ms() == expected->second.expire_at_ms);
         } else if (value->has_value()) {
-          REQUIRE((*value)->expire_at_ms() != 0);
-          REQUIRE((*value)->expire_at_ms() <= clock.WallMillis());
+          REQUIRE(HasExpired((*value)->expire_at_ms(), clock.WallMillis()));
         }
         break;
       }

@@ -102,7 +102,10 @@ TEST_CASE("what is not a Redis key or value is not decoded", "[codec]") {
   CHECK_FALSE(DecodeEngineKey(ServerKey("databases")));
   CHECK_FALSE(DecodeValue(""));
   CHECK_FALSE(DecodeValue("\x7fpayload"));
+  CHECK_FALSE(DecodeValue("\xffpayload"));
+  CHECK(DecodeValue("\x81payload")->edited);
   const std::optional<DecodedValue> value = DecodeValue("\x01payload");
+  CHECK_FALSE(value->edited);
   REQUIRE(value);
   CHECK(value->payload == "payload");
 }

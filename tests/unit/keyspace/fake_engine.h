@@ -3,7 +3,9 @@
 // which is the worst that a disk may do.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <random>
@@ -31,6 +33,8 @@ class FakeEngine final : public Engine {
   /// One memory-only read in `n` answers kWouldBlock; 0: none.
   std::atomic<unsigned> would_block_one_in{0};
   std::atomic<bool> fail_writes{false};
+  std::atomic<bool> fail_writes_for_good{false};   ///< not for want of room
+  std::atomic<bool> fail_reads{false};
   std::atomic<bool> fail_syncs{false};
   std::atomic<std::uint64_t> now_ms{1'000'000};
   /// Called in the middle of Sync(), before anything is durable.
@@ -69,6 +73,7 @@ class FakeEngine final : public Engine {
   Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions&) override {
     if (batch.empty()) return Status::InvalidArgument("empty batch");
     if (fail_writes) return Status::NoSpace("the disk is full");
+    if (fail_writes_for_good) return Status::IoError("wal_000001.log: fsync failed");
     const MutexLock lock(mutex_);
     frozen_ = nullptr;
     OperationReader reader(batch.operations());
@@ -104,6 +109,7 @@ class FakeEngine final : public Engine {
 
   Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override {
     const unsigned one_in = would_block_one_in;
+    if (fail_reads) return Status::IoError("sst/1: input/output error");
     if (options.memory_only && one_in > 0 && reads_++ % one_in == 0) return Status::WouldBlock();
     const auto find = [&](const Map& map) {
       const auto found = map.find(key);
@@ -130,8 +136,9 @@ class FakeEngine final : public Engine {
       map = FrozenLocked();
     }
     ++iterators_made;
-    return std::make_unique<MapIterator>(std::move(map), std::string(options.upper_bound),
-                                         options.now_ms != 0 ? options.now_ms : now_ms.load());
+    LSMKV_ASSERT(options.prefix.empty());   // not in this fake
+    return std::make_unique<MapIterator>(std::move(map), std::string(options.lower_bound), std::string(options.upper_bound),
+                                         options.max_skipped, options.now_ms != 0 ? options.now_ms : now_ms.load());
   }
   std::shared_ptr<const Snapshot> GetSnapshot() override {
     const MutexLock lock(mutex_);
@@ -147,6 +154,7 @@ class FakeEngine final : public Engine {
   }
   void ReleaseThreadView() override {}
   Status Flush() override { return {}; }
+  Result<std::string> Reload() override { return std::string(); }
   Status Compact(std::optional<std::uint32_t>, std::optional<std::uint32_t>) override { return {}; }
   Status Checkpoint(const std::string&) override { return {}; }
   Result<IngestReport> Ingest(const IngestRequest& request) override {
@@ -180,23 +188,20 @@ class FakeEngine final : public Engine {
 
   class MapIterator final : public Iterator {
    public:
-    MapIterator(FrozenMap map, std::string upper_bound, std::uint64_t now)
-        : map_(std::move(map)), upper_bound_(std::move(upper_bound)), now_(now), at_(map_->end()) {}
-    bool Valid() const override {
-      return at_ != map_->end() && (upper_bound_.empty() || at_->first < upper_bound_);
-    }
-    void SeekToFirst() override {
-      at_ = map_->begin();
-      SkipExpired();
-    }
-    void Seek(std::string_view target) override {
-      at_ = map_->lower_bound(target);
-      SkipExpired();
-    }
-    void Next() override {
-      ++at_;
-      SkipExpired();
-    }
+    MapIterator(FrozenMap map, const std::string& lower_bound, const std::string& upper_bound,
+                std::uint64_t max_skipped, std::uint64_t now)
+        : map_(std::move(map)), begin_(map_->lower_bound(lower_bound)),
+          end_(upper_bound.empty() ? map_->end() : map_->lower_bound(std::max(lower_bound, upper_bound))), max_skipped_(max_skipped),
+          now_(now), at_(end_) {}
+    bool Valid() const override { return at_ != end_ && !paused_; }
+    bool paused() const override { return paused_; }
+    std::string_view position() const override { return at_->first; }
+    void SeekToFirst() override { SettleAt(begin_); }
+    void SeekToLast() override { SettleBefore(end_); }
+    void Seek(std::string_view target) override { SettleAt(Inside(map_->lower_bound(target))); }
+    void SeekForPrev(std::string_view target) override { SettleBefore(Inside(map_->upper_bound(target))); }
+    void Next() override { SettleAt(std::next(at_)); }
+    void Prev() override { SettleBefore(at_); }
     std::string_view key() const override { return at_->first; }
     std::string_view value() const override { return at_->second->bytes; }
     std::uint64_t expire_at_ms() const override { return at_->second->expire_at_ms; }
@@ -204,16 +209,38 @@ class FakeEngine final : public Engine {
     Status status() const override { return {}; }
 
    private:
-    void SkipExpired() {
-      for (; at_ != map_->end(); ++at_) {
-        ++examined_;
-        if (at_->second->expire_at_ms == 0 || at_->second->expire_at_ms > now_) return;
+    Map::const_iterator Inside(Map::const_iterator at) const {
+      if (at == map_->end() || (end_ != map_->end() && at->first >= end_->first)) return end_;
+      return begin_ == map_->end() || at->first < begin_->first ? begin_ : at;
+    }
+    bool EndsHere(std::uint64_t* skipped) {
+      ++examined_;
+      const bool live = !HasExpired(at_->second->expire_at_ms, now_);
+      paused_ = !live && ++*skipped == max_skipped_;
+      return live || paused_;
+    }
+    void SettleAt(Map::const_iterator at) {
+      paused_ = false;
+      std::uint64_t skipped = 0;
+      for (at_ = at; at_ != end_ && !EndsHere(&skipped); ++at_) {
       }
     }
+    void SettleBefore(Map::const_iterator at) {
+      paused_ = false;
+      std::uint64_t skipped = 0;
+      for (at_ = at; at_ != begin_;) {
+        --at_;
+        if (EndsHere(&skipped)) return;
+      }
+      at_ = end_;
+    }
     const FrozenMap map_;
-    const std::string upper_bound_;
-    std::uint64_t now_;
+    const Map::const_iterator begin_;
+    const Map::const_iterator end_;
+    const std::uint64_t max_skipped_;
+    const std::uint64_t now_;
     Map::const_iterator at_;
+    bool paused_ = false;
     std::uint64_t examined_ = 0;
   };
 

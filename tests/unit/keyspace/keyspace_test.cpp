@@ -44,11 +44,57 @@ struct TestKeyspace {
   }
 };
 
-TEST_CASE("an expired key is absent, from its deadline on", "[operation]") {
+TEST_CASE("an expired key is absent, from the millisecond after its deadline on", "[operation]") {
   TestKeyspace test;
   test.Put("k", "v", kNow);
   CHECK(test.Get("k", kNow - 1) == "v");
-  CHECK(test.Get("k", kNow) == std::nullopt);
+  CHECK(test.Get("k", kNow) == "v");
+  CHECK(test.keyspace->CountDatabase(0, kNow)->keys == 1);
+  CHECK(test.Get("k", kNow + 1) == std::nullopt);
+  CHECK(test.keyspace->CountDatabase(0, kNow + 1)->keys == 0);
+}
+
+TEST_CASE("reads that count are hits and misses, those that gave up are neither", "[operation]") {
+  TestKeyspace test;
+  test.Put("k", "v");
+  const auto totals = [&] { return std::pair(test.keyspace->lookups().totals().hits, test.keyspace->lookups().totals().misses); };
+  const auto before = totals();
+  {
+    Operation quiet(*test.keyspace, 0, kNow, true);
+    REQUIRE(quiet.ReadString("k"));
+  }
+  CHECK(totals() == before);
+  {
+    Operation counts(*test.keyspace, 0, kNow, true, true);
+    REQUIRE(counts.ReadString("k"));
+    REQUIRE(counts.ReadString("k"));
+    REQUIRE(counts.ReadString("nothing"));
+    counts.CountReads(false);
+    REQUIRE(counts.ReadString("k"));
+  }
+  CHECK(totals() == std::pair(before.first + 2, before.second + 1));
+  {
+    Operation gives_up(*test.keyspace, 0, kNow, false, true);
+    REQUIRE(gives_up.ReadString("k"));
+    test.engine.would_block_one_in = 1;
+    CHECK(gives_up.ReadString("k").error().code() == StatusCode::kWouldBlock);
+  }
+  CHECK(totals() == std::pair(before.first + 2, before.second + 1));
+}
+
+TEST_CASE("a digest says whether two states are the same, in whatever order they came about", "[keyspace]") {
+  TestKeyspace one, other;
+  CHECK(one.keyspace->Digest(kNow)->Hex() == std::string(40, '0'));
+  one.Put("a", "1");
+  one.Put("b", "2", kNow + 10);
+  other.Put("b", "2", kNow + 10);
+  CHECK(one.keyspace->Digest(kNow)->Hex() != other.keyspace->Digest(kNow)->Hex());
+  other.Put("a", "0");
+  other.Put("a", "1");
+  CHECK(one.keyspace->Digest(kNow)->Hex() == other.keyspace->Digest(kNow)->Hex());
+  CHECK(one.keyspace->Digest(kNow + 11)->Hex() != other.keyspace->Digest(kNow)->Hex());
+  other.Put("b", "2");
+  CHECK(one.keyspace->Digest(kNow)->Hex() != other.keyspace->Digest(kNow)->Hex());
 }
 
 TEST_CASE("a write whose deadline has passed deletes", "[operation]") {
@@ -146,12 +192,12 @@ TEST_CASE("counts are exact, and walked again only when something may have chang
   const int walks = test.engine.iterators_made;
   CHECK(count(kNow + 50).avg_ttl == 150);
   CHECK(test.engine.iterators_made == walks);
-  CHECK(count(kNow + 100).keys == 11);
+  CHECK(count(kNow + 101).keys == 11);
   CHECK(test.engine.iterators_made == walks + 1);
   test.Put("new", "v");
-  CHECK(count(kNow + 100).keys == 12);
+  CHECK(count(kNow + 101).keys == 12);
   REQUIRE(test.keyspace->SwapDatabases(0, 1).ok());
-  CHECK(count(kNow + 100).keys == 0);
+  CHECK(count(kNow + 101).keys == 0);
 }
 
 TEST_CASE("an ingest's keys go into what the database is at that moment, and are counted", "[ingest]") {
@@ -214,6 +260,33 @@ TEST_CASE("a scan's prefix, position and bounds", "[scan]") {
   CHECK(scan({.max_keys = 5}) == "a b1 b2 b3 c .");
   CHECK(scan({.max_examined = 1}) == "a > a");
   CHECK(scan({.database = 2}) == ".");
+}
+
+TEST_CASE("a scan stops within a run of dead keys and goes on from there, in order and complete", "[scan]") {
+  TestKeyspace test;
+  std::string want;
+  for (int i = 1000; i < 4000; ++i) {
+    const bool alive = i % 700 == 0;
+    test.Put(std::to_string(i), "v", alive ? 0 : kNow - 1);
+    if (alive) want += std::to_string(i) + " ";
+  }
+  std::string got;
+  std::optional<std::string> position;
+  int calls = 0;
+  do {
+    ScanRequest request{.now_ms = kNow, .max_examined = 100};
+    if (position) request.after = *position;
+    const auto end = test.keyspace->Scan(request, [&](std::string_view key, ValueType) {
+      got.append(key).append(" ");
+      return true;
+    });
+    REQUIRE(end);
+    if (position && *end) CHECK(*position < **end);
+    position = *end;
+    ++calls;
+  } while (position);
+  CHECK(got == want);
+  CHECK(calls >= 3000 / 200);
 }
 
 TEST_CASE("a position keeps its number, and a number its position", "[cursors]") {

@@ -1,10 +1,9 @@
 #include <catch2/catch.hpp>
 
-#include "engine/blob_pointer.h"
 #include "engine/iterators/concatenating_iterator.h"
-#include "engine/iterators/db_iterator.h"
 #include "engine/iterators/merging_iterator.h"
 #include "memtable_test_util.h"
+#include "random_walk.h"
 
 namespace lsmkv {
 namespace {
@@ -12,6 +11,7 @@ namespace {
 using test::AwkwardKey;
 using test::Collect;
 using test::CollectAll;
+using test::ToVersion;
 using test::VectorIterator;
 using test::Version;
 
@@ -75,6 +75,61 @@ TEST_CASE("a merge gives each key once, in order, in its newest version", "[iter
     REQUIRE(Collect(merged.get()) == NaiveMerge(sources, target));
   }
   CHECK(merged->status().ok());
+}
+
+std::map<std::string, Version> MapOf(const std::vector<Version>& versions) {
+  std::map<std::string, Version> map;
+  for (const Version& v : versions) map.emplace(v.key, v);
+  return map;
+}
+
+void Walk(InternalIterator& iterator, const std::vector<Version>& want, std::mt19937& random, int steps) {
+  test::RandomWalk(iterator, MapOf(want), random, steps, [&] { return AwkwardKey(random); },
+                   [&](const auto& at) { return ToVersion(iterator.entry()) == at->second; });
+}
+
+TEST_CASE("a merge can be walked back and forth like a map", "[iterators]") {
+  const auto seed = GENERATE(range(0u, 60u));
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  const std::vector<Source> sources = RandomSources(random);
+  Walk(*MergeOf(sources), NaiveMerge(sources), random, 1500);
+}
+
+TEST_CASE("a long merge backward, in which the common part of the keys comes and goes, stays in order", "[iterators]") {
+  std::mt19937 random(6);
+  std::vector<Source> sources(5);
+  SequenceNumber sequence = 0;
+  for (int i = 0; i < 12'000; ++i) {
+    const std::string key = (i < 9000 ? "a:common:part:" : i < 9100 ? "b" : "b:another:common:part:") + std::to_string(100'000 + i);
+    for (Source& source : sources)
+      if (random() % 3 == 0) source.push_back({key, "v", ++sequence, 0, EntryKind::kValue});
+  }
+  std::vector<Version> want = NaiveMerge(sources);
+  std::ranges::reverse(want);
+  const auto merged = MergeOf(sources);
+  std::vector<Version> got;
+  for (merged->SeekToLast(); merged->Valid(); merged->Prev()) got.push_back(ToVersion(merged->entry()));
+  CHECK(got == want);
+}
+
+TEST_CASE("a source that fails backward, or at the turn, ends the merge", "[iterators]") {
+  const Source damaged = {{"b", "", 1}, {"d", "", 2}, {"f", "", 3}};
+  const Source sound = {{"a", "", 6}, {"c", "", 7}, {"e", "", 8}, {"g", "", 9}};
+  std::vector<std::unique_ptr<InternalIterator>> iterators;
+  iterators.push_back(std::make_unique<VectorIterator>(sound));
+  iterators.push_back(std::make_unique<VectorIterator>(damaged, 1));
+  MergingIterator merged(std::move(iterators));
+  std::string keys;
+  for (merged.SeekToLast(); merged.Valid(); merged.Prev()) keys += merged.entry().key;
+  CHECK(keys == "gf");                                  // "e" would come next, but what is behind it is not known
+  CHECK(merged.status().code() == StatusCode::kCorruption);
+  merged.Seek("e");
+  REQUIRE(merged.Valid());
+  CHECK(merged.status().ok());
+  merged.Prev();
+  CHECK(!merged.Valid());
+  CHECK(merged.status().code() == StatusCode::kCorruption);
 }
 
 TEST_CASE("a long merge, in which the common part of the keys comes and goes, stays in order", "[iterators]") {
@@ -184,6 +239,54 @@ TEST_CASE("the tables of a level read as one, opened as they are reached", "[ite
   CHECK(KeysOf(CollectAll(iterator.get())) == "acegik");
 }
 
+TEST_CASE("the tables of a level can be walked back and forth like a map", "[iterators]") {
+  const auto seed = GENERATE(range(0u, 20u));
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  std::map<std::string, Version> all;
+  for (std::size_t n = random() % 80; n > 0; --n) {
+    const std::string key = AwkwardKey(random);
+    all[key] = {key, "v", n, 0, EntryKind::kValue};
+  }
+  Level level;
+  std::vector<Version> want;
+  for (const auto& [key, version] : all) {
+    if (level.tables.empty() || random() % 4 == 0) level.tables.emplace_back();
+    level.tables.back().push_back(version);
+    want.push_back(version);
+  }
+  Walk(*level.NewIterator(), want, random, 1500);
+}
+
+TEST_CASE("backward, too, tables of a level are opened as they are reached", "[iterators]") {
+  Level level = SmallLevel();
+  const auto iterator = level.NewIterator();
+  struct Case {
+    const char* target;
+    const char* want;
+    std::vector<std::size_t> opened;
+  };
+  const Case cases[] = {{"z", "kigeca", {2, 1, 0}}, {"h", "geca", {2, 1, 0}}, {"f", "eca", {1, 0}}, {"d", "ca", {0}}, {"A", "", {}}};
+  for (const Case& c : cases) {
+    CAPTURE(c.target);
+    const auto fresh = level.NewIterator();
+    level.opened.clear();
+    std::string keys;
+    for (fresh->SeekForPrev(c.target); fresh->Valid(); fresh->Prev()) keys += fresh->entry().key;
+    CHECK(keys == c.want);
+    CHECK(level.opened == c.opened);
+    CHECK(fresh->status().ok());
+  }
+  level.refuse = 1;
+  std::string keys;
+  for (iterator->SeekToLast(); iterator->Valid(); iterator->Prev()) keys += iterator->entry().key;
+  CHECK(keys == "kig");
+  CHECK(iterator->status().code() == StatusCode::kIoError);
+  iterator->SeekForPrev("b");
+  CHECK(iterator->Valid());
+  CHECK(iterator->status().ok());
+}
+
 TEST_CASE("seeks within one table open it once", "[iterators]") {
   Level level = SmallLevel();
   const auto iterator = level.NewIterator();
@@ -227,123 +330,6 @@ TEST_CASE("a table that cannot be opened or read ends the level's iteration", "[
     CHECK(KeysOf(Collect(iterator.get())) == "ik");
     CHECK(iterator->status().ok());
   }
-}
-
-Source MixedSource() {
-  return {{"a", "1", 1, 0, EntryKind::kValue},
-          {"b", "", 2, 0, EntryKind::kTombstone},
-          {"c", "3", 3, 100, EntryKind::kExpiringValue},
-          {"d", "4", 4, 101, EntryKind::kExpiringValue},
-          {"e", "5", 5, 50, EntryKind::kValue},              // no deadline: the field says nothing for a plain value
-          {"f", "", 6, 0, EntryKind::kTombstone}};
-}
-
-std::string UserKeys(Iterator* iterator) {
-  std::string keys;
-  for (; iterator->Valid(); iterator->Next()) keys += iterator->key();
-  return keys;
-}
-
-TEST_CASE("a user's iterator leaves out the dead and ends at its bound", "[iterators]") {
-  struct Case {
-    std::uint64_t now_ms;
-    const char* bound;
-    const char* from;
-    const char* want;
-    std::uint64_t examined;
-  };
-  const Case cases[] = {{99, "", "", "acde", 6}, {100, "", "", "ade", 6}, {101, "", "", "ae", 6},  {0, "", "", "acde", 6},
-                        {99, "d", "", "ac", 3},  {99, "a", "", "", 0},    {101, "", "b", "e", 5}, {99, "", "f", "", 1},
-                        {99, "zz", "zz", "", 0}};
-  for (const Case& c : cases) {
-    CAPTURE(c.now_ms, c.bound, c.from);
-    DbIterator iterator(std::make_unique<VectorIterator>(MixedSource()), {}, {c.now_ms, c.bound});
-    CHECK(!iterator.Valid());
-    if (*c.from == 0) {
-      iterator.SeekToFirst();
-    } else {
-      iterator.Seek(c.from);
-    }
-    CHECK(UserKeys(&iterator) == c.want);
-    CHECK(iterator.examined() == c.examined);
-    CHECK(iterator.status().ok());
-  }
-}
-
-TEST_CASE("a user's iterator gives value and deadline, and keeps its pins", "[iterators]") {
-  auto pin = std::make_shared<int>(1);
-  const std::weak_ptr<int> watch = pin;
-  {
-    DbIterator iterator(std::make_unique<VectorIterator>(MixedSource()), {std::move(pin)}, {});
-    iterator.Seek("c");
-    CHECK(iterator.value() == "3");
-    CHECK(iterator.expire_at_ms() == 100);
-    iterator.Seek("e");
-    CHECK(iterator.expire_at_ms() == 0);
-    CHECK(!watch.expired());
-  }
-  CHECK(watch.expired());
-}
-
-Source SourceOfBlobs() {
-  Source source;
-  for (const std::uint64_t number : {1u, 2u, 3u}) {
-    std::string pointer;
-    PutBlobPointer(&pointer, {number, 32, 10, 20, "headhead"});
-    source.push_back({"k" + std::to_string(number), pointer, number, number == 2 ? 100u : 0u, EntryKind::kBlob});
-  }
-  return source;
-}
-
-TEST_CASE("a user's iterator reads a blob when its value is asked for, once", "[iterators]") {
-  int reads = 0;
-  DbIteratorOptions options;
-  options.now_ms = 99;
-  options.read_blob = [&reads](const EntryView& entry) -> Result<PinnedValue> {
-    ++reads;
-    auto value = std::make_shared<std::string>("value of " + std::string(entry.key));
-    return PinnedValue(*value, entry.expire_at_ms, value);
-  };
-  DbIterator iterator(std::make_unique<VectorIterator>(SourceOfBlobs()), {}, options);
-  iterator.SeekToFirst();
-  CHECK(iterator.value_head() == "headhead");
-  iterator.Next();
-  CHECK(reads == 0);
-  CHECK(iterator.expire_at_ms() == 100);
-  CHECK(iterator.value() == "value of k2");
-  CHECK(iterator.value() == "value of k2");
-  CHECK(reads == 1);
-  iterator.Next();
-  CHECK(iterator.value() == "value of k3");
-  iterator.Next();
-  CHECK(!iterator.Valid());
-  options.now_ms = 100;
-  DbIterator later(std::make_unique<VectorIterator>(SourceOfBlobs()), {}, options);
-  later.SeekToFirst();
-  CHECK(UserKeys(&later) == "k1k3");
-}
-
-TEST_CASE("a blob that cannot be read ends the iteration, and the iterator says why", "[iterators]") {
-  DbIteratorOptions options;
-  options.read_blob = [](const EntryView& entry) -> Result<PinnedValue> {
-    if (entry.key == "k2") return Status::Corruption("blob 2");
-    return PinnedValue("ok", 0, nullptr);
-  };
-  DbIterator iterator(std::make_unique<VectorIterator>(SourceOfBlobs()), {}, options);
-  std::string seen;
-  for (iterator.SeekToFirst(); iterator.Valid(); iterator.Next()) seen += iterator.value();
-  CHECK(seen == "ok");
-  CHECK(iterator.status().code() == StatusCode::kCorruption);
-  iterator.Seek("k3");
-  CHECK(iterator.value() == "ok");
-  CHECK(iterator.status().ok());
-}
-
-TEST_CASE("a user's iterator passes on why it ended", "[iterators]") {
-  DbIterator iterator(std::make_unique<VectorIterator>(MixedSource(), 4), {}, {});
-  iterator.SeekToFirst();
-  CHECK(UserKeys(&iterator) == "acd");
-  CHECK(iterator.status().code() == StatusCode::kCorruption);
 }
 
 }  // namespace

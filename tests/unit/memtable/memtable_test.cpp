@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "memtable_test_util.h"
+#include "random_walk.h"
 
 namespace lsmkv {
 namespace {
@@ -79,6 +80,10 @@ TEST_CASE("a memtable reads like a map of versions, at every snapshot", "[memtab
     REQUIRE(CollectAll(iterator.get()) == model.Visible(snapshot));
     iterator->Seek(key);
     REQUIRE(Collect(iterator.get()) == model.Visible(snapshot, key));
+    std::map<std::string, Version> visible;
+    for (const Version& v : model.Visible(snapshot)) visible.emplace(v.key, v);
+    test::RandomWalk(*iterator, visible, random, 200, [&] { return AwkwardKey(random); },
+                     [&](const auto& at) { return ToVersion(iterator->entry()) == at->second; });
   }
   table.Freeze();
   for (int i = 0; i < 20; ++i) {

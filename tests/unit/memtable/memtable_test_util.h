@@ -49,25 +49,34 @@ inline std::vector<Version> CollectAll(InternalIterator* iterator) {
 }
 
 /// Iterates a sorted vector. Keeps the current entry in memory that it overwrites at each move, so that a user who holds on
-/// to bytes too long is found out. Fails with kCorruption when it would reach entry `fail_at`.
+/// to bytes too long is found out. Fails with kCorruption when it would reach entry `fail_at`, from
+/// either side; what lies on the far side can be reached from there only.
 class VectorIterator final : public InternalIterator {
  public:
   explicit VectorIterator(std::vector<Version> entries, std::size_t fail_at = SIZE_MAX)
       : entries_(std::move(entries)), fail_at_(fail_at), position_(entries_.size()) {}
-  bool Valid() const override { return position_ < entries_.size() && position_ < fail_at_; }
+  bool Valid() const override { return position_ < entries_.size() && position_ != fail_at_; }
   void SeekToFirst() override { MoveTo(0); }
   void Seek(std::string_view target) override {
     const auto first = std::lower_bound(entries_.begin(), entries_.end(), target,
                                         [](const Version& v, std::string_view key) { return v.key < key; });
     MoveTo(static_cast<std::size_t>(first - entries_.begin()));
   }
+  void SeekToLast() override { MoveBefore(entries_.size()); }
+  void SeekForPrev(std::string_view target) override {
+    const auto behind = std::upper_bound(entries_.begin(), entries_.end(), target,
+                                         [](std::string_view key, const Version& v) { return key < v.key; });
+    MoveBefore(static_cast<std::size_t>(behind - entries_.begin()));
+  }
   void Next() override { MoveTo(position_ + 1); }
+  void Prev() override { MoveBefore(position_); }
   const EntryView& entry() const override { return view_; }
   Status status() const override {
-    return position_ >= fail_at_ && position_ < entries_.size() ? Status::Corruption("entry is damaged") : Status();
+    return position_ == fail_at_ && position_ < entries_.size() ? Status::Corruption("entry is damaged") : Status();
   }
 
  private:
+  void MoveBefore(std::size_t end) { MoveTo(end == 0 ? entries_.size() : end - 1); }
   void MoveTo(std::size_t position) {
     position_ = position;
     std::fill(current_.key.begin(), current_.key.end(), '!');

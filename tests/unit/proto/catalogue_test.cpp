@@ -52,7 +52,7 @@ TEST_CASE("a mistake in a command file is told with its file and command", "[pro
       {R"(["string"])", R"(["strings"])", "go: unknown ACL category strings"},
       {R"("RO")", R"("R")", "go: unknown key flag R"},
       {R"("step": 1)", R"("step": 0)", "go: a key spec names no key"},
-      {R"("loop")", R"("here")", "go: runs_on is not loop, reads or admin: here"},
+      {R"("loop")", R"("here")", "go: runs_on is not loop, reads, admin or upkeep: here"},
       {R"("HandleGo")", R"("HandleGO")", "go: its handler would be named HandleGo"},
       {R"("key_spec_index": 0)", R"("key_spec_index": 1)", "go: key_spec_index of key"},
       {R"("type": "key")", R"("type": "keys")", "go: unknown type of argument keys"},

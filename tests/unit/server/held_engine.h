@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -20,6 +21,8 @@ class HeldEngine final : public Engine {
   std::atomic<bool> commit_fails{false};
   std::atomic<Admission::Kind> admission{Admission::Kind::kGo};
   std::atomic<unsigned> commits{0};
+  std::atomic<bool> hold_compactions{false};
+  std::atomic<unsigned> compactions{0};
 
   void MakeDurable() { Tell(last_sequence(), Status::Ok()); }
   void FailSync() { Tell(durable_.load(), Status::IoError("fsync: the disk is gone")); }
@@ -75,7 +78,11 @@ class HeldEngine final : public Engine {
   }
   void ReleaseThreadView() override {}
   Status Flush() override { return Status::Ok(); }
-  Status Compact(std::optional<std::uint32_t>, std::optional<std::uint32_t>) override { return Status::Ok(); }
+  Status Compact(std::optional<std::uint32_t>, std::optional<std::uint32_t>) override {
+    ++compactions;
+    while (hold_compactions) std::this_thread::yield();
+    return Status::Ok();
+  }
   Status Checkpoint(const std::string&) override { return Status::Ok(); }
   Result<IngestReport> Ingest(const IngestRequest& request) override { return map_.Ingest(request); }
   void ReclaimDeadRanges() override {}

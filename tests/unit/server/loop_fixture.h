@@ -35,6 +35,7 @@ class NoServer final : public ServerApi {
   void PauseClients(std::uint64_t, PauseMode) override {}
   void UnpauseClients() override {}
   void RequestShutdown() override {}
+  void ChangeReplicationId() override {}
   std::string Info(std::span<const std::string_view>) override { return {}; }
   void ResetStats() override {}
   Status SaveCheckpoint() override { return Status::Ok(); }
@@ -66,6 +67,14 @@ class Client {
     }
     return got;
   }
+  /// Says that nothing more will be sent.
+  void HalfClose() { REQUIRE(::shutdown(fd_, SHUT_WR) == 0); }
+  bool IsClosedByServer() {
+    pollfd ready{fd_, POLLIN, 0};
+    REQUIRE(::poll(&ready, 1, 20'000) == 1);
+    char byte;
+    return ::recv(fd_, &byte, 1, 0) == 0;
+  }
   /// What the socket takes now, from `bytes` on; how much that was.
   std::size_t SendSome(std::string_view bytes) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT);
@@ -92,6 +101,9 @@ class LoopFixture {
   ~LoopFixture() {
     loop.Stop(0us, [] {});
     loop.Join();
+    engine.hold_compactions = false;
+    upkeep_pool.Stop(ThreadPool::StopMode::kDrain);
+    admin_pool.Stop(ThreadPool::StopMode::kDrain);
     read_pool.Stop(ThreadPool::StopMode::kDrain);
   }
   Client Connect() {
@@ -115,7 +127,8 @@ class LoopFixture {
   ClientMemory client_memory;
   ThreadPool read_pool{"read", 2};
   ThreadPool admin_pool{"admin", 1};
-  ServerContext context{server, *keyspace, engine, config, Clock::System(), pause, read_pool, admin_pool, clients, client_memory};
+  ThreadPool upkeep_pool{"upkeep", 1};
+  ServerContext context{server, *keyspace, engine, config, Clock::System(), pause, read_pool, admin_pool, upkeep_pool, clients, client_memory};
   Loop loop{0, context};
   std::uint64_t last_id = 0;
 };

@@ -90,6 +90,35 @@ TEST_CASE_METHOD(LoopFixture, "a parked writer whose client leaves never writes"
   CHECK(reader.Receive(5) == "$-1\r\n");
 }
 
+TEST_CASE_METHOD(LoopFixture, "a client that has said all it had to say still gets its replies", "[loop]") {
+  Client writer = Connect();
+  engine.admission = Admission::Kind::kStop;
+  writer.Send("SET a 1\r\nGET a\r\n");
+  while (!engine.somebody_waits()) std::this_thread::yield();
+  writer.HalfClose();
+  Client other = Connect();      // the loop has met the half close once it has answered somebody else, twice
+  for (int i = 0; i < 2; ++i) {
+    other.Send("PING\r\n");
+    REQUIRE(other.Receive(7) == "+PONG\r\n");
+  }
+  engine.MakeWritable();
+  CHECK(writer.Receive(5 + 7) == "+OK\r\n$1\r\n1\r\n");
+  CHECK(writer.IsClosedByServer());
+}
+
+TEST_CASE_METHOD(LoopFixture, "long upkeep does not hold up short work", "[loop]") {
+  Client one = Connect(), two = Connect(), operator_client = Connect();
+  engine.hold_compactions = true;
+  one.Send("LSM COMPACT\r\n");
+  two.Send("LSM COMPACT\r\n");
+  while (engine.compactions == 0) std::this_thread::yield();
+  operator_client.Send("SAVE\r\n");
+  CHECK(operator_client.Receive(5) == "+OK\r\n");
+  engine.hold_compactions = false;
+  CHECK(one.Receive(5) == "+OK\r\n");
+  CHECK(two.Receive(5) == "+OK\r\n");
+}
+
 TEST_CASE_METHOD(LoopFixture, "commands that would wait for the disk go to the pool and keep their place", "[loop]") {
   Client client = Connect();
   engine.map().would_block_one_in = 2;

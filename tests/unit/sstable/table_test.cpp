@@ -3,12 +3,34 @@
 #include <set>
 
 #include "engine/blob_pointer.h"
+#include "random_walk.h"
 #include "sstable_test_util.h"
 
 using namespace lsmkv;
 using namespace lsmkv::sstable_test;
 
 namespace {
+
+/// Counts what is read of a file.
+struct ReadCount {
+  std::uint64_t calls = 0;
+  std::uint64_t bytes = 0;
+};
+class CountingFile final : public RandomAccessFile {
+ public:
+  CountingFile(std::unique_ptr<RandomAccessFile> file, ReadCount* count) : file_(std::move(file)), count_(count) {}
+  Status Read(std::uint64_t offset, std::size_t size, char* buffer) const override {
+    ++count_->calls;
+    count_->bytes += size;
+    return file_->Read(offset, size, buffer);
+  }
+  std::uint64_t size() const override { return file_->size(); }
+  void WillNeed(std::uint64_t, std::uint64_t) const override {}
+
+ private:
+  const std::unique_ptr<RandomAccessFile> file_;
+  ReadCount* const count_;
+};
 
 void CheckLookups(const TestTable& test, const Model& model, std::mt19937_64& random) {
   for (const auto& [key, version] : model) {
@@ -42,6 +64,9 @@ void CheckSeeks(const TestTable& test, const Model& model, const IteratorOptions
     REQUIRE(iterator->Valid() == (want != model.end()));
     REQUIRE(iterator->status().ok());
   }
+  test::RandomWalk(
+      *iterator, model, random, 1000, [&] { return RandomBytes(random, random() % 8, random() % 2 == 0 ? 3 : 256); },
+      [&](const auto& at) { return iterator->entry().key == at->first && VersionOf(iterator->entry()) == at->second; });
 }
 
 }  // namespace
@@ -155,6 +180,49 @@ TEST_CASE("reading ahead takes few large reads", "[sstable]") {
   CHECK(Collect(*iterator).size() == model.size());
   CHECK(test.reads() - reads < 20);  // 2.5 MB
   CHECK(test.cache.stats().blocks == 0);
+}
+
+TEST_CASE("reading ahead works as well backward, into the cache or past it, and starts small after each seek", "[sstable]") {
+  Model model;
+  std::mt19937_64 random(2);
+  for (std::uint64_t i = 0; i < 20'000; ++i)
+    model[NumberedKey(i)] = {RandomBytes(random, 100, 256), i, 0, EntryKind::kValue};
+  TestTable test(model);
+  ReadCount read;
+  auto file = test.fs.NewRandomAccessFile("t.sst");
+  REQUIRE(file);
+  auto table = Table::Open(std::make_unique<CountingFile>(std::move(*file), &read), {"t.sst", 8, &test.cache, &test.counters});
+  REQUIRE(table);
+  const auto fill_cache = GENERATE(false, true);
+  const auto reads_of = [&](const auto& use) {
+    test.cache.EraseTable(8);
+    const auto iterator = (*table)->NewIterator({fill_cache, 256u << 10});
+    read = {};
+    use(*iterator);
+    REQUIRE(iterator->status().ok());
+    return read;
+  };
+  std::uint64_t count = 0;
+  const auto backward = reads_of([&](InternalIterator& it) {
+    for (it.SeekToLast(); it.Valid(); it.Prev()) ++count;
+  });
+  CHECK(count == model.size());
+  CHECK(backward.calls < 40);                  // 2.5 MB
+  const auto forward = reads_of([&](InternalIterator& it) {
+    for (it.SeekToFirst(); it.Valid(); it.Next()) ++count;
+  });
+  CHECK(count == 2 * model.size());
+  CHECK(forward.calls < 40);
+  // Seeks close to each other, each with a few steps: the small first piece each time, and the indexes.
+  const auto seeks = reads_of([&](InternalIterator& it) {
+    for (std::uint64_t i = 0; i < 50; ++i) {
+      it.Seek(NumberedKey(10'500 + 300 * i % 7000));
+      for (int step = 0; step < 5; ++step) it.Next();
+      it.SeekForPrev(NumberedKey(9'500 - 300 * i % 7000));
+      for (int step = 0; step < 5; ++step) it.Prev();
+    }
+  });
+  CHECK(seeks.bytes <= 50 * 2 * (17u << 10) + 50 * (20u << 10));
 }
 
 TEST_CASE("properties say what is in the table", "[sstable]") {

@@ -114,6 +114,22 @@ TEST_CASE("what is damaged and was never synced is cut off with all that follows
   }
 }
 
+TEST_CASE("of what was set aside the newest stay, and no id is used again", "[wal]") {
+  FaultFileSystem fs;
+  for (std::uint64_t id = 1; id <= 7; ++id) {
+    SegmentText(id).Record(id).Store(fs);
+    REQUIRE(fs.Rename(PathOf(id), PathOf(id) + ".dropped").ok());
+  }
+  SegmentText(9).Record(1).Store(fs);
+  const Replayed replayed = Replay(fs, kFromTheStart);
+  REQUIRE(replayed.status.message() == "");
+  for (std::uint64_t id = 1; id <= 7; ++id) {
+    CAPTURE(id);
+    CHECK(fs.FileSize(PathOf(id) + ".dropped").has_value() == (id > 3));
+  }
+  CHECK(replayed.summary.max_segment_id == 9);
+}
+
 TEST_CASE("wal-skip-corruption goes on at the next good record", "[wal]") {
   FaultFileSystem fs;
   SegmentText text(1);

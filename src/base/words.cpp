@@ -1,6 +1,8 @@
-#include "resp/inline_split.h"
+#include "base/words.h"
 
-namespace lsmkv::resp {
+#include <algorithm>
+
+namespace lsmkv {
 namespace {
 
 bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0'; }
@@ -25,7 +27,7 @@ char Unescape(char c) {
 
 }  // namespace
 
-InlineSplitter::Found InlineSplitter::Next(std::string_view* plain, std::string* unescaped) {
+WordSplitter::Found WordSplitter::Next(std::string_view* plain, std::string* unescaped) {
   while (!rest_.empty() && IsBlank(rest_[0])) rest_.remove_prefix(1);
   if (rest_.empty()) return Found::kEnd;
   std::size_t end = 0;
@@ -50,7 +52,7 @@ InlineSplitter::Found InlineSplitter::Next(std::string_view* plain, std::string*
   return Found::kUnescaped;
 }
 
-bool InlineSplitter::TakeDoubleQuoted(std::string* out) {
+bool WordSplitter::TakeDoubleQuoted(std::string* out) {
   while (!rest_.empty()) {
     if (rest_[0] == '"') {
       rest_.remove_prefix(1);
@@ -70,7 +72,7 @@ bool InlineSplitter::TakeDoubleQuoted(std::string* out) {
   return false;
 }
 
-bool InlineSplitter::TakeSingleQuoted(std::string* out) {
+bool WordSplitter::TakeSingleQuoted(std::string* out) {
   while (!rest_.empty()) {
     if (rest_[0] == '\'') {
       rest_.remove_prefix(1);
@@ -83,4 +85,37 @@ bool InlineSplitter::TakeSingleQuoted(std::string* out) {
   return false;
 }
 
-}  // namespace lsmkv::resp
+std::optional<std::vector<std::string>> SplitWords(std::string_view line) {
+  WordSplitter splitter(line);
+  std::vector<std::string> words;
+  std::string_view plain;
+  std::string unescaped;
+  while (true) {
+    switch (splitter.Next(&plain, &unescaped)) {
+      case WordSplitter::Found::kPlain: words.emplace_back(plain); break;
+      case WordSplitter::Found::kUnescaped: words.push_back(std::move(unescaped)); break;
+      case WordSplitter::Found::kEnd: return words;
+      case WordSplitter::Found::kUnbalanced: return std::nullopt;
+    }
+  }
+}
+
+std::string QuoteWord(std::string_view word) {
+  const auto plain = [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '\\' && c != '#'; };
+  if (!word.empty() && std::ranges::all_of(word, plain)) return std::string(word);
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (const char c : word) {
+    if (c == '"' || c == '\\') {
+      quoted += {'\\', c};
+    } else if (c < ' ' || c == 0x7f) {
+      const auto byte = static_cast<unsigned char>(c);
+      quoted += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      quoted.push_back(c);
+    }
+  }
+  return quoted + '"';
+}
+
+}  // namespace lsmkv
