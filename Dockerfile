@@ -5,7 +5,7 @@ WORKDIR /source
 COPY scripts/setup.sh scripts/setup.sh
 RUN scripts/setup.sh build
 COPY . .
-RUN scripts/build.sh && strip build/lsmkv-server
+RUN scripts/build.sh && strip build/lsmkv-server build/lsmkv-tool
 # The shipped configuration, fitted to a container; a line further down wins over the same one above.
 RUN { cat config/lsmkv.conf; \
       printf '\n# ---- In the container ----\n\n'; \
@@ -22,7 +22,7 @@ RUN apt-get update -q \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin lsmkv \
  && install -d -m 0777 -o lsmkv -g lsmkv /data
-COPY --from=build /source/build/lsmkv-server /usr/local/bin/lsmkv-server
+COPY --from=build /source/build/lsmkv-server /source/build/lsmkv-tool /usr/local/bin/
 COPY --from=build /lsmkv.conf /etc/lsmkv/lsmkv.conf
 # Any other uid works as well (docker run --user): the server writes nowhere but into /data.
 USER lsmkv

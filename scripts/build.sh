@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the release server: build/lsmkv-server. Arguments go to `cmake --build` (such as --verbose or -j1).
+# Builds the release server and the offline tool: build/lsmkv-server, build/lsmkv-tool. Arguments go to `cmake --build` (such
+# as --verbose or -j1).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,4 +11,4 @@ if ! cmake --preset release >"$log" 2>&1; then
   echo "build: configuring failed; scripts/setup.sh installs what is needed" >&2
   exit 1
 fi
-cmake --build --preset release --target lsmkv-server "$@"
+cmake --build --preset release --target lsmkv-server lsmkv-tool "$@"
