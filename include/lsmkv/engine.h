@@ -4,8 +4,8 @@
 //            memory. Commit() hands the buffer to the operating system: after it, kill -9 cannot undo the write.
 //            With wal-fsync=always a reply that reveals the write waits until durable_sequence() has reached
 //            what Commit() returned; CommitListener tells when.
-// A read     sees every Write() that returned before it began. With ReadOptions::memory_only it never touches
-//            the disk: it answers kWouldBlock instead, and the caller repeats it where waiting is allowed.
+// A read     sees every Write() that returned before it began. With ReadOptions::memory_only it never waits
+//            for the disk: it answers kWouldBlock instead, and the caller repeats it where waiting is allowed.
 // Errors     kCorruption names file and offset. After a failed WAL fsync every Write() and Commit() repeats the
 //            error (the engine is read-only); kNoSpace passes by itself once there is room.
 // Threads    every method may be called from any thread at any time, except destruction.
@@ -38,7 +38,7 @@ class Snapshot {
 };
 
 struct ReadOptions {
-  bool memory_only = false;                         ///< kWouldBlock rather than a disk read
+  bool memory_only = false;                         ///< kWouldBlock rather than a wait for the disk
   std::shared_ptr<const Snapshot> snapshot;         ///< null: the present
   std::uint64_t now_ms = 0;                         ///< iterators skip what has expired by then; 0: the clock's now
   // Which keys an iterator shows. They are copied. Tables that hold none of them are not opened.

@@ -111,6 +111,9 @@ class FaultFileSystem::ReadHandle final : public RandomAccessFile {
     if (size > 0) std::memcpy(buffer, bytes.data() + offset, size);
     return Status::Ok();
   }
+  Status ReadCached(std::uint64_t offset, std::size_t size, char* buffer) const override {
+    return fs_.cached_.load() ? Read(offset, size, buffer) : Status::WouldBlock();
+  }
   std::uint64_t size() const override { return size_; }
   void WillNeed(std::uint64_t, std::uint64_t) const override {}
 

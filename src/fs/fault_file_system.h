@@ -14,6 +14,7 @@
 // Source   LevelDB db/fault_injection_test.cc; Pebble vfs/errorfs and vfs/mem_fs.go (strict mode).
 #pragma once
 
+#include <atomic>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -53,6 +54,8 @@ class FaultFileSystem final : public FileSystem {
   void ClearFaults() LSMKV_EXCLUDES(mutex_);
   /// The disk holds at most this much in named files; an append writes what still fits, then says kNoSpace.
   void SetCapacity(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
+  /// From now on every byte counts as in the system's cache: ReadCached reads. Before, none does.
+  void CacheEverything(bool cached) { cached_.store(cached); }
   void PowerCut(std::uint64_t seed, CutMode mode) LSMKV_EXCLUDES(mutex_);
   /// Lets `change` alter the bytes of a file behind everybody's back; the result is durable at once. `change` must not
   /// call the file system.
@@ -109,6 +112,7 @@ class FaultFileSystem final : public FileSystem {
 
   static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
 
+  std::atomic<bool> cached_{false};
   mutable Mutex mutex_;   // a leaf; also guards the nodes that handles share with the disk
   FaultDisk disk_ LSMKV_GUARDED_BY(mutex_);
   std::vector<ArmedFault> armed_ LSMKV_GUARDED_BY(mutex_);

@@ -40,6 +40,9 @@ class RandomAccessFile {
   virtual ~RandomAccessFile() = default;
   /// Reads exactly `size` bytes at `offset` into `buffer`; fewer there is kCorruption ("file ends at ...").
   virtual Status Read(std::uint64_t offset, std::size_t size, char* buffer) const = 0;
+  /// The same without waiting for the disk: kWouldBlock when the bytes are not all in the system's cache, or the system cannot
+  /// tell. For threads that must not wait.
+  virtual Status ReadCached(std::uint64_t /*offset*/, std::size_t /*size*/, char* /*buffer*/) const { return Status::WouldBlock(); }
   virtual std::uint64_t size() const = 0;
   /// Hint that [offset, offset + size) will be read soon.
   virtual void WillNeed(std::uint64_t offset, std::uint64_t size) const = 0;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -165,6 +166,15 @@ class PosixRandomAccessFile final : public RandomAccessFile {
       offset += static_cast<std::uint64_t>(got);
       size -= static_cast<std::size_t>(got);
     }
+    return Status::Ok();
+  }
+
+  Status ReadCached(std::uint64_t offset, std::size_t size, char* buffer) const override {
+    if (offset > size_ || size > size_ - offset) return EndsAt(size_);
+    const iovec piece{buffer, size};
+    const ssize_t got = Uninterrupted([&] { return ::preadv2(descriptor_.get(), &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT); });
+    // EOPNOTSUPP: a file system that cannot tell. Any other error is for the read that waits to find again and to report.
+    if (got < 0 || static_cast<std::size_t>(got) != size) return Status::WouldBlock();
     return Status::Ok();
   }
 

@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/machine_cores.h"
 #include "server/deferred_reply.h"
 #include "server/info_text.h"
 #include "server/logging.h"
@@ -126,7 +127,7 @@ Status Server::Open() {
 
   context_ = std::make_unique<ServerContext>(ServerContext{*this, *keyspace_, *engine_, *config_, Clock::System(), pause_,
                                                            *read_pool_, *admin_pool_, *upkeep_pool_, clients_, client_memory_});
-  const std::uint32_t loops = IoThreads(*settings, std::thread::hardware_concurrency());
+  const std::uint32_t loops = IoThreads(*settings, UsableCores());
   for (std::uint32_t i = 0; i < loops; ++i) loops_.push_back(std::make_unique<Loop>(i, *context_));
   engine_->ReleaseThreadView();   // of this thread, which reads no more and would keep the first memtable
   startup_used_bytes_ = ReadUsedBytes();

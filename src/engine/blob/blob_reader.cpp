@@ -27,10 +27,11 @@ Result<std::unique_ptr<BlobReader>> BlobReader::Open(std::unique_ptr<RandomAcces
   return std::unique_ptr<BlobReader>(new BlobReader(std::move(file), std::move(name), id));
 }
 
-Result<BlobRecord> BlobReader::ReadRecord(std::uint64_t offset, std::uint64_t record_bytes) const {
+Result<BlobRecord> BlobReader::ReadRecord(std::uint64_t offset, std::uint64_t record_bytes, OnDisk on_disk) const {
   BlobRecord record;
   record.raw = BlockBuffer(record_bytes);
-  if (Status read = file_->Read(offset, record_bytes, record.raw.data()); !read.ok()) {
+  if (Status read = ReadAt(*file_, offset, record_bytes, record.raw.data(), on_disk); !read.ok()) {
+    if (read.code() == StatusCode::kWouldBlock) return read;
     return read.WithContext(name_ + ": offset " + std::to_string(offset));
   }
   const Result<BlobRecordHeader> header = CheckBlobRecord(record.raw.view(), id_, offset);
@@ -41,12 +42,12 @@ Result<BlobRecord> BlobReader::ReadRecord(std::uint64_t offset, std::uint64_t re
   return record;
 }
 
-Result<BlobRecord> BlobReader::Read(const BlobPointer& pointer, std::uint64_t key_hash) const {
+Result<BlobRecord> BlobReader::Read(const BlobPointer& pointer, std::uint64_t key_hash, OnDisk on_disk) const {
   if (pointer.blob != id_ || pointer.stored_bytes > kMaxBlockBytes ||
       !BlobRecordFits(pointer.offset, pointer.record_bytes(), file_bytes())) {
     return CorruptionAt(pointer.offset, "pointer leads outside the file").WithContext(name_);
   }
-  Result<BlobRecord> record = ReadRecord(pointer.offset, pointer.record_bytes());
+  Result<BlobRecord> record = ReadRecord(pointer.offset, pointer.record_bytes(), on_disk);
   if (record && record->key_hash != key_hash) {
     return CorruptionAt(pointer.offset, "this is another key's value").WithContext(name_);
   }
@@ -67,7 +68,7 @@ Result<std::uint64_t> BlobReader::ReadAll(const std::function<void(std::uint64_t
     if (Status read = file_->Read(offset, sizeof(header), header); !read.ok()) return read.WithContext(name_ + ": offset " + std::to_string(offset));
     const std::uint64_t bytes = kBlobRecordHeaderBytes + DecodeFixed<std::uint32_t>(header + kBlobStoredBytesAt);
     if (!BlobRecordFits(offset, bytes, file_bytes())) return CorruptionAt(offset, "a record runs out of the file").WithContext(name_);
-    const Result<BlobRecord> record = ReadRecord(offset, bytes);
+    const Result<BlobRecord> record = ReadRecord(offset, bytes, OnDisk::kWait);
     if (!record) return record.error();
     if (visit) visit(offset, *record);
     offset += bytes;

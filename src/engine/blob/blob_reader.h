@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/blob/format.h"
+#include "engine/sstable/block_contents.h"
 #include "engine/sstable/cached_block.h"
 #include "fs/file_system.h"
 
@@ -48,7 +49,7 @@ class BlobReader {
   static Result<std::unique_ptr<BlobReader>> Open(std::unique_ptr<RandomAccessFile> file, std::string name, std::uint64_t id);
 
   /// The record that `pointer`, which may say anything, leads to, if it is the value of the key with this Hash(). One read.
-  Result<BlobRecord> Read(const BlobPointer& pointer, std::uint64_t key_hash) const;
+  Result<BlobRecord> Read(const BlobPointer& pointer, std::uint64_t key_hash, OnDisk on_disk = OnDisk::kWait) const;
   /// Reads all records in the order of the file, and the footer: every byte is checked. `visit` may be null; it is given each
   /// record's offset. Returns the number of records.
   Result<std::uint64_t> ReadAll(const std::function<void(std::uint64_t offset, const BlobRecord& record)>& visit) const;
@@ -59,7 +60,7 @@ class BlobReader {
  private:
   BlobReader(std::unique_ptr<RandomAccessFile> file, std::string name, std::uint64_t id)
       : file_(std::move(file)), name_(std::move(name)), id_(id) {}
-  Result<BlobRecord> ReadRecord(std::uint64_t offset, std::uint64_t record_bytes) const;
+  Result<BlobRecord> ReadRecord(std::uint64_t offset, std::uint64_t record_bytes, OnDisk on_disk) const;
 
   const std::unique_ptr<RandomAccessFile> file_;
   const std::string name_;

@@ -2,14 +2,16 @@
 
 namespace lsmkv {
 
+std::shared_ptr<const BlobReader> OpenBlobs::FindOpen(std::uint64_t id) {
+  const MutexLock lock(mutex_);
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, found->second);
+  return found->second->reader;
+}
+
 Result<std::shared_ptr<const BlobReader>> OpenBlobs::Open(std::uint64_t id, const std::string& path, std::uint64_t file_bytes) {
-  {
-    const MutexLock lock(mutex_);
-    if (const auto found = by_id_.find(id); found != by_id_.end()) {
-      entries_.splice(entries_.begin(), entries_, found->second);
-      return found->second->reader;
-    }
-  }
+  if (std::shared_ptr<const BlobReader> open = FindOpen(id)) return open;
   Result<std::shared_ptr<const BlobReader>> opened = OpenFile(id, path, file_bytes);
   if (!opened) return opened;
   Entries closed;  // destroyed after the mutex

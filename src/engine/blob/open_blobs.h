@@ -26,6 +26,8 @@ class OpenBlobs {
   /// is missing or has not `file_bytes`: a manifest names it.
   Result<std::shared_ptr<const BlobReader>> Open(std::uint64_t id, const std::string& path, std::uint64_t file_bytes)
       LSMKV_EXCLUDES(mutex_);
+  /// The same if it is open; null otherwise.
+  std::shared_ptr<const BlobReader> FindOpen(std::uint64_t id) LSMKV_EXCLUDES(mutex_);
   /// Closes it when the last who holds it lets go.
   void Forget(std::uint64_t id) LSMKV_EXCLUDES(mutex_);
   std::size_t open_count() const LSMKV_EXCLUDES(mutex_);

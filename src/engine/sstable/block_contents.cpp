@@ -55,10 +55,17 @@ Result<BlockContents> OpenBlock(std::string_view raw, std::uint64_t offset, Bloc
   return contents;
 }
 
-Result<BlockContents> ReadBlock(const RandomAccessFile& file, BlockHandle handle, BlockKind kind) {
+Status ReadAt(const RandomAccessFile& file, std::uint64_t offset, std::size_t size, char* buffer, OnDisk on_disk) {
+  if (on_disk == OnDisk::kWait) return file.Read(offset, size, buffer);
+  if (size > kMostCachedBytes) return Status::WouldBlock();
+  return file.ReadCached(offset, size, buffer);
+}
+
+Result<BlockContents> ReadBlock(const RandomAccessFile& file, BlockHandle handle, BlockKind kind, OnDisk on_disk) {
   LSMKV_ASSERT(HandleFits(handle, file.size()));
   BlockBuffer buffer(handle.size + kBlockTrailerBytes);
-  const Status read = file.Read(handle.offset, buffer.size(), buffer.data());
+  const Status read = ReadAt(file, handle.offset, buffer.size(), buffer.data(), on_disk);
+  if (read.code() == StatusCode::kWouldBlock) return read;
   if (!read.ok()) return read.WithContext("offset " + std::to_string(handle.offset));
   Result<BlockContents> contents = OpenBlock(buffer.view(), handle.offset, kind);
   if (contents && contents->borrowed()) contents->owned = std::move(buffer);

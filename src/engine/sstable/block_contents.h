@@ -45,8 +45,17 @@ struct BlockContents {
 /// is not packed is borrowed from `raw`. Errors: kCorruption "offset N: ...".
 Result<BlockContents> OpenBlock(std::string_view raw, std::uint64_t offset, BlockKind kind);
 
-/// Reads one block into memory of its own. `handle` fits the file (HandleFits). Errors: kCorruption, kIoError.
-Result<BlockContents> ReadBlock(const RandomAccessFile& file, BlockHandle handle, BlockKind kind);
+/// What a read does when its bytes are not in memory.
+enum class OnDisk : std::uint8_t {
+  kWait,
+  kRefuse,   ///< kWouldBlock; also for more than kMostCachedBytes, whose copying alone would hold up a loop
+};
+inline constexpr std::size_t kMostCachedBytes = 128u << 10;
+
+/// By file.Read or file.ReadCached.
+Status ReadAt(const RandomAccessFile& file, std::uint64_t offset, std::size_t size, char* buffer, OnDisk on_disk);
+/// Reads one block into memory of its own. `handle` fits the file (HandleFits). Errors: kCorruption, kIoError; kWouldBlock.
+Result<BlockContents> ReadBlock(const RandomAccessFile& file, BlockHandle handle, BlockKind kind, OnDisk on_disk = OnDisk::kWait);
 
 /// Appends a whole block, trailer and all, that will stand at `offset` of its file.
 void AppendBlock(std::string* out, std::string_view contents, BlockKind kind, Compression compression,

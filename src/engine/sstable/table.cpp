@@ -46,7 +46,13 @@ Result<std::shared_ptr<const Block>> Table::Fetch(BlockHandle handle, ReadMode m
 
 template <typename Block>
 Result<std::shared_ptr<const Block>> Table::FetchMissing(BlockHandle handle, ReadMode mode) const {
-  if (mode.memory_only) return Status::WouldBlock();
+  if (mode.memory_only) {
+    // What the system's cache has costs less to copy than to hand to a thread that may wait.
+    auto block = LoadBlock<Block>(*file_, handle, OnDisk::kRefuse);
+    if (!block) return block.error().code() == StatusCode::kWouldBlock ? block.error() : block.error().WithContext(context_.name);
+    if (mode.fill_cache) context_.cache->Insert(KeyOf(handle), *block);
+    return block;
+  }
   if (!mode.fill_cache) {
     auto block = LoadBlock<Block>(*file_, handle);
     if (!block) return block.error().WithContext(context_.name);

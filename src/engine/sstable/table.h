@@ -34,7 +34,7 @@ struct TableContext {
 };
 
 struct ReadMode {
-  bool memory_only = false;  ///< kWouldBlock rather than a disk read
+  bool memory_only = false;  ///< kWouldBlock rather than a wait for the disk
   bool fill_cache = true;    ///< keep what had to be read
 };
 

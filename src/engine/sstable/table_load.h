@@ -17,11 +17,11 @@ Result<std::shared_ptr<const Block>> ParseBlock(Result<BlockContents> contents, 
   return block;
 }
 
-/// Reads and parses the block at `handle`, which may be any two numbers. Errors: "offset N: ...".
+/// Reads and parses the block at `handle`, which may be any two numbers. Errors: "offset N: ..."; kWouldBlock.
 template <typename Block>
-Result<std::shared_ptr<const Block>> LoadBlock(const RandomAccessFile& file, BlockHandle handle) {
+Result<std::shared_ptr<const Block>> LoadBlock(const RandomAccessFile& file, BlockHandle handle, OnDisk on_disk = OnDisk::kWait) {
   if (!HandleFits(handle, file.size())) return CorruptionAt(handle.offset, "block handle points outside the file");
-  return ParseBlock<Block>(ReadBlock(file, handle, Block::kKind), handle.offset, file.size());
+  return ParseBlock<Block>(ReadBlock(file, handle, Block::kKind, on_disk), handle.offset, file.size());
 }
 
 }  // namespace lsmkv

@@ -18,7 +18,11 @@ Result<std::shared_ptr<const BlobValue>> BlobFile::Get(const BlobPointer& pointe
   const BlockKey key{id_, pointer.offset};
   BlockRef cached = store_->block_cache.Lookup(key);
   if (cached == nullptr) {
-    if (mode.memory_only) return Status::WouldBlock();
+    if (mode.memory_only) {
+      const Result<std::shared_ptr<const BlobValue>> value = LoadWithoutWaiting(pointer, key_hash);
+      if (value && mode.fill_cache) store_->block_cache.Insert(key, *value);
+      return Checked(value, pointer, key_hash);
+    }
     if (!mode.fill_cache) return Checked(Load(pointer, key_hash), pointer, key_hash);
     Result<BlockRef> loaded = store_->block_cache.LoadOnce(key, [&]() -> Result<BlockRef> {
       Result<std::shared_ptr<const BlobValue>> value = Load(pointer, key_hash);
@@ -44,7 +48,16 @@ Result<std::shared_ptr<const BlobValue>> BlobFile::Checked(Result<std::shared_pt
 }
 
 Result<std::shared_ptr<const BlobValue>> BlobFile::Load(const BlobPointer& pointer, std::uint64_t key_hash) const {
-  Result<BlobRecord> record = ReadRecord(pointer, key_hash);
+  return Unpacked(ReadRecord(pointer, key_hash), pointer);
+}
+
+Result<std::shared_ptr<const BlobValue>> BlobFile::LoadWithoutWaiting(const BlobPointer& pointer, std::uint64_t key_hash) const {
+  const std::shared_ptr<const BlobReader> reader = store_->open_blobs.FindOpen(id_);
+  if (reader == nullptr) return Status::WouldBlock();
+  return Unpacked(reader->Read(pointer, key_hash, OnDisk::kRefuse), pointer);
+}
+
+Result<std::shared_ptr<const BlobValue>> BlobFile::Unpacked(Result<BlobRecord> record, const BlobPointer& pointer) const {
   if (!record) return record.error();
   Result<std::shared_ptr<const BlobValue>> value = BlobValue::Make(std::move(*record));
   if (!value) return CorruptionAt(pointer.offset, value.error().message()).WithContext(path_);

@@ -48,6 +48,8 @@ class BlobFile {
   Result<std::shared_ptr<const BlobValue>> Checked(Result<std::shared_ptr<const BlobValue>> value, const BlobPointer& pointer,
                                                    std::uint64_t key_hash) const;
   Result<std::shared_ptr<const BlobValue>> Load(const BlobPointer& pointer, std::uint64_t key_hash) const;
+  Result<std::shared_ptr<const BlobValue>> LoadWithoutWaiting(const BlobPointer& pointer, std::uint64_t key_hash) const;
+  Result<std::shared_ptr<const BlobValue>> Unpacked(Result<BlobRecord> record, const BlobPointer& pointer) const;
 
   const std::uint64_t id_;
   const std::uint64_t file_bytes_;

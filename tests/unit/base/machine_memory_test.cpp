@@ -1,35 +1,12 @@
 #include "base/machine_memory.h"
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
-#include <map>
+
+#include "fake_root.h"
 
 using namespace lsmkv;
-namespace fs = std::filesystem;
 
 namespace {
-
-/// A directory that stands for "/", with these files in it.
-class FakeRoot {
- public:
-  explicit FakeRoot(const std::map<std::string, std::string>& files) {
-    std::string pattern = (fs::temp_directory_path() / "lsmkv-root-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-    for (const auto& [name, text] : files) {
-      fs::create_directories(fs::path(path_ + name).parent_path());
-      std::ofstream(path_ + name) << text;
-    }
-  }
-  ~FakeRoot() { fs::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 constexpr const char* kMeminfo = "MemTotal:        8000000 kB\nMemFree:         1000000 kB\n";
 constexpr std::uint64_t kMachine = 8000000ull * 1024;

@@ -105,6 +105,13 @@ TEST_CASE("a blob that is not in memory is kWouldBlock, and memory once it was r
   const auto cold = engine->Get(KeyOf(0), memory_only);
   REQUIRE_FALSE(cold);
   CHECK(cold.error().code() == StatusCode::kWouldBlock);
+  ReadOptions uncached;
+  uncached.fill_cache = false;
+  CHECK(Get(*engine, KeyOf(0), uncached) == LargeValue(0, 1));
+  CHECK(engine->Get(KeyOf(0), memory_only).error().code() == StatusCode::kWouldBlock);
+  fs.CacheEverything(true);
+  CHECK(Get(*engine, KeyOf(0), memory_only) == LargeValue(0, 1));
+  fs.CacheEverything(false);
   CHECK(Get(*engine, KeyOf(0)) == LargeValue(0, 1));
   CHECK(Get(*engine, KeyOf(0), memory_only) == LargeValue(0, 1));
   const auto first = engine->Get(KeyOf(0));

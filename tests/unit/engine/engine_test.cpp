@@ -95,6 +95,29 @@ TEST_CASE("memory only: a block on disk is kWouldBlock, and memory once it was r
   CHECK(Get(*engine, "k", memory_only) == "v");
 }
 
+TEST_CASE("memory only: what the system's cache has is read without waiting, kept, and checked like any block", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.block_cache_bytes = 1 << 20;
+  auto engine = MustOpen(options);
+  REQUIRE(Put(*engine, "k", "v").ok());
+  REQUIRE(Put(*engine, "l", "w").ok());
+  REQUIRE(engine->Compact().ok());
+  REQUIRE(Get(*engine, "no such key") == std::nullopt);        // opens no table: outside of its range
+  ReadOptions memory_only;
+  memory_only.memory_only = true;
+  ReadOptions uncached;
+  uncached.fill_cache = false;
+  REQUIRE(Get(*engine, "k", uncached) == "v");                 // opens the table
+  REQUIRE(engine->Get("k", memory_only).error().code() == StatusCode::kWouldBlock);
+  fs.CacheEverything(true);
+  const std::uint64_t reads = fs.calls(Fault::kReadError);
+  CHECK(Get(*engine, "k", memory_only) == "v");
+  CHECK(fs.calls(Fault::kReadError) > reads);
+  fs.CacheEverything(false);
+  CHECK(Get(*engine, "k", memory_only) == "v");
+}
+
 TEST_CASE("what has expired goes with compaction, and never comes back", "[engine][expiry]") {
   FaultFileSystem fs;
   WallClock clock;
