@@ -37,6 +37,11 @@ class Snapshot {
   virtual SequenceNumber sequence() const = 0;
 };
 
+struct UpcomingKey {
+  std::string_view key;
+  bool read = false;       ///< it will be looked up, not only written: its tables matter, too
+};
+
 struct ReadOptions {
   bool memory_only = false;                         ///< kWouldBlock rather than a wait for the disk
   std::shared_ptr<const Snapshot> snapshot;         ///< null: the present
@@ -121,6 +126,13 @@ class Engine {
   /// A hint that Get follows for all of these: asks the operating system for their blocks together, without waiting for any, so
   /// that their reads overlap on the disk. Worth it for several keys that are not in memory.
   virtual void WillRead([[maybe_unused]] std::span<const std::string_view> keys, [[maybe_unused]] const ReadOptions& options = {}) {}
+  /// A hint that these keys are about to be looked up or written, on this thread: gets what that touches first from main memory into
+  /// the processor's caches, for all of them at once, so that they wait for it together. Never reads the disk. Worth it for two or
+  /// more; those behind the first kMostWarmed are left out.
+  virtual void Warm([[maybe_unused]] std::span<const UpcomingKey> keys) {}
+  /// False while all there is fits into the processor's caches.
+  virtual bool WarmingPays() const { return false; }
+  static constexpr std::size_t kMostWarmed = 8;
   virtual std::unique_ptr<Iterator> NewIterator(const ReadOptions& options = {}) = 0;
   virtual std::shared_ptr<const Snapshot> GetSnapshot() = 0;
   /// Some key in [begin, end) at about the `random`-th place, dead or alive; nullopt when there is none. Reads disk.

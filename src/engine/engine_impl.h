@@ -48,6 +48,8 @@ class EngineImpl final : public Engine {
 
   Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options) override;
   void WillRead(std::span<const std::string_view> keys, const ReadOptions& options) override;
+  bool WarmingPays() const override;
+  void Warm(std::span<const UpcomingKey> keys) override;
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override;
   std::shared_ptr<const Snapshot> GetSnapshot() override;
   Result<std::optional<std::string>> SampleKey(std::string_view begin, std::string_view end, std::uint64_t random) override;
@@ -111,6 +113,11 @@ class EngineImpl final : public Engine {
   Status WriteCheckpoint(const Version& version, const std::string& dir);
 
   // read.cpp
+  struct KeyAndHash {
+    std::string_view key;
+    std::uint64_t hash = 0;
+  };
+  static void WarmTables(const Version& version, std::span<const KeyAndHash> keys);
   View ViewFor(const ReadOptions& options) const;
   View ConsistentView() const;
   Result<std::optional<PinnedValue>> GetFromTables(const SuperVersionPtr& view, std::string_view key, std::uint64_t hash,

@@ -1,11 +1,13 @@
 // The read path: which view a read uses, and the order in which memtables and levels are asked.
 #include <algorithm>
+#include <array>
 #include <span>
 
 #include "base/hash.h"
 #include "engine/engine_impl.h"
 #include "engine/iterators/db_iterator.h"
 #include "engine/iterators/merging_iterator.h"
+#include "engine/sstable/lookup_warmer.h"
 #include "engine/version/table_iterators.h"
 
 namespace lsmkv {
@@ -74,7 +76,6 @@ Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionP
   const Version& version = *view->version;
   const ReadMode read{.memory_only = options.memory_only, .fill_cache = options.fill_cache};
   TableGetResult found;
-  const auto ask = [&](const TablePtr& table) -> Result<bool> { return table->Get(key, hash, read, &found); };
   const auto answer = [&]() -> Result<std::optional<PinnedValue>> {
     const EntryView& entry = found.entry;
     if (entry.kind == EntryKind::kTombstone) return std::nullopt;
@@ -83,16 +84,9 @@ Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionP
     if (!value) return value.error();
     return std::move(*value);
   };
-  for (const TablePtr& table : version.level(0)) {
-    if (!table->MayHold(key)) continue;
-    const Result<bool> hit = ask(table);
-    if (!hit) return hit.error();
-    if (*hit) return answer();
-  }
-  for (std::uint32_t n = 1; n < version.level_count(); ++n) {
-    const TablePtr* table = version.FindTable(n, key);
-    if (table == nullptr) continue;
-    const Result<bool> hit = ask(*table);
+  CandidateTables candidates(version, key);
+  while (const TablePtr* const table = candidates.Next()) {
+    const Result<bool> hit = (*table)->Get(key, hash, read, &found);
     if (!hit) return hit.error();
     if (*hit) return answer();
   }
@@ -108,16 +102,60 @@ void EngineImpl::WillRead(std::span<const std::string_view> keys, const ReadOpti
     return holds(now.active) || std::ranges::any_of(now.immutables, holds);
   };
   const auto in_tables = [&](std::string_view key, std::uint64_t hash) {
-    for (const TablePtr& table : now.version->level(0))
-      if (table->MayHold(key) && table->WillRead(key, hash)) return;
-    for (std::uint32_t n = 1; n < now.version->level_count(); ++n) {
-      const TablePtr* table = now.version->FindTable(n, key);
-      if (table != nullptr && (*table)->WillRead(key, hash)) return;
-    }
+    CandidateTables candidates(*now.version, key);
+    while (const TablePtr* const table = candidates.Next())
+      if ((*table)->WillRead(key, hash)) return;
   };
   for (const std::string_view key : keys) {
     const std::uint64_t hash = Hash(key);
     if (!in_memory(key, hash)) in_tables(key, hash);
+  }
+}
+
+bool EngineImpl::WarmingPays() const {
+  constexpr std::uint64_t kFewKeys = 8192;        // the processor's caches have them anyway
+  const SuperVersion& view = *tree_->View();
+  return view.active.table->keys() > kFewKeys || !view.immutables.empty() || view.version->level_count() > 1 ||
+         !view.version->level(0).empty();
+}
+
+void EngineImpl::Warm(std::span<const UpcomingKey> keys) {
+  keys = keys.first(std::min(keys.size(), kMostWarmed));
+  const SuperVersion& view = *tree_->View();
+  std::array<std::uint64_t, kMostWarmed> hashes;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    hashes[i] = Hash(keys[i].key);
+    view.active.table->Prefetch(hashes[i]);
+    for (const Memory& memory : view.immutables) memory.table->Prefetch(hashes[i]);
+  }
+  std::array<KeyAndHash, kMostWarmed> in_tables;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto has = [hash = hashes[i]](const Memory& memory) { return memory.table->PrefetchNode(hash); };
+    if (!has(view.active) && !std::ranges::any_of(view.immutables, has) && keys[i].read) in_tables[count++] = {keys[i].key, hashes[i]};
+  }
+  if (count > 1) WarmTables(*view.version, std::span(in_tables).first(count));
+}
+
+void EngineImpl::WarmTables(const Version& version, std::span<const KeyAndHash> keys) {
+  constexpr int kMostTables = 4;       // asked for one key; the first whose filter knows it nearly always has it
+  struct Lookup {
+    CandidateTables tables;
+    KeyAndHash key;
+    LookupWarmer warmer;
+  };
+  std::array<Lookup, kMostWarmed> lookups;
+  for (std::size_t i = 0; i < keys.size(); ++i) lookups[i] = {CandidateTables(version, keys[i].key), keys[i], {}};
+  std::span<Lookup> under_way(lookups.data(), keys.size());
+  for (int round = 0; round < kMostTables && !under_way.empty(); ++round) {
+    for (Lookup& lookup : under_way) {
+      const TablePtr* const table = lookup.tables.Next();
+      lookup.warmer.Begin(table != nullptr ? (*table)->PinOpen() : TablePin(), lookup.key.key, lookup.key.hash);
+    }
+    for (int step = 0; step < LookupWarmer::kSteps; ++step)
+      for (Lookup& lookup : under_way) lookup.warmer.Step(step);
+    const auto ended = std::ranges::partition(under_way, [](const Lookup& lookup) { return lookup.warmer.filtered_out(); });
+    under_way = under_way.first(under_way.size() - ended.size());
   }
 }
 

@@ -1,6 +1,7 @@
 #include "keyspace/keyspace.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/assert.h"
 
@@ -36,6 +37,20 @@ Status UnknownType(std::string_view user_key) {
 }
 
 }  // namespace
+
+void Keyspace::Warm(std::uint32_t database, std::span<const UpcomingKey> user_keys) {
+  constexpr std::size_t kMostKeyBytes = 1024;        // the keys of a batch are copied; long ones cost more than they save
+  const std::uint64_t physical = map_.Physical(database);
+  std::array<std::optional<EngineKey>, Engine::kMostWarmed> engine_keys;
+  std::array<UpcomingKey, Engine::kMostWarmed> upcoming;
+  std::size_t count = 0;
+  for (const UpcomingKey& user : user_keys.first(std::min(user_keys.size(), Engine::kMostWarmed))) {
+    if (user.key.size() > kMostKeyBytes) continue;
+    upcoming[count] = {engine_keys[count].emplace(physical, user.key).view(), user.read};
+    ++count;
+  }
+  engine_.Warm(std::span(upcoming).first(count));
+}
 
 // ---- the table
 

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,6 +79,9 @@ class Keyspace {
   KeyLocks& locks() { return locks_; }
   ScanCursors& cursors() { return cursors_; }
   LookupCounters& lookups() { return lookups_; }
+
+  /// A hint that commands on these keys of a database follow on this thread: see Engine::Warm.
+  void Warm(std::uint32_t database, std::span<const UpcomingKey> user_keys);
 
   // ---- the table; each blocks. On an error before the change nothing has changed; an error of the sync comes after it.
   Status FlushDatabase(std::uint32_t database);

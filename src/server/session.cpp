@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "keyspace/keyspace.h"
+#include "resp/look_ahead.h"
 #include "server/client_memory.h"
 #include "server/loop.h"
 
@@ -124,6 +127,11 @@ void Session::RunCommands() {
     parser_.limits().authenticated = client_.authenticated;
     switch (parser_.Next(input_.unread(), args_, &command_bytes_, &error)) {
       case resp::ParseStatus::kComplete:
+        if (warmed_commands_ > 0) {
+          --warmed_commands_;
+        } else if (input_.size() > command_bytes_ && context_.engine.WarmingPays()) {
+          WarmCommandsBehind();
+        }
         Dispatch(false);
         break;
       case resp::ParseStatus::kNeedMore:
@@ -135,6 +143,17 @@ void Session::RunCommands() {
         return FailProtocol(error);
     }
   }
+}
+
+// Pipelined commands wait for main memory together rather than one after the other. The present one has its waits still before
+// it, and they hide a part of those behind it.
+void Session::WarmCommandsBehind() {
+  std::array<resp::CommandAhead, Engine::kMostWarmed> ahead;
+  warmed_commands_ = resp::LookAhead(input_.unread().substr(command_bytes_), ahead);
+  if (warmed_commands_ == 0) return;
+  std::array<UpcomingKey, Engine::kMostWarmed> keys;
+  for (std::size_t i = 0; i < warmed_commands_; ++i) keys[i] = {ahead[i].key, ahead[i].only_key};
+  context_.keyspace.Warm(client_.database, std::span(keys).first(warmed_commands_));
 }
 
 void Session::FinishCommand() {

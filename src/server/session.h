@@ -27,6 +27,7 @@
 #include <string>
 
 #include "commands/command.h"
+
 #include "resp/parser.h"
 #include "server/context.h"
 #include "server/input_buffer.h"
@@ -122,6 +123,7 @@ class Session {
   void SetState(State state);
   void ReadAndRun();
   void RunCommands();
+  void WarmCommandsBehind();
   void FinishCommand();
 
   // session_command.cpp: one command
@@ -169,6 +171,7 @@ class Session {
   bool awaits_deferred_ = false;
   bool stopped_ = false;            // kParked because writers are stopped, not slowed
   bool was_skipping_ = false;       // CLIENT REPLY SKIP applies to the command that runs
+  std::size_t warmed_commands_ = 0; // in the input behind the present one: their keys have been looked at
   std::uint32_t interest_ = 0;      // of the epoll registration
   std::uint64_t ticket_ = 0;        // of this stay in kParked or kPaused
   std::uint64_t soft_limit_since_ms_ = 0;

@@ -25,6 +25,7 @@
 #include <string_view>
 
 #include "base/arena.h"
+#include "base/prefetch.h"
 #include "engine/memtable/node.h"
 
 namespace lsmkv {
@@ -53,6 +54,21 @@ class HashIndex {
   void Prefetch(std::uint64_t hash) const {
     const std::uintptr_t table = shards_[ShardOf(hash)].load(std::memory_order_acquire);
     __builtin_prefetch(SlotsOf(table) + (hash & MaskOf(table)));
+  }
+
+  /// Starts loading the newest node with this hash; false when there is none. Wants the slot loaded (Prefetch).
+  bool PrefetchNode(std::uint64_t hash) const {
+    const std::uintptr_t table = shards_[ShardOf(hash)].load(std::memory_order_acquire);
+    const Slot* const slots = SlotsOf(table);
+    const std::uint64_t mask = MaskOf(table);
+    for (std::uint64_t i = hash & mask;; i = (i + 1) & mask) {
+      const MemTableNode* const node = slots[i].node.load(std::memory_order_acquire);
+      if (node == nullptr) return false;
+      if (slots[i].hash != hash) continue;
+      lsmkv::Prefetch(node);
+      lsmkv::Prefetch(reinterpret_cast<const char*>(node) + kCacheLineBytes);
+      return true;
+    }
   }
 
   std::uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }

@@ -71,6 +71,9 @@ class MemTable {
   /// Starts loading what Get or Add for a key with this hash will touch first. Worth it a few keys ahead.
   void Prefetch(std::uint64_t hash) const { index_.Prefetch(hash); }
 
+  /// When that has come: the same for the key's newest node. False when no key has this hash.
+  bool PrefetchNode(std::uint64_t hash) const { return index_.PrefetchNode(hash); }
+
   /// Each key once, with its newest version <= snapshot (tombstones too); keys without one are left out. The memtable
   /// must outlive the iterator. Sorts what has come since the last iterator: up to some 100 ns an entry, on this thread.
   std::unique_ptr<InternalIterator> NewIterator(SequenceNumber snapshot) const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/prefetch.h"
 
 namespace lsmkv {
 namespace {
@@ -168,6 +169,23 @@ BlockRef BlockCache::Peek(BlockKey key) {
   const MutexLock lock(shard.mutex);
   const CachedBlock* const block = shard.Find(key, hash);
   return block == nullptr ? nullptr : LinksOf(*block).self;
+}
+
+void BlockCache::PrefetchBucket(BlockKey key) {
+  const std::uint64_t hash = HashOf(key);
+  Shard& shard = ShardOf(hash);
+  const MutexLock lock(shard.mutex);
+  Prefetch(&shard.Bucket(hash));
+}
+
+void BlockCache::PrefetchBlock(BlockKey key) {
+  const std::uint64_t hash = HashOf(key);
+  Shard& shard = ShardOf(hash);
+  const MutexLock lock(shard.mutex);
+  const CachedBlock* const block = shard.Bucket(hash);
+  if (block == nullptr) return;
+  Prefetch(block);                                              // its links
+  Prefetch(reinterpret_cast<const char*>(block) + sizeof(CachedBlock));   // what the kind adds to them
 }
 
 Result<BlockRef> BlockCache::LoadOnce(BlockKey key, const Loader& load) {

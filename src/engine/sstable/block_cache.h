@@ -53,6 +53,9 @@ class BlockCache {
   BlockRef Lookup(BlockKey key);
   /// The same, but nothing is counted and nothing is made to stay longer: for hints.
   BlockRef Peek(BlockKey key);
+  /// Start loading what Lookup and Peek will touch: first where the block is noted, then, once that has come, the block.
+  void PrefetchBucket(BlockKey key);
+  void PrefetchBlock(BlockKey key);
   /// After a Lookup that gave null: the block, from `load` or from another thread's load that is under way; then kept.
   /// Waits for the disk. `load` makes a new block, on this thread, without locks, and must not use the cache. Errors: those
   /// of `load`.

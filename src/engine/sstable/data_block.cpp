@@ -157,9 +157,13 @@ Result<std::shared_ptr<const DataBlock>> DataBlock::Parse(BlockContents contents
   return block;
 }
 
+std::size_t DataBlock::OffsetAt(std::size_t index) const {
+  if (wide_offsets_) return DecodeFixed<std::uint32_t>(offsets_ + index * sizeof(std::uint32_t));
+  return DecodeFixed<std::uint16_t>(offsets_ + index * sizeof(std::uint16_t));
+}
+
 const char* DataBlock::DecodeAt(std::size_t index, EntryView* entry) const {
-  const std::size_t offset = wide_offsets_ ? DecodeFixed<std::uint32_t>(offsets_ + index * sizeof(std::uint32_t))
-                                           : DecodeFixed<std::uint16_t>(offsets_ + index * sizeof(std::uint16_t));
+  const std::size_t offset = OffsetAt(index);
   if (offset >= entries_bytes_) return nullptr;
   return DecodeEntry(contents_.bytes.data() + offset, entries_end(), entry);
 }
@@ -178,6 +182,11 @@ Result<bool> DataBlock::Get(std::string_view key, std::uint64_t hash, EntryView*
     return true;
   }
   return false;
+}
+
+void DataBlock::PrefetchEntry(std::uint64_t hash) const {
+  const void* const tag = std::memchr(tags_, static_cast<unsigned char>(hash), entry_count_);
+  if (tag != nullptr) Prefetch(contents_.bytes.data() + OffsetAt(static_cast<std::size_t>(static_cast<const char*>(tag) - tags_)));
 }
 
 Result<std::size_t> DataBlock::Search(std::string_view key) const {

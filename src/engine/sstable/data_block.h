@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/prefetch.h"
 #include "engine/sstable/cached_block.h"
 #include "lsmkv/write_batch.h"
 
@@ -71,12 +72,22 @@ class DataBlock final : public CachedBlock {
   /// which is `key`.
   Result<bool> Get(std::string_view key, std::uint64_t hash, EntryView* entry) const;
 
+  /// Starts loading what Get looks at first.
+  void PrefetchTags() const {
+    Prefetch(tags_);
+    Prefetch(offsets_);
+  }
+  /// When that has come: the first entry with this hash's tag.
+  void PrefetchEntry(std::uint64_t hash) const;
+
   std::size_t entry_count() const { return entry_count_; }
 
  private:
   friend class DataBlockCursor;
   const char* entries_end() const { return prefix_.data(); }
 
+  /// Where entry `index` begins in the contents, as the block says: not checked.
+  std::size_t OffsetAt(std::size_t index) const;
   /// Decodes entry `index`, its key without the prefix. Returns the byte after it, null when it is damaged.
   const char* DecodeAt(std::size_t index, EntryView* entry) const;
   /// The first entry whose key is >= `key`; entry_count() when there is none.

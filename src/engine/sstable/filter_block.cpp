@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/coding.h"
+#include "base/prefetch.h"
 
 namespace lsmkv {
 namespace {
@@ -73,6 +74,10 @@ Result<std::shared_ptr<const FilterBlock>> FilterBlock::Parse(BlockContents cont
 bool FilterBlock::MayContain(std::uint64_t hash) const {
   const char* const line = contents_.bytes.data() + LineOf(hash, line_count_) * kLineBytes;
   return ForEachBit(hash, probe_count_, [line](unsigned bit) { return (line[bit / 8] >> bit % 8 & 1) != 0; });
+}
+
+void FilterBlock::PrefetchLine(std::uint64_t hash) const {
+  Prefetch(contents_.bytes.data() + LineOf(hash, line_count_) * kLineBytes);
 }
 
 }  // namespace lsmkv

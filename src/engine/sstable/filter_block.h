@@ -30,6 +30,8 @@ class FilterBlock final : public CachedBlock {
 
   /// False: no key with this hash is in the section.
   bool MayContain(std::uint64_t hash) const;
+  /// Starts loading what MayContain(hash) will look at.
+  void PrefetchLine(std::uint64_t hash) const;
 
  private:
   const BlockContents contents_;

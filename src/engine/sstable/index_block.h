@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/prefetch.h"
 #include "engine/sstable/cached_block.h"
 
 namespace lsmkv {
@@ -52,6 +53,13 @@ class IndexBlockBase : public CachedBlock {
   std::size_t size() const { return heads_.size(); }
   /// The first entry whose key is >= `key`; size() when there is none.
   std::size_t Search(std::string_view key) const;
+  /// Starts loading what Search looks at first.
+  void PrefetchSearch() const {
+    Prefetch(prefix_.data());
+    const char* const heads = reinterpret_cast<const char*>(heads_.data());
+    const std::size_t bytes = heads_.size() * sizeof(heads_[0]);
+    for (std::size_t at = 0; at < bytes && at < kMostPrefetchedBytes; at += kCacheLineBytes) Prefetch(heads + at);
+  }
   IndexEntry entry(std::size_t index) const;
   std::string key(std::size_t index) const { return std::string(prefix_).append(Suffix(index)); }
 
@@ -69,6 +77,8 @@ class IndexBlockBase : public CachedBlock {
   };
   std::string_view Suffix(std::size_t index) const;
   bool ParseEntry(std::string_view* rest, std::string_view* suffix, IndexEntry* entry) const;
+
+  static constexpr std::size_t kMostPrefetchedBytes = 1024;
 
   const BlockContents contents_;
   std::string_view prefix_;

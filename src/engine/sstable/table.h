@@ -86,6 +86,18 @@ class Table {
   /// In order, from memory: where a range of keys may be cut, and what each piece weighs.
   std::vector<Section> Sections() const;
 
+  // ---- for LookupWarmer: hints about the block at a handle, which the cache may have
+  const TopIndexBlock& top_index() const { return *top_index_; }
+  void PrefetchBucket(BlockHandle handle) const { context_.cache->PrefetchBucket(KeyOf(handle)); }
+  void PrefetchBlock(BlockHandle handle) const { context_.cache->PrefetchBlock(KeyOf(handle)); }
+  /// Null when the cache does not have it, or it is of another kind.
+  template <typename Block>
+  std::shared_ptr<const Block> PeekAs(BlockHandle handle) const {
+    BlockRef block = context_.cache->Peek(KeyOf(handle));
+    if (block == nullptr || block->kind() != Block::kKind) return nullptr;
+    return std::static_pointer_cast<const Block>(std::move(block));
+  }
+
   std::uint64_t file_bytes() const { return file_->size(); }
   /// Of this and its top index.
   std::uint64_t memory_bytes() const {

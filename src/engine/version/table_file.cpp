@@ -33,6 +33,11 @@ bool TableFile::WillRead(std::string_view key, std::uint64_t hash) const {
   return !table || (*table)->WillRead(key, hash);
 }
 
+TablePin TableFile::PinOpen() const {
+  Result<TablePin> table = handle_->Pin(true);
+  return table ? std::move(*table) : TablePin();
+}
+
 Result<std::optional<std::string>> TableFile::SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const {
   const Result<TablePin> table = handle_->Pin(false);
   if (!table) return table.error();

@@ -54,6 +54,8 @@ class TableFile {
   Result<bool> Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const;
   /// See Table::WillRead; a table that is not open is left so, and may have the key.
   bool WillRead(std::string_view key, std::uint64_t hash) const;
+  /// The table if it is open; else an empty pin.
+  TablePin PinOpen() const;
   Result<std::optional<std::string>> SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const;
   /// May open the table; see Table::Sections.
   Result<std::vector<Table::Section>> Sections() const;

@@ -79,4 +79,29 @@ struct KeySpan {
 };
 std::optional<KeySpan> SpanOf(std::span<const TablePtr> tables);
 
+/// The tables of a version that may hold a key, in the order in which a lookup asks them: the newest first. Both outlive it.
+class CandidateTables {
+ public:
+  CandidateTables() = default;
+  CandidateTables(const Version& version, std::string_view key) : version_(&version), key_(key) {}
+
+  /// Null: there are no more.
+  const TablePtr* Next() {
+    if (level_ == 0) {
+      const std::span<const TablePtr> tables = version_->level(0);
+      while (in_l0_ < tables.size())
+        if (const TablePtr& table = tables[in_l0_++]; table->MayHold(key_)) return &table;
+    }
+    while (level_ + 1 < version_->level_count())
+      if (const TablePtr* const table = version_->FindTable(++level_, key_)) return table;
+    return nullptr;
+  }
+
+ private:
+  const Version* version_ = nullptr;
+  std::string_view key_;
+  std::uint32_t level_ = 0;
+  std::size_t in_l0_ = 0;
+};
+
 }  // namespace lsmkv

@@ -118,6 +118,40 @@ TEST_CASE("memory only: what the system's cache has is read without waiting, kep
   CHECK(Get(*engine, "k", memory_only) == "v");
 }
 
+TEST_CASE("warming reads no disk and changes no answer, wherever the keys are", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.block_cache_bytes = 1 << 20;
+  auto engine = MustOpen(options);
+  CHECK_FALSE(engine->WarmingPays());
+  const auto key = [](int i) { return "key:" + std::to_string(i); };
+  for (int i = 0; i < 300; i += 2) REQUIRE(Put(*engine, key(i), "old").ok());
+  REQUIRE(engine->Compact().ok());
+  for (int i = 0; i < 300; i += 6) REQUIRE(Put(*engine, key(i), "new").ok());
+  REQUIRE(engine->Flush().ok());
+  for (int i = 0; i < 300; i += 12) REQUIRE(Put(*engine, key(i), "newest").ok());
+  CHECK(engine->WarmingPays());
+  const bool cached = GENERATE(false, true);
+  if (cached) Contents(*engine);
+  for (int begin = -5; begin < 310; begin += 3) {
+    std::vector<std::string> names;
+    for (int i = begin; i < begin + static_cast<int>(Engine::kMostWarmed) + 2; ++i) names.push_back(i < 0 ? "" : key(i));
+    std::vector<UpcomingKey> keys;
+    for (std::size_t i = 0; i < names.size(); ++i) keys.push_back({names[i], i % 3 != 0});
+    engine->Warm({});
+    engine->Warm(keys);
+    for (int i = std::max(begin, 0); i < begin + 8; ++i) {
+      const char* const want = i % 12 == 0 ? "newest" : i % 6 == 0 ? "new" : "old";
+      CHECK(Get(*engine, key(i)) == (i % 2 == 0 && i < 300 ? std::optional<std::string>(want) : std::nullopt));
+    }
+  }
+  const std::uint64_t reads = fs.calls(Fault::kReadError);
+  const std::string name = key(2);
+  const std::array<UpcomingKey, 2> two{UpcomingKey{name, true}, UpcomingKey{"nothing", true}};
+  engine->Warm(two);
+  CHECK(fs.calls(Fault::kReadError) == reads);
+}
+
 TEST_CASE("what has expired goes with compaction, and never comes back", "[engine][expiry]") {
   FaultFileSystem fs;
   WallClock clock;
