@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing of Debian 12's packages; says nothing and does nothing when all is there.
-#   scripts/setup.sh [build|test|full|bench]   for: the server (default); its tests; their long forms; measuring
+#   scripts/setup.sh [build|test|full|fuzz|bench]   for: the server (default); its tests; their long forms; fuzzers; measuring
 # LSMKV_SKIP_SETUP=1 leaves the system alone, for machines that are prepared in another way.
 set -euo pipefail
 
@@ -9,6 +9,7 @@ readonly build_packages=(
   libboost1.81-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libxxhash-dev liblz4-dev libzstd-dev libjemalloc-dev)
 readonly test_packages=(catch2 redis-tools python3 python3-redis)
 readonly full_packages=(clang-19)
+readonly fuzz_packages=(clang-19 libclang-rt-19-dev)
 readonly bench_packages=(librocksdb-dev libleveldb-dev)
 
 die() {
@@ -23,8 +24,9 @@ case "${1:-build}" in
   build) ;;
   test) wanted+=("${test_packages[@]}") ;;
   full) wanted+=("${test_packages[@]}" "${full_packages[@]}") ;;
+  fuzz) wanted+=("${fuzz_packages[@]}") ;;
   bench) wanted+=("${bench_packages[@]}") ;;
-  *) die "unknown purpose '$1'; it is one of: build, test, full, bench" ;;
+  *) die "unknown purpose '$1'; it is one of: build, test, full, fuzz, bench" ;;
 esac
 
 [[ "${LSMKV_SKIP_SETUP:-}" == 1 ]] && exit 0
