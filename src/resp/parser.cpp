@@ -149,8 +149,9 @@ Parser::Step Parser::ReadBulkHeader(std::string_view buffer) {
 // The line that begins at position_, without its first byte and its CR LF. kDone, kNeedMore or kError.
 Parser::Step Parser::ReadHeaderLine(std::string_view buffer, const char* too_big, std::string_view* digits, std::size_t* next) {
   const std::size_t end = buffer.find('\r', scanned_);
+  // Also of a line that is there whole: whether it is too long must not depend on how it was cut on its way.
+  if (std::min(end, buffer.size()) - position_ > limits_.max_inline_bytes) return Fail(too_big);
   if (end == kNowhere) {
-    if (buffer.size() - position_ > limits_.max_inline_bytes) return Fail(too_big);
     scanned_ = buffer.size();
     return NeedMore(buffer, buffer.size() + kLineEndBytes);
   }
@@ -163,8 +164,8 @@ Parser::Step Parser::ReadHeaderLine(std::string_view buffer, const char* too_big
 
 Parser::Step Parser::ReadInline(std::string_view buffer, ArgVector& args) {
   const std::size_t newline = buffer.find('\n', scanned_);
+  if (std::min(newline, buffer.size()) - position_ > limits_.max_inline_bytes) return Fail("Protocol error: too big inline request");
   if (newline == kNowhere) {
-    if (buffer.size() - position_ > limits_.max_inline_bytes) return Fail("Protocol error: too big inline request");
     scanned_ = buffer.size();
     return NeedMore(buffer, buffer.size() + 1);
   }

@@ -4,24 +4,50 @@
 #include <cstdlib>
 #include <new>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LSMKV_FUZZ_HOOKS
+#elif __has_feature(thread_sanitizer)
+#define LSMKV_FUZZ_UNBOUNDED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define LSMKV_FUZZ_HOOKS
+#elif defined(__SANITIZE_THREAD__)
+#define LSMKV_FUZZ_UNBOUNDED
+#endif
+#ifdef LSMKV_FUZZ_HOOKS
+#include <sanitizer/allocator_interface.h>
+#endif
+
 namespace lsmkv::fuzz {
 namespace {
 
 thread_local std::size_t allocation_bound = SIZE_MAX;
 
+void CheckBound(std::size_t bytes) {
+  if (bytes <= allocation_bound) return;
+  const std::size_t bound = allocation_bound;
+  allocation_bound = SIZE_MAX;
+  std::fprintf(stderr, "%zu bytes were asked for\n", bytes);
+  PromiseBroken(__FILE__, __LINE__, "no more than " + std::to_string(bound) + " bytes are allocated at once");
+}
+
+#ifdef LSMKV_FUZZ_HOOKS
+// The address sanitizer's allocator is left in its place, and tells.
+void SeeAllocation(const volatile void*, std::size_t bytes) { CheckBound(bytes); }
+void SeeFree(const volatile void*) {}
+[[maybe_unused]] const int hooks_installed = __sanitizer_install_malloc_and_free_hooks(&SeeAllocation, &SeeFree);
+#elif !defined(LSMKV_FUZZ_UNBOUNDED)
 void* Allocate(std::size_t bytes, std::size_t alignment) {
-  if (bytes > allocation_bound) {
-    const std::size_t bound = allocation_bound;
-    allocation_bound = SIZE_MAX;
-    std::fprintf(stderr, "%zu bytes were asked for\n", bytes);
-    PromiseBroken(__FILE__, __LINE__, "no more than " + std::to_string(bound) + " bytes are allocated at once");
-  }
+  CheckBound(bytes);
   const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* const memory = alignment <= alignof(std::max_align_t) ? std::malloc(bytes == 0 ? 1 : bytes)
                                                               : std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
   if (memory == nullptr) PromiseBroken(__FILE__, __LINE__, "memory suffices");
   return memory;
 }
+#endif
 
 }  // namespace
 
@@ -41,6 +67,7 @@ AllocationBound::~AllocationBound() { allocation_bound = SIZE_MAX; }
 
 }  // namespace lsmkv::fuzz
 
+#if !defined(LSMKV_FUZZ_HOOKS) && !defined(LSMKV_FUZZ_UNBOUNDED)
 // Every allocation of the program; what the compressors take from malloc they bound themselves.
 void* operator new(std::size_t bytes) { return lsmkv::fuzz::Allocate(bytes, alignof(std::max_align_t)); }
 void* operator new[](std::size_t bytes) { return lsmkv::fuzz::Allocate(bytes, alignof(std::max_align_t)); }
@@ -54,3 +81,4 @@ void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory
 void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#endif
