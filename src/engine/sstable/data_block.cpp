@@ -145,7 +145,7 @@ Result<std::shared_ptr<const DataBlock>> DataBlock::Parse(BlockContents contents
   const bool wide = (count_and_width & kWideOffsets) != 0;
   const std::uint32_t count = count_and_width & ~kWideOffsets;
   const std::uint64_t offsets_bytes = std::uint64_t{count} * (wide ? 4 : 2);
-  const std::uint64_t tail_bytes = prefix_bytes + count + offsets_bytes + kFrameBytes;
+  const std::uint64_t tail_bytes = std::uint64_t{prefix_bytes} + count + offsets_bytes + kFrameBytes;
   if (count == 0 || tail_bytes >= bytes.size()) return Status::Corruption("data block with a wrong frame");
   auto block = std::make_shared<DataBlock>(std::move(contents));
   block->offsets_ = frame - offsets_bytes;
