@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "engine/engine_impl.h"
+#include "engine/wal/closing_note.h"
 #include "engine/wal/wal_replay.h"
 
 namespace lsmkv {
@@ -59,6 +60,7 @@ struct RecoveredState {
   std::optional<SequenceNumber> flushed_sequence;
   SequenceNumber last_sequence = 0;
   bool flush_at_once = false;             ///< the WAL holds damage that must not be met again
+  bool lost_writes = false;               ///< and that cost writes which its closing note tells of
 };
 
 EngineContext::EngineContext(const Options& opened_with)
@@ -107,8 +109,9 @@ Status EngineImpl::Start() {
   StartScheduler(std::move(state->manifests));
   if (Status status = wal_->RemoveSegmentsBelow(state->wal_floor); !status.ok()) LogWarning("recovery", "{}", status.message());
   LogLimits();
-  if (state->flush_at_once) return Flush();
-  return {};
+  if (!state->flush_at_once) return {};
+  if (Status status = Flush(); !status.ok()) return status;
+  return state->lost_writes ? RemoveClosingNote(fs, context_.wal_dir) : Status();
 }
 
 Result<RecoveredState> EngineImpl::Recover() {
@@ -180,7 +183,8 @@ Status EngineImpl::RecoverWal(RecoveredState* state) {
   if (!summary) return summary.error();
   state->last_sequence = std::max(state->last_sequence, summary->last_sequence);
   state->next_segment = std::max(summary->max_segment_id, state->wal_floor) + 1;
-  state->flush_at_once = summary->skipped_bytes > 0;
+  state->flush_at_once = summary->skipped_bytes > 0 || summary->lost_writes;
+  state->lost_writes = summary->lost_writes;
   LogInfo("recovery", "WAL: {} records with {} entries in {} segments; last sequence number {}", summary->records,
           summary->entries, summary->segments, state->last_sequence);
   if (memories.empty()) memories.push_back({std::make_shared<MemTable>(), state->next_segment});

@@ -134,6 +134,7 @@ void SeedWal() {
   SeedBothWays("wal", "damaged_middle", none + Sized(damaged) + Sized(second));
   Seed("wal", "damaged_middle_skipped", "\2"s + none + Sized(damaged) + Sized(second));
   Seed("wal", "torn_tail", "\4"s + none + Sized(first.substr(0, first.size() - 40)));
+  Seed("wal", "cut_short_after_the_note", "\x70"s + none + Sized(first.substr(0, 60)));
   SequenceNumber later = 6;
   Seed("wal", "floor_known", "\4\5"s + Sized(WalSegment(1, {2, 2}, &later)));
 }

@@ -37,6 +37,8 @@ Heard Listen(std::string_view bytes, const resp::ParserLimits& limits, Dice dice
   resp::ArgVector args;
   std::string buffer;
   std::size_t wanted = 1;
+  constexpr std::size_t kFixedBytes = 4096;
+  const std::size_t most_progress = kFixedBytes + 64 * bytes.size();
   while (true) {
     // A copy at another place each time: the parser says that the buffer may move between calls.
     const ExactCopy now(buffer);
@@ -44,8 +46,7 @@ Heard Listen(std::string_view bytes, const resp::ParserLimits& limits, Dice dice
     std::string error;
     const resp::ParseStatus status = parser.Next(now.view(), args, &consumed, &error);
     FUZZ_REQUIRE(consumed <= buffer.size(), "no more is consumed than there is");
-    constexpr std::size_t kFixedBytes = 4096;
-    FUZZ_REQUIRE(parser.memory_bytes() <= kFixedBytes + 64 * bytes.size(), "progress is bounded by what has arrived");
+    FUZZ_REQUIRE(parser.memory_bytes() <= most_progress, "progress is bounded by what has arrived");
     if (status == resp::ParseStatus::kError) {
       FUZZ_REQUIRE(error.starts_with("Protocol error: "), "an error says what it is");
       heard.error = error;

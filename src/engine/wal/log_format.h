@@ -24,6 +24,8 @@
 //     neither ───────────────────────────────────────────────────────► what a power cut left of unsynced pages, which
 //                                                                      reach the disk in any order: cut off here
 //
+// A file that is cut short has lost its markers as well; closing_note.h tells that.
+//
 // `wal-skip-corruption yes` goes on at the next good record where recovery would refuse. What is cut off is not destroyed:
 // the rest of the segment and all later segments stay beside the log as `*.log.dropped`; of these, the newest few are kept.
 //

@@ -46,6 +46,7 @@ Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, S
       preallocate_bytes_(preallocate_bytes),
       queue_(first, durable_sequence, preallocate_bytes),
       mode_(mode),
+      opened_sequence_(durable_sequence),
       durable_sequence_(durable_sequence),
       wanted_sequence_(durable_sequence),
       next_segment_(first->id + 1),

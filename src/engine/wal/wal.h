@@ -146,6 +146,7 @@ class Wal {
   CommitListeners listeners_;
 
   std::atomic<WalFsync> mode_;
+  const SequenceNumber opened_sequence_;              // what was durable at the start
   std::atomic<SequenceNumber> durable_sequence_;      // release by the WAL thread, acquire by the sessions
   std::atomic<bool> rotation_blocked_{false};         // relaxed: news for people who wait
   std::atomic<SequenceNumber> wanted_sequence_;       // somebody waits for this to be durable

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "engine/wal/closing_note.h"
 #include "engine/wal/log_reader.h"
 
 namespace lsmkv {
@@ -21,7 +22,7 @@ struct Place {
 struct Aftermath {
   std::optional<Place> next_record;         // the first good one with operations
   SequenceNumber next_sequence = 0;         // its first
-  SequenceNumber marker_sequence = 0;       // the largest any marker tells of
+  SequenceNumber marker_sequence = 0;       // the largest any marker or the closing note tells of
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;                  // written bytes from the damage on
   std::uint64_t bytes_to_next = 0;          // of them before next_record
@@ -48,12 +49,14 @@ class Replay {
 
   Result<ReplaySummary> Run(std::uint64_t floor_segment) {
     if (Status listed = ListSegments(floor_segment); !listed.ok()) return listed;
+    noted_sequence_ = ReadClosingNote(fs_, dir_);
     Place place;
     while (!done_ && place.segment_index < ids_.size()) {
       Result<Place> next = ReadSegment(place);
       if (!next) return next.error();
       place = *next;
     }
+    if (Status reached = CheckReached(); !reached.ok()) return reached;
     if (options_.read_only) return summary_;
     if (Status safe = MakeSafe(place.segment_index); !safe.ok()) return safe;
     RemoveOldDropped();
@@ -92,10 +95,28 @@ class Replay {
       Result<LogReader::Look> look = reader->At(place.offset);
       if (!look) return look.error();
       if (look->found == LogReader::Found::kEnd) return Place{place.segment_index + 1, 0};
-      if (look->found == LogReader::Found::kDamage || !IsAwaited(look->record)) return MeetDamage(place);
+      if (look->found == LogReader::Found::kDamage) return MeetDamage(place, /*whole=*/false);
+      if (!IsAwaited(look->record)) return MeetDamage(place, /*whole=*/true);
       if (Status handed = HandOver(id, look->record); !handed.ok()) return handed;
       place.offset += look->record.size_bytes();
     }
+  }
+
+  /// The log ends in order; but does it go as far as it once did?
+  Status CheckReached() {
+    if (summary_.last_sequence >= noted_sequence_) return Status::Ok();
+    const std::string path = ids_.empty() ? dir_ : Path(ids_.back());
+    const std::uint64_t end = ids_.empty() ? 0 : fs_.FileSize(path).value_or(0);
+    if (!options_.skip_corruption) {
+      return Status::Corruption(fmt::format(
+          "{}: ends too early, at offset {}: the writes with sequence numbers {} to {} were on disk when the log was closed, and "
+          "are not there any more. {}", path, end, summary_.last_sequence + 1, noted_sequence_, kRemedy));
+    }
+    if (options_.read_only) return Status::Ok();
+    LogWarning("wal", "{}: ends too early, at offset {}: writes up to sequence number {} are lost (wal-skip-corruption)", path, end, noted_sequence_);
+    summary_.last_sequence = noted_sequence_;   // numbers that were seen are never given out again
+    summary_.lost_writes = true;
+    return Status::Ok();
   }
 
   /// A process that was killed had not synced all it wrote. The next markers will say that it is durable, so it must be.
@@ -124,24 +145,42 @@ class Replay {
     return Status::Ok();
   }
 
-  Result<Place> MeetDamage(Place damage) {
+  /// @param whole  what lies there is a good record or marker, but of later writes than are awaited.
+  Result<Place> MeetDamage(Place damage, bool whole) {
     const Result<Aftermath> after = LookOn(damage);
     if (!after) return after.error();
     switch (Judge(awaited_, *after)) {
       case Verdict::kNothingLost: return GoOn(damage, *after, "no write is lost");
-      case Verdict::kUnsyncedTail: return CutOff(damage, *after);
+      case Verdict::kUnsyncedTail:
+        if (summary_.last_sequence < noted_sequence_ && !options_.skip_corruption) break;   // what is in front of it is no end
+        summary_.lost_writes |= summary_.last_sequence < noted_sequence_;
+        return CutOff(damage, *after);
       case Verdict::kCorruption: break;
     }
-    if (options_.skip_corruption) return GoOn(damage, *after, "writes are lost (wal-skip-corruption)");
-    return Status::Corruption(fmt::format(
-        "{}: damaged at offset {}: the write with sequence number {} was on disk and is not readable any more. Restore "
-        "the file, or set `wal-skip-corruption yes` to start without the damaged writes",
-        Path(ids_[damage.segment_index]), damage.offset, awaited_));
+    if (!options_.skip_corruption) return LostAt(damage, whole);
+    summary_.lost_writes = true;
+    return GoOn(damage, *after, "writes are lost (wal-skip-corruption)");
+  }
+
+  Status LostAt(Place damage, bool whole) const {
+    const auto lost = [this](const std::string& where) {
+      return Status::Corruption(fmt::format("{}: the write with sequence number {} was on disk and is not readable any more. {}", where,
+                                            std::max<SequenceNumber>(awaited_, 1), kRemedy));
+    };
+    const std::string path = Path(ids_[damage.segment_index]);
+    // At the beginning of a segment that is whole itself: what is missing was in front of it.
+    if (damage.offset == 0 && damage.segment_index > 0 && whole) {
+      const std::string before = Path(ids_[damage.segment_index - 1]);
+      return lost(fmt::format("{}: ends too early, at offset {}, or a segment between it and {} is gone", before,
+                              fs_.FileSize(before).value_or(0), path));
+    }
+    return lost(fmt::format("{}: damaged at offset {}", path, damage.offset));
   }
 
   /// Reads all that follows `damage`, good records and markers.
   Result<Aftermath> LookOn(Place damage) {
     Aftermath after;
+    after.marker_sequence = noted_sequence_;
     for (std::size_t index = damage.segment_index; index < ids_.size(); ++index) {
       const std::uint64_t start = index == damage.segment_index ? damage.offset : 0;
       if (Status looked = LookOnInSegment(index, start, &after); !looked.ok()) return looked;
@@ -205,8 +244,23 @@ class Replay {
     if (options_.read_only) return cut;
     LogWarning("wal", "{}: unsynced tail cut off at offset {}: {} bytes with {} whole records dropped, kept as *{}",
                Path(ids_[cut.segment_index]), cut.offset, after.bytes, after.records, kDroppedSuffix);
-    if (Status aside = SetAside(cut); !aside.ok()) return aside.WithContext("setting aside the WAL's unsynced tail");
+    // Behind lost writes the tail holds the markers that prove the loss: without them another recovery, should this start be cut
+    // short, would take the good records behind the loss for a tail as well. Everything stays until it is in tables.
+    const Status aside = summary_.lost_writes ? CopyAside(cut) : SetAside(cut);
+    if (!aside.ok()) return aside.WithContext("setting aside the WAL's unsynced tail");
     return cut;
+  }
+
+  Status CopyAside(Place cut) {
+    for (std::size_t index = cut.segment_index; index < ids_.size(); ++index) {
+      const std::string path = Path(ids_[index]);
+      Result<std::unique_ptr<RandomAccessFile>> file = fs_.NewRandomAccessFile(path);
+      if (!file) return file.error();
+      const std::uint64_t begin = index == cut.segment_index ? cut.offset : 0;
+      if (Status s = Copy(**file, begin, (*file)->size(), path + std::string(kDroppedSuffix)); !s.ok()) return s;
+      dropped_ids_.push_back(ids_[index]);
+    }
+    return fs_.SyncDirectory(dir_);
   }
 
   /// Newest first, so that what remains after a crash in between is judged as before.
@@ -265,10 +319,12 @@ class Replay {
   const ReplayOptions& options_;
   const ReplayRecord& on_record_;
   static constexpr std::size_t kDroppedKept = 4;
+  static constexpr std::string_view kRemedy = "Restore the file, or set `wal-skip-corruption yes` to start without the damaged writes";
 
   std::vector<std::uint64_t> ids_;          // at or above the floor, ascending
   std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any
+  SequenceNumber noted_sequence_ = 0;       // closing_note.h; 0: not known
   ReplaySummary summary_;
   bool done_ = false;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "engine/wal/closing_note.h"
 #include "engine/wal/segment_file.h"
 #include "engine/wal/wal.h"
 
@@ -180,6 +181,9 @@ Status Wal::FinishFiles() {
   if (Status written = queue_.WriteOut(); !written.ok()) return written;   // the marker
   const SegmentPtr last = queue_.WhatIsWritten().current;
   if (Status synced = last->file->Sync(); !synced.ok()) return synced;
+  if (durable_sequence() > opened_sequence_) {
+    if (Status noted = WriteClosingNote(fs_, wal_dir_, durable_sequence()); !noted.ok()) LogWarning("wal", "the closing note: {}", noted.message());
+  }
   return last->file->Close();
 }
 

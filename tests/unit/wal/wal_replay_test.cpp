@@ -155,6 +155,47 @@ TEST_CASE("skipped numbers are not given out again", "[wal]") {
   CHECK(skipped.summary.last_sequence == 2);
 }
 
+TEST_CASE("a log that ends before what was durable when it was closed is refused", "[wal]") {
+  FaultFileSystem fs;
+  SegmentText text(1);
+  text.Record(1).Record(2).Record(3).Marker(3);
+  text.Store(fs);
+  REQUIRE(WriteClosingNote(fs, kDir, 3).ok());
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(3));
+  const auto kept = GENERATE(0, 1, 2);               // whole records
+  const std::size_t cut = text.starts[static_cast<std::size_t>(kept)] + static_cast<std::size_t>(GENERATE(0, 5));
+  REQUIRE(fs.Mutate(PathOf(1), [&](std::string& bytes) { bytes.resize(cut); }).ok());
+  const Replayed refused = Replay(fs, kFromTheStart);
+  CHECK(refused.status.code() == StatusCode::kCorruption);
+  CHECK(refused.status.message().starts_with(PathOf(1) + ": "));
+  CHECK(refused.status.message().find("offset ") != std::string::npos);
+  CHECK(fs.FileSize(PathOf(1)).value_or(0) == cut);   // nothing was set aside
+  SECTION("skipping goes on without it") {
+    const Replayed skipped = Replay(fs, kSkip);
+    CHECK(skipped.status.message() == "");
+    CHECK(skipped.sequences == UpTo(static_cast<SequenceNumber>(kept)));
+    CHECK(skipped.summary.last_sequence == 3);
+    CHECK(skipped.summary.lost_writes);
+    CHECK(Replay(fs, kSkip).sequences == skipped.sequences);   // had the start been cut short
+    REQUIRE(RemoveClosingNote(fs, kDir).ok());                 // as the engine does once the rest is in tables
+    CHECK(Replay(fs, kFromTheStart).status.message() == "");
+  }
+  SECTION("a damaged note says nothing") {
+    REQUIRE(fs.FlipBit(kDir + "/" + std::string(kClosingNoteName), 8 * 18).ok());
+    CHECK(Replay(fs, kFromTheStart).status.message() == "");
+  }
+}
+
+TEST_CASE("a closing note that the log has gone beyond changes nothing", "[wal]") {
+  FaultFileSystem fs;
+  SegmentText(1).Record(1).Record(2).Store(fs);
+  REQUIRE(WriteClosingNote(fs, kDir, 1).ok());
+  REQUIRE(fs.Mutate(PathOf(1), [](std::string& bytes) { bytes.resize(bytes.size() - 1); }).ok());
+  const Replayed torn = Replay(fs, kFromTheStart);   // the second was never closed over
+  CHECK(torn.status.message() == "");
+  CHECK(torn.sequences == UpTo(1));
+}
+
 TEST_CASE("a gap in the sequence numbers is damage at that place", "[wal]") {
   FaultFileSystem fs;
   SegmentText(1).Record(1).Store(fs);
@@ -162,7 +203,7 @@ TEST_CASE("a gap in the sequence numbers is damage at that place", "[wal]") {
     SegmentText(3).Record(3).Marker(3).Store(fs);
     const Replayed replayed = Replay(fs, kFromTheStart);
     CHECK(replayed.status.code() == StatusCode::kCorruption);
-    CHECK(replayed.status.message().find("wal_000003.log: damaged at offset 0") != std::string::npos);
+    CHECK(replayed.status.message().find("wal_000003.log is gone") != std::string::npos);
     CHECK(Replay(fs, kSkip).sequences == std::vector<SequenceNumber>{1, 3});
   }
   SECTION("not proven: the tail of a power cut") {
