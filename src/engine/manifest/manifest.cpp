@@ -271,10 +271,20 @@ Result<LevelManifest> DecodeDocument(const Json& document) {
   return manifest;
 }
 
-Result<LevelManifest> DecodeText(std::string_view text, std::string_view file_name) {
+Result<Json> ParseJson(std::string_view text) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    return Status::Corruption(fmt::format("is not JSON at offset {}: it is damaged", error.byte));
+  }
+}
+
+Result<LevelManifest> DecodeText(std::string_view text) {
   if (text.size() > kMaxManifestBytes) return Status::Corruption("is too large for a manifest");
-  Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object()) return Status::Corruption("is not JSON: it is damaged");
+  Result<Json> parsed = ParseJson(text);
+  if (!parsed) return parsed.error();
+  Json& document = *parsed;
+  if (!document.is_object()) return Status::Corruption("is not a JSON object: it is damaged");
   Fields head(document, "");
   const std::uint64_t format = head.Number("format");
   const std::string stored = head.Text("checksum");
@@ -285,10 +295,7 @@ Result<LevelManifest> DecodeText(std::string_view text, std::string_view file_na
   if (format == 0) return Status::Corruption("has format 0");
   document.erase(kChecksumField);
   if (stored != ChecksumText(document)) {
-    return Status::Corruption(fmt::format(
-        "does not match its checksum: it was changed by hand or is damaged. Put back a good copy ({}.prev is the one "
-        "before it, if nothing was compacted since)",
-        file_name));
+    return Status::Corruption("does not match its checksum: it was changed by hand or is damaged");
   }
   return DecodeDocument(document);
 }
@@ -360,9 +367,12 @@ std::string EncodeManifest(const LevelManifest& manifest) {
 }
 
 Result<LevelManifest> DecodeManifest(std::string_view text, std::string_view file_name) {
-  Result<LevelManifest> manifest = DecodeText(text, file_name);
-  if (!manifest) return manifest.error().WithContext(file_name);
-  return manifest;
+  Result<LevelManifest> manifest = DecodeText(text);
+  if (manifest) return manifest;
+  const Status& error = manifest.error();
+  if (error.code() != StatusCode::kCorruption) return error.WithContext(file_name);
+  return Status::Corruption(fmt::format("{}: {}. Put back a good copy ({}.prev is the one before it, if nothing was compacted since)",
+                                        file_name, error.message(), file_name));
 }
 
 }  // namespace lsmkv
