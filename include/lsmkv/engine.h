@@ -24,6 +24,7 @@
 #include "lsmkv/ingest.h"
 #include "lsmkv/iterator.h"
 #include "lsmkv/options.h"
+#include "lsmkv/scrub.h"
 #include "lsmkv/stats.h"
 #include "lsmkv/status.h"
 #include "lsmkv/write_batch.h"
@@ -163,7 +164,12 @@ class Engine {
   /// Reads the manifests again, after something else than this engine has changed them: checks them and every table that is
   /// new, then shows readers the new tree at once. On an error (named) the present tree stays. Says what has changed.
   virtual Result<std::string> Reload() { return Status::Unsupported("reload"); }
-  /// Ends running and waiting compactions early (kShuttingDown), so that who waits for one can be joined before the
+  /// Reads all manifests, tables and blob files from the disk, past the block cache, and checks every byte. Damage is in the
+  /// report and in the log, not in the status. Reads, writes and compactions go on; it keeps to the rate of compactions and
+  /// stands back for everybody else's disk accesses. A scrub that runs by itself gives way to it.
+  /// Errors   kBusy: another one that was asked for runs. kShuttingDown: the engine closes.
+  virtual Result<ScrubReport> Scrub() { return Status::Unsupported("scrub"); }
+  /// Ends running and waiting compactions and scrubs early (kShuttingDown), so that who waits for one can be joined before the
   /// engine is destroyed. Flushes, reads and writes go on.
   virtual void PrepareToClose() {}
 
@@ -177,6 +183,8 @@ class Engine {
 
   // ---- changes at run time (CONFIG SET)
   virtual void SetWalFsync(WalFsync mode) = 0;
+  /// How often everything is scrubbed without being asked, slowly; 0: never.
+  virtual void SetScrubInterval([[maybe_unused]] std::uint64_t interval_ms) {}
   /// Smaller limits are kept as memtables are flushed, blocks evicted and tables closed.
   virtual void SetMemoryLimits(const MemoryLimits& limits) = 0;
 };

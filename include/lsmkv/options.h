@@ -63,6 +63,8 @@ struct Options {
   std::uint32_t compaction_workers = 2;
   std::uint64_t compaction_bytes_per_second = 0;  ///< 0: as fast as writers and readers leave room for
 
+  std::uint64_t scrub_interval_ms = 0;          ///< how often everything on disk is read and checked; 0: when Scrub() is called
+
   const CompactionFilter* compaction_filter = nullptr;  ///< may be null; outlives the engine
   FileSystem* file_system = nullptr;            ///< null: the operating system's
   Clock* clock = nullptr;                       ///< null: the system's; decides what has expired

@@ -33,12 +33,14 @@ constexpr std::string_view kLsmHelp[] = {
     "RELOAD",
     "    Read the manifests again after an offline change, check them and every new",
     "    table, and show the new tree at once; with an error the present one stays.",
+    "SCRUB",
+    "    Read every manifest, table and blob file from the disk and check every byte.",
+    "    Answers with what was read and what is damaged, by file and offset.",
     "STATS",
     "    Return the figures of the tree.",
 };
 
-void ReplyFields(resp::Writer& reply, const LsmFields& fields) {
-  reply.Map(fields.size());
+void ReplyFieldsOnly(resp::Writer& reply, const LsmFields& fields) {
   for (const auto& [name, value] : fields) {
     reply.Bulk(name);
     if (const auto* number = std::get_if<std::uint64_t>(&value)) {
@@ -49,6 +51,11 @@ void ReplyFields(resp::Writer& reply, const LsmFields& fields) {
       reply.Double(std::get<double>(value));
     }
   }
+}
+
+void ReplyFields(resp::Writer& reply, const LsmFields& fields) {
+  reply.Map(fields.size());
+  ReplyFieldsOnly(reply, fields);
 }
 
 std::optional<std::uint32_t> ParseLevel(std::string_view text) {
@@ -135,6 +142,25 @@ Outcome HandleLsmReload(CommandContext& context) {
   const Result<std::string> changes = context.server.engine().Reload();
   if (!changes) return Fail(context, changes.error());
   context.reply.Bulk(*changes);
+  return Outcome::kDone;
+}
+
+Outcome HandleLsmScrub(CommandContext& context) {
+  const Result<ScrubReport> report = context.server.engine().Scrub();
+  if (!report) return Fail(context, report.error());
+  const LsmFields fields = {{"manifests", report->manifests},
+                            {"sstables", report->tables},
+                            {"blob_files", report->blob_files},
+                            {"entries", report->entries},
+                            {"bytes", report->bytes},
+                            {"gone", report->gone},
+                            {"seconds", static_cast<double>(report->duration.count()) / 1e6},
+                            {"damage", report->damage}};
+  context.reply.Map(fields.size() + 1);
+  ReplyFieldsOnly(context.reply, fields);
+  context.reply.Bulk("damaged");
+  context.reply.Array(report->messages.size());
+  for (const std::string& message : report->messages) context.reply.Bulk(message);
   return Outcome::kDone;
 }
 

@@ -92,8 +92,8 @@ const Directive kDirectives[] = {
     {"read-threads", "", Count{&S::read_threads, 1, 256}, "4", kStart, kThreads,
      "Threads that read from the disk what was not in memory. Worth raising for a fast disk."},
     {"admin-threads", "", Count{&S::admin_threads, 1, 16}, "2", kStart, kThreads,
-     "Threads for long commands, such as KEYS, DBSIZE and SAVE, so that nobody waits behind them. LSM COMPACT and\n"
-     "LSM INGEST have two of their own."},
+     "Threads for long commands, such as KEYS, DBSIZE and SAVE, so that nobody waits behind them. LSM COMPACT,\n"
+     "LSM INGEST and LSM SCRUB have two of their own."},
 
     // ---- durability
     {"dir", "", Text{&S::dir, false}, "./data", kStart, kDurability,
@@ -108,6 +108,10 @@ const Directive kDirectives[] = {
     {"checkpoints-kept", "", Count{&S::checkpoints_kept, 1, 1000}, "1", kRunTime, kDurability,
      "How many of the checkpoints that SAVE and BGSAVE make in DIR/checkpoints stay. Each keeps the space of the\n"
      "tables it names, even after compaction has replaced them."},
+    {"scrub-interval", "", Count{&S::scrub_interval_s, 0, 315'360'000}, "604800", kRunTime, kDurability,
+     "Seconds from one scrub to the next: all manifests, tables and blob files are read and checked, slowly and at the lowest\n"
+     "priority, so that damage is found before a reader meets it. It is logged and counted in `INFO lsm`; LSM SCRUB does it at\n"
+     "once. 0: only that."},
 
     // ---- memtables
     {"memtable-size", "", Count{&S::memtable_entries, 0, kMaxEntries}, "0", kStart, kMemtables,

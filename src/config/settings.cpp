@@ -61,6 +61,7 @@ Options EngineOptions(const Settings& settings) {
   options.min_blob_bytes = settings.min_blob_bytes;
   options.wal_fsync = settings.wal_fsync;
   options.wal_skip_corruption = settings.wal_skip_corruption;
+  options.scrub_interval_ms = settings.scrub_interval_s * 1000;
   options.flush_workers = Narrow(settings.flush_workers);
   options.compaction_workers = Narrow(settings.compaction_workers);
   return options;

@@ -69,6 +69,7 @@ struct Settings {
   WalFsync wal_fsync = WalFsync::kEverySec;
   bool wal_skip_corruption = false;
   std::uint64_t checkpoints_kept = 0;
+  std::uint64_t scrub_interval_s = 0;       ///< 0: only when asked
 
   // Memtables
   std::uint64_t memtable_entries = 0;

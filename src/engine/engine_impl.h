@@ -19,6 +19,7 @@
 #include "base/mutex.h"
 #include "engine/admission.h"
 #include "engine/compaction/scheduler.h"
+#include "engine/scrubber.h"
 #include "engine/version/engine_context.h"
 #include "engine/version/super_version.h"
 #include "engine/wal/wal.h"
@@ -62,6 +63,7 @@ class EngineImpl final : public Engine {
   Result<IngestReport> Ingest(const IngestRequest& request) override LSMKV_EXCLUDES(write_mutex_);
   void ReclaimDeadRanges() override { scheduler_->Wake(); }
   Result<std::string> Reload() override { return scheduler_->Reload(); }
+  Result<ScrubReport> Scrub() override { return scrubber_->Scrub(); }
   void PrepareToClose() override;
 
   EngineStats Stats() const override;
@@ -69,6 +71,7 @@ class EngineImpl final : public Engine {
   std::vector<std::string> History(std::size_t count) const override { return scheduler_->History(count); }
   const Options& options() const override { return context_.options; }
   void SetWalFsync(WalFsync mode) override { wal_->SetMode(mode); }
+  void SetScrubInterval(std::uint64_t interval_ms) override { scrubber_->SetInterval(interval_ms); }
   void SetMemoryLimits(const MemoryLimits& limits) override;
 
  private:
@@ -129,6 +132,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Tree> tree_;
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<Scrubber> scrubber_;               // after the scheduler, whose rate it keeps to
   std::atomic<bool> ingesting_{false};               // one at a time
   mutable LatencyWindow foreground_;                 // of commits, and of reads that may touch the disk
   std::chrono::microseconds next_adaption_{0};       // the scheduler's, as are the next two

@@ -107,6 +107,8 @@ Status EngineImpl::Start() {
   }
   tree_ = std::make_unique<Tree>(std::move(state->tree));
   StartScheduler(std::move(state->manifests));
+  scrubber_ = std::make_unique<Scrubber>(context_, [this] { return tree_->Current()->version; }, scheduler_->rate());
+  scrubber_->Start();
   if (Status status = wal_->RemoveSegmentsBelow(state->wal_floor); !status.ok()) LogWarning("recovery", "{}", status.message());
   LogLimits();
   if (!state->flush_at_once) return {};
@@ -224,6 +226,7 @@ void EngineImpl::LogLimits() const {
 void EngineImpl::PrepareToClose() {
   context_.closing.store(true, std::memory_order_relaxed);
   if (scheduler_ != nullptr) scheduler_->Wake();
+  if (scrubber_ != nullptr) scrubber_->Interrupt();
 }
 
 /// What was acknowledged before the WAL broke may be nowhere but in memory and in pages the kernel has given up.
@@ -241,6 +244,7 @@ EngineImpl::~EngineImpl() {
   SaveMemtablesOfBrokenWal();
   PrepareToClose();
   admission_.Close();
+  scrubber_.reset();
   context_.janitor->SetWake({});
   if (scheduler_ != nullptr) scheduler_->Stop();
   if (wal_ != nullptr) {

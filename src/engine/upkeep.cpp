@@ -199,6 +199,12 @@ EngineStats EngineImpl::Stats() const {
   stats.blob_bytes_moved = read(counters.blob_bytes_moved);
   stats.expired_entries = read(counters.expired);
   stats.user_bytes_written = read(counters.user_bytes_written);
+  const Scrubber::Figures scrub = scrubber_->figures();
+  stats.scrubs = scrub.completed;
+  stats.scrub_bytes = scrub.bytes_read;
+  stats.scrub_damage = scrub.damage;
+  stats.last_scrub_ms = scrub.last_ended_ms;
+  stats.scrub_running = scrub.running;
   const WalStats wal = wal_->stats();
   stats.wal_bytes_written = wal.bytes_written;
   stats.wal_syncs = wal.syncs;

@@ -205,6 +205,7 @@ Status Server::ApplyConfig(std::span<const std::string> names) {
   for (const std::string& name : names) {
     if (name == "loglevel") SetLogVerbosity(settings->loglevel);
     if (name == "wal-fsync") engine_->SetWalFsync(settings->wal_fsync);
+    if (name == "scrub-interval") engine_->SetScrubInterval(settings->scrub_interval_s * 1000);
     if (name == "memory-budget" || name == "block-cache-mb" || name == "maxmemory-clients") {
       if (Status status = ApplyMemoryPlan(); !status.ok()) return status;
     }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "engine/blob/blob_check.h"
 #include "engine/blob/blob_reader.h"
 #include "fuzz_support.h"
 
@@ -49,7 +50,8 @@ void Unpack(BlobRecord record) {
   static_cast<void>(Hash((*value)->value()));   // so that the address sanitizer looks at every byte
 }
 
-void ReadAll(const BlobReader& reader) {
+/// True: it is whole.
+bool ReadAll(const BlobReader& reader) {
   std::uint64_t next = kBlobHeaderBytes;
   std::vector<BlobPointer> pointers;
   std::vector<std::uint64_t> hashes;
@@ -67,6 +69,7 @@ void ReadAll(const BlobReader& reader) {
     FUZZ_REQUIRE(!reader.Read(pointers[at], hashes[at] + 1), "and not as another key's");
     Unpack(std::move(*record));
   }
+  return records.has_value();
 }
 
 }  // namespace
@@ -96,7 +99,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto reader = BlobReader::Open(std::make_unique<fuzz::StringFile>(file), std::string(kName), kId);
   MustBeNamed(reader.status());
   if (!reader) return 0;
-  ReadAll(**reader);
+  const bool whole = ReadAll(**reader);
+  const FileCheckHooks hooks{.on_read = [](std::uint64_t) { return true; }, .on_damage = &MustBeNamed};
+  const FileCheckSummary summary = CheckBlobFile(fuzz::StringFile(file), std::string(kName), kId, hooks);
+  FUZZ_REQUIRE(whole == (summary.damage == 0), "the check finds what reading finds");
+  FUZZ_REQUIRE(summary.bytes <= 2 * file.size(), "and reads no more than there is");
   for (const BlobPointer& pointer : pointers) MustBeNamed((*reader)->Read(pointer, 1).status());
   return 0;
 }

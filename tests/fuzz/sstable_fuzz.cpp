@@ -1,5 +1,6 @@
 // The SSTable's reader. Promises: nothing is read outside the file; no more is allocated than the file's bytes could unpack
-// to; every walk ends; an error names the file; a walk backward meets what the walk forward met.
+// to; every walk ends; an error names the file; a walk backward meets what the walk forward met; a table in which the check of
+// a whole table (CheckTable) finds nothing is walked without an error, and every key in it is found.
 //   input := mode:u8 file      mode 1: from the footer on, every block that is reachable gets the checksum of its bytes
 #include <algorithm>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "engine/sstable/block_cache.h"
 #include "engine/sstable/filter_block.h"
 #include "engine/sstable/table.h"
+#include "engine/sstable/table_check.h"
 #include "engine/sstable/table_load.h"
 #include "fuzz_support.h"
 
@@ -101,6 +103,15 @@ void Ask(const Table& table, std::string_view key) {
   MustBeNamed(sample.status());
 }
 
+/// True: nothing is wrong with it.
+bool Check(const std::string& file) {
+  constexpr std::uint64_t kMostRead = 1 << 20;   // hostile indexes name a block again and again
+  std::uint64_t read = 0;
+  const FileCheckHooks hooks{.on_read = [&](std::uint64_t bytes) { return (read += bytes) <= kMostRead; }, .on_damage = &MustBeNamed};
+  const FileCheckSummary summary = CheckTable(StringFile(file), std::string(kName), hooks);
+  return summary.damage == 0 && !summary.stopped;
+}
+
 void TryTable(const std::string& file) {
   // Kept from input to input, since it is costly to make; numbers are never used again, so nothing is remembered.
   static BlockCache cache(1 << 20);
@@ -115,6 +126,14 @@ void TryTable(const std::string& file) {
   Walk backward = WalkOver(**table, {}, false);
   FUZZ_REQUIRE(ahead.ended == forward.ended && ahead.keys == forward.keys, "reading ahead makes no difference");
   std::ranges::reverse(backward.keys);
+  if (Check(file)) {
+    FUZZ_REQUIRE(forward.ended || forward.keys.size() == kMostEntries, "a table that was checked can be read");
+    FUZZ_REQUIRE(std::ranges::is_sorted(forward.keys), "in order");
+    for (const std::string& key : forward.keys) {
+      TableGetResult result;
+      FUZZ_REQUIRE((*table)->Get(key, Hash(key), {}, &result).ok() && result.found, "and every key is found");
+    }
+  }
   if (forward.ended) FUZZ_REQUIRE(backward.ended && backward.keys == forward.keys, "backward is forward turned round");
   constexpr std::size_t kAsked = 32;
   for (std::size_t at = 0; at < std::min(kAsked, forward.keys.size()); ++at) Ask(**table, forward.keys[at]);

@@ -6,28 +6,13 @@
 #include "engine/sstable/table_load.h"
 
 namespace lsmkv {
-namespace {
-
-Result<TableFooter> ReadFooter(const RandomAccessFile& file) {
-  if (file.size() < kTableFooterBytes) {
-    return CorruptionAt(0, "a file of " + std::to_string(file.size()) + " bytes is no SSTable");
-  }
-  char raw[kTableFooterBytes];
-  const std::uint64_t offset = file.size() - kTableFooterBytes;
-  const Status read = file.Read(offset, kTableFooterBytes, raw);
-  if (!read.ok()) return read.WithContext("offset " + std::to_string(offset));
-  return DecodeFooter(std::string_view(raw, kTableFooterBytes), file.size());
-}
-
-}  // namespace
-
 Table::Table(std::unique_ptr<RandomAccessFile> file, TableContext context, const TableFooter& footer,
              std::shared_ptr<const TopIndexBlock> top_index)
     : file_(std::move(file)), context_(std::move(context)), footer_(footer), top_index_(std::move(top_index)) {}
 
 Result<std::unique_ptr<Table>> Table::Open(std::unique_ptr<RandomAccessFile> file, TableContext context) {
   LSMKV_ASSERT(context.cache != nullptr);
-  const Result<TableFooter> footer = ReadFooter(*file);
+  const Result<TableFooter> footer = ReadTableFooter(*file);
   if (!footer) return footer.error().WithContext(context.name);
   auto top_index = LoadBlock<TopIndexBlock>(*file, footer->top_index);
   if (!top_index) return top_index.error().WithContext(context.name);

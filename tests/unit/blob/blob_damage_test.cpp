@@ -1,5 +1,6 @@
 // What damage does to a blob file: an error that says where, never a wrong value.
 #include "blob_test_util.h"
+#include "engine/blob/blob_check.h"
 
 using namespace lsmkv;
 using namespace lsmkv::blob_test;
@@ -15,6 +16,12 @@ std::string BlobBytes(std::uint64_t id, Compression compression, std::vector<Sto
 void CheckError(const Status& status) {
   if (status.code() != StatusCode::kCorruption && status.code() != StatusCode::kUnsupported) FAIL(status.message());
   if (!status.message().starts_with("b.blob: ")) FAIL(status.message());
+}
+
+/// What CheckBlobFile finds.
+std::uint64_t DamageIn(std::string_view bytes) {
+  const FileCheckHooks hooks{.on_read = [](std::uint64_t) { return true; }, .on_damage = &CheckError};
+  return CheckBlobFile(StringFile(bytes), "b.blob", 7, hooks).damage;
 }
 
 struct Answers {
@@ -58,11 +65,13 @@ TEST_CASE("no flipped byte anywhere gives a wrong value, and none goes unnoticed
   std::vector<Stored> values = SomeValues(random, 12, 700);
   std::string bytes = BlobBytes(7, compression, &values);
   REQUIRE(CheckAnswers(bytes, 7, values).whole);
+  REQUIRE(DamageIn(bytes) == 0);
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     const char saved = bytes[at];
     bytes[at] = static_cast<char>(saved ^ (random() % 2 == 0 ? 1 << random() % 8 : 1 + random() % 255));
     const Answers answers = CheckAnswers(bytes, 7, values);
     if (answers.whole) FAIL("unnoticed at " << at);
+    if (DamageIn(bytes) == 0) FAIL("unnoticed by the check at " << at);
     const bool in_record = at >= kBlobHeaderBytes && at < bytes.size() - kBlobFooterBytes;
     if (in_record && answers.wrong_values != 1) FAIL(answers.wrong_values << " values are gone for a byte at " << at);
     bytes[at] = saved;
@@ -75,9 +84,18 @@ TEST_CASE("a cut or shifted blob file is not whole, and what is not there is not
   const std::string bytes = BlobBytes(7, Compression::kLz4, &values);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     if (CheckAnswers(std::string_view(bytes).substr(0, size), 7, values).whole) FAIL("whole when cut to " << size);
+    if (DamageIn(std::string_view(bytes).substr(0, size)) == 0) FAIL("unnoticed by the check when cut to " << size);
   }
   CHECK_FALSE(CheckAnswers(bytes + "x", 7, values).whole);
   CHECK(CheckAnswers("x" + bytes, 7, values).wrong_values == 12);
+}
+
+TEST_CASE("a check goes on behind a damaged value", "[blob]") {
+  std::mt19937_64 random(9);
+  std::vector<Stored> values = SomeValues(random, 12, 700);
+  std::string bytes = BlobBytes(7, Compression::kNone, &values);
+  for (const std::size_t damaged : {1, 5, 9}) bytes[values[damaged].pointer.offset + kBlobRecordHeaderBytes] ^= 1;
+  CHECK(DamageIn(bytes) == 3);
 }
 
 TEST_CASE("a record in another place, another file or for another key is noticed", "[blob]") {

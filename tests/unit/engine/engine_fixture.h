@@ -10,6 +10,8 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "fs/fault_file_system.h"
@@ -77,6 +79,19 @@ inline std::map<std::string, std::string> Contents(Engine& engine, const ReadOpt
   for (it->SeekToFirst(); it->Valid(); it->Next()) contents.emplace(it->key(), it->value());
   if (!it->status().ok()) FAIL(it->status().message());
   return contents;
+}
+
+/// Until the files that compactions have replaced are gone from disk.
+inline void WaitForObsoleteFiles(Engine& engine, FileSystem& fs) {
+  const auto files_in = [&fs](const char* folder) { return fs.ListDirectory(folder).value_or(std::vector<std::string>()).size(); };
+  while (true) {
+    engine.ReleaseThreadView();
+    const EngineStats stats = engine.Stats();
+    std::uint64_t tables = 0;
+    for (const LevelInfo& level : stats.levels) tables += level.sstables;
+    if (files_in("db/sst") == tables && files_in("db/blob") == stats.blob_files) return;
+    std::this_thread::yield();
+  }
 }
 
 }  // namespace lsmkv::engine_test

@@ -2,6 +2,7 @@
 
 #include "engine/sstable/data_block.h"
 #include "engine/sstable/filter_block.h"
+#include "engine/sstable/table_check.h"
 #include "sstable_test_util.h"
 
 using namespace lsmkv;
@@ -28,6 +29,16 @@ class StringFile final : public RandomAccessFile {
 void CheckError(const Status& status) {
   if (status.code() != StatusCode::kCorruption && status.code() != StatusCode::kUnsupported) FAIL(status.message());
   if (!status.message().starts_with("t.sst: ")) FAIL(status.message());
+}
+
+/// What CheckTable finds.
+std::uint64_t DamageIn(const std::string& bytes) {
+  std::uint64_t told = 0;
+  const FileCheckHooks hooks{.on_read = [](std::uint64_t) { return true; },
+                             .on_damage = [&told](const Status& damage) { CheckError(damage), ++told; }};
+  const FileCheckSummary summary = CheckTable(StringFile(bytes), "t.sst", hooks);
+  if (told != summary.damage) FAIL("told of " << told << ", counted " << summary.damage);
+  return told;
 }
 
 /// Every answer is right or an error. Returns how many answers were errors.
@@ -98,11 +109,13 @@ TEST_CASE("no flipped byte anywhere gives a wrong answer, and none goes unnotice
   std::string bytes = TableBytes(model, compression);
   REQUIRE(CheckAnswers(bytes, model, false) == 0);
   REQUIRE(CheckAnswers(bytes, model, true) == 0);
+  REQUIRE(DamageIn(bytes) == 0);
   std::mt19937_64 random(6);
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     const char saved = bytes[at];
     bytes[at] = static_cast<char>(static_cast<unsigned char>(saved) ^ (random() % 2 == 0 ? 1 << random() % 8 : 1 + random() % 255));
     if (CheckAnswers(bytes, model, at % 2 == 0) == 0) FAIL("unnoticed at " << at);
+    if (DamageIn(bytes) != 1) FAIL("the check finds " << DamageIn(bytes) << " places for a byte at " << at);
     bytes[at] = saved;
   }
 }
@@ -112,6 +125,7 @@ TEST_CASE("a cut table is not opened", "[sstable]") {
   const std::string bytes = TableBytes(model, Compression::kLz4);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     if (CheckAnswers(bytes.substr(0, size), model, false) != 1) FAIL("opened when cut to " << size);
+    if (DamageIn(bytes.substr(0, size)) == 0) FAIL("unnoticed by the check when cut to " << size);
   }
   CHECK(CheckAnswers(bytes + "x", model, false) == 1);
   CHECK(CheckAnswers("x" + bytes, model, false) == 1);
