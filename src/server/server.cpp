@@ -121,6 +121,10 @@ Status Server::Open() {
   engine_ = std::move(*engine);
   Result<std::unique_ptr<Keyspace>> keyspace =
       Keyspace::Open(*engine_, static_cast<std::uint32_t>(settings->databases), database_map_);
+  if (!keyspace && keyspace.error().code() == StatusCode::kCorruption) {
+    return Status::Corruption(keyspace.error().message() + ": which databases there are cannot be read. Put the file back from a copy, or "
+                              "let `lsmkv-tool repair` make a new directory of what is whole");
+  }
   if (!keyspace) return keyspace.error().WithContext(settings->dir);
   keyspace_ = std::move(*keyspace);
   checkpoints_ = std::make_unique<Checkpoints>(*engine_, settings->dir, started_ms_ / 1000);

@@ -72,8 +72,11 @@ class TableChecker {
     for (std::size_t at = 0; at < index->size() && !summary_.stopped; ++at) {
       const BlockHandle handle = index->entry(at).block;
       const auto block = Load<DataBlock>(handle);
-      if (block != nullptr) CheckEntries(*block, handle.offset, index->key(at), filter.get());
+      std::string block_bound = index->key(at);
+      if (block != nullptr) CheckEntries(*block, handle.offset, block_bound, filter.get());
+      before_ = std::move(block_bound);
     }
+    before_ = bound;
     if (index->key(index->size() - 1) > bound) DamageAt(section.block.offset, "index block goes beyond its place in the top index");
   }
 
@@ -83,7 +86,7 @@ class TableChecker {
     bool whole = cursor.SeekToFirst();
     for (; whole && cursor.Valid(); whole = cursor.Next()) {
       const EntryView& entry = cursor.entry();
-      if (const char* const wrong = WrongWith(entry, bound, filter)) return DamageAt(offset, wrong);
+      if (const char* const wrong = WrongWith(entry, block, bound, filter)) return DamageAt(offset, wrong);
       last_key_ = entry.key;
       counted_.Count(entry);
       ++summary_.entries;
@@ -91,10 +94,14 @@ class TableChecker {
     if (!whole) DamageAt(offset, "malformed entry in a data block");
   }
 
-  const char* WrongWith(const EntryView& entry, std::string_view bound, const FilterBlock* filter) const {
+  const char* WrongWith(const EntryView& entry, const DataBlock& block, std::string_view bound, const FilterBlock* filter) const {
+    const std::uint64_t hash = Hash(entry.key);
+    EntryView found;
     if (summary_.entries > 0 && entry.key <= last_key_) return "keys out of order";
+    if (before_ && entry.key <= *before_) return "a key that its index puts into the block before";
     if (entry.key > bound) return "a key beyond the one its index has";
-    if (filter != nullptr && !filter->MayContain(Hash(entry.key))) return "a key that the filter denies";
+    if (filter != nullptr && !filter->MayContain(hash)) return "a key that the filter denies";
+    if (!block.Get(entry.key, hash, &found).value_or(false)) return "a key that a lookup does not find";
     if (entry.kind == EntryKind::kBlob && !DecodeBlobPointer(entry.value)) return "a malformed pointer to a blob";
     return nullptr;
   }
@@ -115,6 +122,7 @@ class TableChecker {
   std::optional<TableProperties> stated_;
   TableProperties counted_;
   std::string last_key_;
+  std::optional<std::string> before_;   // what the index says of the block or section before: all keys from here on are greater
 };
 
 }  // namespace

@@ -1,0 +1,101 @@
+"""LSM SCRUB and damage in the files: found by the scrub, told by file and offset, and an error for the keys concerned."""
+
+import glob
+import os
+import unittest
+
+import redis
+
+import lsmkv_server
+from lsmkv_server import Server
+
+
+def flip_byte(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def scrub(client):
+    flat = client.execute_command("LSM", "SCRUB")
+    return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
+
+
+class Scrub(unittest.TestCase):
+    def test_damage_is_found_and_told(self):
+        with Server() as server:
+            client = server.client()
+            for i in range(2000):
+                client.set(f"key:{i}", f"value of {i}")
+            client.set("large", "x" * 20000)
+            self.assertTrue(client.execute_command("LSM", "COMPACT"))
+            clean = scrub(client)
+            self.assertEqual(clean["damage"], 0)
+            self.assertEqual(clean["damaged"], [])
+            self.assertEqual(clean["sstables"], 1)
+            self.assertEqual(clean["blob_files"], 1)
+            self.assertGreaterEqual(clean["entries"], 2001)
+
+            [table] = glob.glob(os.path.join(server.directory, "data", "sst", "*.sst"))
+            [blob] = glob.glob(os.path.join(server.directory, "data", "blob", "*.blob"))
+            flip_byte(table, os.path.getsize(table) // 2)
+            flip_byte(blob, 60)
+            found = scrub(client)
+            self.assertEqual(found["damage"], 2)
+            messages = b"\n".join(found["damaged"]).decode()
+            self.assertRegex(messages, f"{table}: offset [0-9]+: block checksum does not match")
+            self.assertIn(f"{blob}: offset 32: record checksum does not match", messages)
+            self.assertIn("[scrub]", server.log_text())
+            self.assertIn(f"{table}: offset ", server.log_text())
+
+            figures = client.info("lsm")
+            self.assertEqual(figures["scrubs"], 2)
+            self.assertEqual(figures["scrub_damage"], 2)
+            self.assertGreater(figures["scrub_bytes"], 0)
+            self.assertGreater(figures["last_scrub_time"], 1_600_000_000)
+            self.assertEqual(figures["scrub_running"], 0)
+
+            # After a restart nothing of it is in memory.
+            server.restart()
+            client = server.client()
+            self.assertEqual(client.info("lsm")["scrub_damage"], 2)
+            self.assertGreater(client.info("lsm")["last_scrub_time"], 1_600_000_000)
+            with self.assertRaisesRegex(redis.ResponseError, f"corruption: {blob}: offset 32"):
+                client.get("large")
+            wrong = errors = 0
+            for i in range(2000):
+                try:
+                    wrong += client.get(f"key:{i}") != f"value of {i}".encode()
+                except redis.ResponseError as error:
+                    self.assertIn(f"corruption: {table}: offset ", str(error))
+                    errors += 1
+            self.assertEqual(wrong, 0)
+            self.assertGreater(errors, 0)
+            self.assertLess(errors, 1000)
+
+    def test_a_server_that_cannot_read_its_databases_says_what_to_do(self):
+        with Server() as server:
+            server.client().set("k", "v")
+            server.client().execute_command("LSM", "COMPACT")
+            server.stop()
+            [table] = glob.glob(os.path.join(server.directory, "data", "sst", "*.sst"))
+            flip_byte(table, 3)
+            with self.assertRaisesRegex(AssertionError, f"{table}: offset 0: .*lsmkv-tool repair"):
+                server.start()
+
+    def test_the_interval_can_be_changed(self):
+        with Server() as server:
+            client = server.client()
+            self.assertEqual(client.config_get("scrub-interval"), {"scrub-interval": "604800"})
+            client.set("k", "v")
+            client.execute_command("LSM", "FLUSH")
+            client.config_set("scrub-interval", 1)
+            lsmkv_server.wait_until(lambda: client.info("lsm")["scrubs"] >= 2, "it scrubs by itself, again and again")
+            self.assertEqual(client.info("lsm")["scrub_damage"], 0)
+            client.config_set("scrub-interval", 0)
+
+
+if __name__ == "__main__":
+    lsmkv_server.main()
