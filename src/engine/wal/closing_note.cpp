@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include "base/hash.h"
-#include "base/log.h"
 
 namespace lsmkv {
 namespace {
@@ -48,9 +47,7 @@ SequenceNumber ReadClosingNote(FileSystem& fs, const std::string& wal_dir) {
   if (!text) return 0;
   SequenceNumber durable = 0;
   if (text->starts_with(kBefore)) std::from_chars(text->data() + kBefore.size(), text->data() + text->size(), durable);
-  if (TextOf(durable) == *text) return durable;
-  LogWarning("wal", "{}: is damaged and says nothing", path);
-  return 0;
+  return TextOf(durable) == *text ? durable : 0;
 }
 
 }  // namespace lsmkv

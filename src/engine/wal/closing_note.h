@@ -1,4 +1,4 @@
-// DIR/wal/wal_closed.txt: how far the log went when it was last closed in order.
+// DIR/wal/closed.txt: how far the log went when it was last closed in order.
 //
 // Markers inside the log tell recovery what had been durable (log_format.h), but a file that is cut short loses its markers with
 // its records, and what is left looks like a log that ends there. The note stands outside. It stays true for ever, since what
@@ -18,7 +18,7 @@
 
 namespace lsmkv {
 
-inline constexpr std::string_view kClosingNoteName = "wal_closed.txt";
+inline constexpr std::string_view kClosingNoteName = "closed.txt";
 
 /// After the log was synced up to `durable`.
 Status WriteClosingNote(FileSystem& fs, const std::string& wal_dir, SequenceNumber durable);
