@@ -17,7 +17,9 @@
 #define LSMKV_FUZZ_UNBOUNDED
 #endif
 #ifdef LSMKV_FUZZ_HOOKS
-#include <sanitizer/allocator_interface.h>
+// As clang's sanitizer/allocator_interface.h has it; g++ comes with the function and without the header.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
+                                                         void (*on_free)(const volatile void*));
 #endif
 
 namespace lsmkv::fuzz {
