@@ -276,6 +276,8 @@ Result<Json> ParseJson(std::string_view text) {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
     return Status::Corruption(fmt::format("is not JSON at offset {}: it is damaged", error.byte));
+  } catch (const Json::exception&) {   // a number that no number can hold
+    return Status::Corruption("is not JSON of ours: it is damaged");
   }
 }
 
