@@ -2,6 +2,8 @@
 # Measures. The first word says what:
 #   scripts/bench.sh engine [--option value …]   the storage engine against RocksDB and LevelDB: builds build/lsmkv-bench and
 #                                                runs it; the options are its own (scripts/bench.sh engine --help)
+#   scripts/bench.sh server [--option value …]   the server against redis-server (and --peer NAME=COMMAND) with redis-benchmark: requests
+#                                                a second and processor time a request, interleaved (scripts/bench.sh server --help)
 # LSMKV_ROCKSDB_ROOT=DIR in the environment: measure against the RocksDB in DIR, an installation or a tree it was built in,
 # instead of Debian's. LSMKV_SKIP_SETUP=1 installs nothing; engines that are not there are left out.
 # Measure on a machine that does nothing else, on the disk in question (--dir).
@@ -36,8 +38,15 @@ engine() {
   exec "$repository/build/lsmkv-bench" --dir "$repository/build/bench.data" "$@"
 }
 
+server() {
+  "$repository/scripts/setup.sh" bench
+  "$repository/scripts/build.sh" >&2
+  exec "$repository/scripts/bench_server.py" "$@"
+}
+
 case "${1:-}" in
   engine) shift; engine "$@" ;;
+  server) shift; server "$@" ;;
   '' | help | -h | --help) help ;;
-  *) die "there is nothing called '$1' to measure; there is: engine. See scripts/bench.sh --help" ;;
+  *) die "there is nothing called '$1' to measure; there are: engine, server. See scripts/bench.sh --help" ;;
 esac

@@ -10,7 +10,7 @@ readonly build_packages=(
 readonly test_packages=(catch2 redis-tools python3 python3-redis)
 readonly full_packages=(clang-19)
 readonly fuzz_packages=(clang-19 libclang-rt-19-dev)
-readonly bench_packages=(librocksdb-dev libleveldb-dev)
+readonly bench_packages=(librocksdb-dev libleveldb-dev redis-tools python3)
 
 die() {
   echo "setup: $*" >&2

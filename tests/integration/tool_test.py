@@ -408,6 +408,7 @@ class Tool(unittest.TestCase):
         self.assertRegex(text, r"header: format 1\n.*\nfooter: \d+ records")
         flip(blob, 60)
         self.assertIn("DAMAGE  offset 32: record checksum does not match", tool("dump", blob, code=1))
+        flip(blob, 60)
         pointer = r"db0 key:\d+ = blob \d+ @ \d+ \+\d+ bytes"
         texts = [tool("dump", "--limit", "100000", *options, table) for options in ([], ["--values", "20"]) for table in [self.file(self.tables(level)[-1])]]
         self.assertRegex(texts[0], pointer)
