@@ -100,7 +100,7 @@ class Memory(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         with Server() as server:
-            if memory(server.client())["mem_allocator"] != "jemalloc":
+            if server.client().info("memory")["mem_allocator"] != "jemalloc":
                 raise unittest.SkipTest("a server under a sanitizer has another allocator, and figures of another kind")
 
     def check_parts(self, client):
