@@ -59,17 +59,20 @@ Result<std::unique_ptr<Keyspace>> Keyspace::Open(Engine& engine, std::uint32_t d
   const Result<std::optional<PinnedValue>> record = engine.Get(ServerKey(kTableName));
   if (!record) return record.error();
   DatabaseTable table = DatabaseTable::Fresh(databases);
+  bool as_it_was = false;
   if (*record) {
     Result<DatabaseTable> decoded = DatabaseTable::Decode((*record)->data());
     if (!decoded) return decoded.error();
     table = std::move(*decoded);
     table.GrowTo(databases);
+    as_it_was = table.Encode() == (*record)->data();
   }
   std::unique_ptr<Keyspace> keyspace(new Keyspace(engine, map, table));
-  // Written again even when nothing is new: the record that was just read may never have been synced by the process that
-  // wrote it, and compaction must not act on what a power cut can take back.
-  if (Status status = keyspace->WriteTable(table); !status.ok()) return status;
-  if (Status status = engine.Sync(); !status.ok()) return status;
+  // Written again even when nothing is new: compaction must not act on what a power cut can take back. On a full disk, which
+  // is no reason not to serve what is there, this rests on the engine having made safe what it recovered.
+  Status safe = keyspace->WriteTable(table);
+  if (safe.ok()) safe = engine.Sync();
+  if (!safe.ok() && (safe.code() != StatusCode::kNoSpace || !as_it_was)) return safe;
   map.Prepare(databases, table);
   map.MarkDurable(table);
   engine.ReclaimDeadRanges();
@@ -79,7 +82,7 @@ Result<std::unique_ptr<Keyspace>> Keyspace::Open(Engine& engine, std::uint32_t d
 Status Keyspace::WriteTable(const DatabaseTable& table) {
   WriteBatch batch;
   batch.Put(ServerKey(kTableName), table.Encode());
-  return WriteStatus(engine_.Write(batch, {.wait_for_admission = false}).status());
+  return WriteStatus(engine_.Write(batch, {.wait_for_admission = false, .may_use_reserve = true}).status());
 }
 
 Status Keyspace::ChangeTable(const std::function<void(DatabaseTable&)>& change) {

@@ -64,14 +64,15 @@ Status Scheduler::Commit(VersionEdit edit, const VersionChange& change, const Me
 }
 
 bool Scheduler::FinishPendingCommit() {
-  if (!pending_commit_.has_value()) return true;
   if (manifests_->unfinished()) {
     if (context_.clock.Monotonic() < commit_backoff_.until) return false;
     if (Status status = manifests_->Resume(); !status.ok()) {
       Failed("writing a manifest", status);
       return false;
     }
+    if (!pending_commit_.has_value()) Succeeded();     // it was recovery's, which had met a full disk
   }
+  if (!pending_commit_.has_value()) return true;
   const PendingCommit commit = *std::exchange(pending_commit_, std::nullopt);
   const VersionPtr before = tree_.Current()->version;
   Result<VersionPtr> version = before->With(commit.change);

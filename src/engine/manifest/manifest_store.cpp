@@ -63,7 +63,11 @@ Result<RecoveredTree> ManifestStore::Recover() {
     LogInfo("manifest", "L{}: finishing a commit that was cut off: {} tables stay", manifest.level, manifest.sstables.size());
     steps_.push_back(manifest);
   }
-  if (Status finished = Resume(); !finished.ok()) return finished;
+  if (Status finished = Resume(); !finished.ok()) {
+    // What is left to do changes nothing that is live. A full disk must not keep anybody from reading it.
+    if (finished.code() != StatusCode::kNoSpace) return finished;
+    LogWarning("manifest", "{}; it will be finished when there is room", finished.message());
+  }
   // A process that was killed may have renamed and not synced; from here on that rename is taken for granted.
   if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
 

@@ -38,7 +38,8 @@ class ManifestStore {
   ManifestStore(FileSystem& fs, std::string dir, Clock& clock) : fs_(fs), dir_(std::move(dir)), clock_(clock) {}
 
   /// Reads all manifests, checks that their tables and blob files are there and of the right size, and finishes a commit that
-  /// was cut off. Changes nothing on disk before everything has been checked. Call it once, first.
+  /// was cut off; on a full disk that is left to Resume(): see unfinished(). Changes nothing on disk before everything has been
+  /// checked. Call it once, first.
   /// Errors   kCorruption names the file and what can be done; kUnsupported: a newer format.
   Result<RecoveredTree> Recover();
 

@@ -248,6 +248,34 @@ TEST_CASE("a commit whose step failed once is finished by Resume", "[manifest]")
   }
 }
 
+TEST_CASE("a full disk leaves a commit that was cut off to later, and shows the tree as it is", "[manifest]") {
+  const auto script = Script();
+  for (std::uint64_t call = 1; call < 60; ++call) {
+    CAPTURE(call);
+    FaultFileSystem fs;
+    MakeDirectories(fs);
+    for (const VersionEdit& edit : script) {
+      for (const TableRecord& table : edit.added) REQUIRE(MakeTable(fs, table.id).ok());
+    }
+    {
+      ManifestStore store(fs, kDir, Clock::System());
+      MustRecover(fs, store);
+      fs.FailCall(call, Fault::kWriteError, FaultSpan::kFromThenOn);
+      for (const VersionEdit& edit : script)
+        if (!store.Commit(edit).ok()) break;
+      fs.ClearFaults();
+    }
+    fs.FailCall(1, Fault::kNoSpace, FaultSpan::kFromThenOn);
+    ManifestStore full(fs, kDir, Clock::System());
+    const Result<RecoveredTree> on_full_disk = full.Recover();
+    REQUIRE(on_full_disk);
+    fs.ClearFaults();
+    REQUIRE(full.Resume().ok());
+    ManifestStore again(fs, kDir, Clock::System());
+    REQUIRE(TreeOf(MustRecover(fs, again).levels) == TreeOf(on_full_disk->levels));
+  }
+}
+
 TEST_CASE("a crash at any call leaves the tree before or after the edit, and work goes on", "[manifest][crash]") {
   const auto mode = GENERATE(CutMode::kLost, CutMode::kKept, CutMode::kNamesKept, CutMode::kTorn512, CutMode::kOutOfOrder);
   const auto script = Script();
