@@ -7,7 +7,8 @@
 // A read     sees every Write() that returned before it began. With ReadOptions::memory_only it never waits
 //            for the disk: it answers kWouldBlock instead, and the caller repeats it where waiting is allowed.
 // Errors     kCorruption names file and offset. After a failed WAL fsync every Write() and Commit() repeats the
-//            error (the engine is read-only); kNoSpace passes by itself once there is room.
+//            error (the engine is read-only); kNoSpace passes by itself once there is room. While only the reserve is left
+//            on the disk, writes that add data are kNoSpace and others pass (WriteOptions::may_use_reserve).
 // Threads    every method may be called from any thread at any time, except destruction.
 #pragma once
 
@@ -60,6 +61,9 @@ struct ReadOptions {
 struct WriteOptions {
   /// True: wait while writers are parked (embedded use, tests). False: the caller has asked AdmitWrite().
   bool wait_for_admission = true;
+  /// A write that makes room sooner or later (deletions, deadlines): taken also while Options::disk_reserve_bytes are all that
+  /// is left, if it is small.
+  bool may_use_reserve = false;
 };
 
 /// A value that stays where it is (memtable or cached block) until the PinnedValue goes.
@@ -118,7 +122,7 @@ class Engine {
   /// Counts a pause a writer makes because of AdmitWrite, as it begins and as it ends (stall statistics).
   virtual void StallBegins() {}
   virtual void StallEnds(std::chrono::microseconds duration) = 0;
-  /// Not ok: why writes are refused at present (broken WAL, full disk).
+  /// Not ok: why writes are refused at present (broken WAL, full disk). Those that may use the reserve may pass nevertheless.
   virtual Status WriteHealth() const = 0;
 
   // ---- reading

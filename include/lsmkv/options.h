@@ -59,6 +59,9 @@ struct Options {
   // Durability and threads.
   WalFsync wal_fsync = WalFsync::kEverySec;
   bool wal_skip_corruption = false;             ///< recovery goes on without damaged WAL records (data is lost)
+  /// So much of the disk is kept for deleting, flushes and compaction; other writes are refused (kNoSpace) when no more is left.
+  /// Of a small disk a twentieth is kept at most. 0: nothing is.
+  std::uint64_t disk_reserve_bytes = 0;
   std::uint32_t flush_workers = 2;
   std::uint32_t compaction_workers = 2;
   std::uint64_t compaction_bytes_per_second = 0;  ///< 0: as fast as writers and readers leave room for

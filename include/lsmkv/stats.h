@@ -56,6 +56,9 @@ struct EngineStats {
   std::uint64_t compactions_running = 0;
   std::uint64_t compaction_rate_bytes = 0;    ///< what compactions may write a second; 0: no bound at present
   std::uint64_t compaction_bytes_wanted = 0;  ///< of the compaction that waits for room on the disk; 0: none does
+  std::uint64_t disk_free_bytes = 0;          ///< when last looked at; 0: not looked at, as nothing is kept
+  std::uint64_t disk_reserve_bytes = 0;       ///< of them, kept for deleting, flushes and compaction
+  bool disk_low = false;                      ///< no more than that is left: writes that add data are refused
   std::uint64_t compaction_bytes_read = 0;
   std::uint64_t compaction_bytes_written = 0;
   std::uint64_t expired_entries = 0;        ///< removed by compactions because their deadline had passed

@@ -62,6 +62,7 @@ Options EngineOptions(const Settings& settings) {
   options.wal_fsync = settings.wal_fsync;
   options.wal_skip_corruption = settings.wal_skip_corruption;
   options.scrub_interval_ms = settings.scrub_interval_s * 1000;
+  options.disk_reserve_bytes = settings.disk_reserve_bytes;
   options.flush_workers = Narrow(settings.flush_workers);
   options.compaction_workers = Narrow(settings.compaction_workers);
   return options;

@@ -68,6 +68,7 @@ struct Settings {
   std::string dir;                          ///< absolute once loaded
   WalFsync wal_fsync = WalFsync::kEverySec;
   bool wal_skip_corruption = false;
+  std::uint64_t disk_reserve_bytes = 0;     ///< 0: nothing is kept
   std::uint64_t checkpoints_kept = 0;
   std::uint64_t scrub_interval_s = 0;       ///< 0: only when asked
 

@@ -19,6 +19,7 @@
 #include "base/mutex.h"
 #include "engine/admission.h"
 #include "engine/compaction/scheduler.h"
+#include "engine/disk_reserve.h"
 #include "engine/scrubber.h"
 #include "engine/version/engine_context.h"
 #include "engine/version/super_version.h"
@@ -81,7 +82,8 @@ class EngineImpl final : public Engine {
   };
   struct PinnedSnapshot;
 
-  explicit EngineImpl(const Options& options) : context_(options), admission_(context_.clock) {}
+  explicit EngineImpl(const Options& options)
+      : context_(options), admission_(context_.clock), reserve_(context_.fs, options.dir, options.disk_reserve_bytes, context_.clock) {}
 
   // open.cpp
   Status Start();
@@ -93,6 +95,7 @@ class EngineImpl final : public Engine {
   void SaveMemtablesOfBrokenWal() LSMKV_EXCLUDES(write_mutex_);
 
   // write.cpp
+  Status WhyRefused(std::uint64_t batch_bytes, bool may_use_reserve);
   void WaitAsAdmissionSays(const Admission& admission);
   bool IsFull(const MemTable& memtable) const;
   bool TryRotateLocked() LSMKV_REQUIRES(write_mutex_);
@@ -101,7 +104,9 @@ class EngineImpl final : public Engine {
   Status RotateForFlush() LSMKV_EXCLUDES(write_mutex_);
   Status WaitForRotation();
   std::uint64_t MemtableByteLimit() const;
+  Status UpkeepHealth() const;
   void UpdatePressure(bool background_error);
+  void ReviewDiskSpace() LSMKV_EXCLUDES(write_mutex_);
   void LogPressure(double debt, bool stopped, const SuperVersion& now);
   void AdaptCompactionRate(const Version& version);
   std::optional<std::chrono::microseconds> PressureReview() const;
@@ -128,6 +133,7 @@ class EngineImpl final : public Engine {
 
   EngineContext context_;
   WriteAdmission admission_;
+  DiskReserve reserve_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Tree> tree_;
   std::unique_ptr<Wal> wal_;
@@ -138,7 +144,9 @@ class EngineImpl final : public Engine {
   std::chrono::microseconds next_adaption_{0};       // the scheduler's, as are the next two
   std::chrono::microseconds pressure_logged_at_{0};
   std::string_view logged_pressure_ = "free";
-  std::atomic<bool> refuse_writes_{false};           // relaxed; set by UpdatePressure, explained by WriteHealth
+  std::atomic<bool> refuse_writes_{false};           // relaxed; set by UpdatePressure, explained by UpkeepHealth
+  std::atomic<bool> merges_stuck_{false};            // relaxed; why: L0 is full and merges fail, and nothing else is wrong
+  std::atomic<bool> some_refused_{false};            // relaxed; the same, or little room is left: writers look closer
   std::atomic<SequenceNumber> visible_{0};           // release by Write, acquire by readers
 
   Mutex write_mutex_;

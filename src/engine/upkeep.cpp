@@ -189,6 +189,9 @@ EngineStats EngineImpl::Stats() const {
   stats.flush_bytes_written = read(counters.flush_bytes_written);
   stats.compaction_rate_bytes = scheduler_->rate().bytes_per_second();
   stats.compaction_bytes_wanted = scheduler_->bytes_wanted();
+  stats.disk_free_bytes = reserve_.free_bytes();
+  stats.disk_reserve_bytes = reserve_.reserve_bytes();
+  stats.disk_low = reserve_.low();
   stats.compactions = read(counters.compactions);
   stats.ingests = read(counters.ingests);
   stats.ingest_bytes_written = read(counters.ingest_bytes_written);

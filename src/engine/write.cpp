@@ -18,8 +18,11 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
     const Admission admission = admission_.Admit(batch.operations().size());
     if (admission.kind != Admission::Kind::kGo) WaitAsAdmissionSays(admission);
   }
-  if (!wal_->healthy() || refuse_writes_.load(std::memory_order_relaxed)) [[unlikely]] {
-    if (Status status = WriteHealth(); !status.ok()) return status;
+  if (!wal_->healthy() || some_refused_.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (Status status = WhyRefused(batch.operations().size(), options.may_use_reserve); !status.ok()) return status;
+  }
+  if (batch.operations().size() >= DiskReserve::kLargeBatchBytes && !reserve_.near()) [[unlikely]] {
+    if (Status status = reserve_.Take(batch.operations().size()); !status.ok()) return status;
   }
 
   MutexLock lock(write_mutex_);
@@ -36,6 +39,18 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
   const SequenceNumber last = last_sequence_;
   RotateIfFullLocked();
   return last;
+}
+
+/// Of one batch; Ok when it may pass, though others may not. What makes room passes also while compaction waits for room.
+Status EngineImpl::WhyRefused(std::uint64_t batch_bytes, bool may_use_reserve) {
+  if (!may_use_reserve) {
+    const Status status = WriteHealth();
+    return status.ok() && reserve_.near() ? reserve_.Take(batch_bytes) : status;
+  }
+  const Status status = UpkeepHealth();
+  const bool merges_want_room = status.code() == StatusCode::kNoSpace && merges_stuck_.load(std::memory_order_relaxed);
+  if (!status.ok() && !merges_want_room) return status;
+  return reserve_.low() ? reserve_.UseReserve(batch_bytes) : Status();
 }
 
 void EngineImpl::WaitAsAdmissionSays(const Admission& admission) {
@@ -114,7 +129,7 @@ Status EngineImpl::RotateForFlush() {
 
 /// Some time in which a rotation that was not possible may become so; or why it never will.
 Status EngineImpl::WaitForRotation() {
-  if (Status health = WriteHealth(); !health.ok()) return health;
+  if (Status health = UpkeepHealth(); !health.ok()) return health;
   if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
   if (context_.closing.load(std::memory_order_relaxed)) return Status::ShuttingDown();
   if (tree_->immutable_count() >= context_.options.max_immutable_memtables) return scheduler_->WaitUntilFlushed();
@@ -149,12 +164,31 @@ void EngineImpl::UpdatePressure(bool background_error) {
     debt = std::max(debt, kMostForGarbage * over(dead, kBlobDeadLimit, 2 * kBlobDeadLimit));
   }
   // Where flushes or merges fail, writers meet the error (refuse_writes_) instead of waiting for what does not come.
-  const bool refuse = (background_error && memtables_full) || (l0_full && !scheduler_->merge_error().ok());
+  const bool flushes_stuck = background_error && memtables_full;
+  const bool merges_stuck = l0_full && !scheduler_->merge_error().ok();
+  const bool refuse = flushes_stuck || merges_stuck;
+  merges_stuck_.store(merges_stuck && !flushes_stuck, std::memory_order_relaxed);
   refuse_writes_.store(refuse, std::memory_order_relaxed);
+  ReviewDiskSpace();
+  some_refused_.store(refuse || reserve_.near(), std::memory_order_relaxed);
   const bool stopped = !refuse && (memtables_full || memory_full || l0_full);
   admission_.SetPressure(refuse ? 0 : debt, stopped, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
   LogPressure(refuse ? 0 : debt, stopped, *now);
   AdaptCompactionRate(*now->version);
+}
+
+/// Where the disk becomes low the active memtable is flushed early: its part of the log goes, and that may be the room that was missing.
+void EngineImpl::ReviewDiskSpace() {
+  const SuperVersionPtr now = tree_->Current();
+  std::uint64_t unflushed_bytes = now->active.table->bytes();
+  for (const Memory& memory : now->immutables) unflushed_bytes += memory.table->bytes();
+  const bool flush_helps = reserve_.Review(unflushed_bytes, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+  context_.merges_leave_bytes.store(reserve_.merges_leave_bytes(), std::memory_order_relaxed);
+  if (!flush_helps) return;
+  constexpr std::uint64_t kWorthFlushing = 8;      // an eighth of the reserve
+  if (now->active.table->bytes() < reserve_.reserve_bytes() / kWorthFlushing) return;
+  MutexLock lock(write_mutex_);
+  if (active_.table->entries() > 0) TryRotateLocked();
 }
 
 /// A line when writers begin or cease to be held back, at most one a second.
@@ -192,14 +226,22 @@ std::optional<std::chrono::microseconds> EngineImpl::PressureReview() const {
   const bool merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   if (admission_.stopped()) return wal_->RotationReady() ? kHeldBack : kUntilSegment;
   if (admission_.slowed() || refuse_writes_.load(std::memory_order_relaxed)) return kHeldBack;
-  if (merging) return CompactionRate::kAdaptInterval;
-  return std::nullopt;
+  const std::optional<std::chrono::microseconds> space = reserve_.ReviewIn();
+  if (!merging) return space;
+  return std::min(space.value_or(CompactionRate::kAdaptInterval), std::chrono::microseconds(CompactionRate::kAdaptInterval));
 }
 
 Status EngineImpl::WriteHealth() const {
+  if (Status status = UpkeepHealth(); !status.ok()) return status;
+  return reserve_.status();
+}
+
+/// Why nothing can be written at all.
+Status EngineImpl::UpkeepHealth() const {
   if (Status status = wal_->health(); !status.ok()) return status;
   // A failed flush, or a segment that cannot be made, does no harm while there is room in the memtables.
   if (!refuse_writes_.load(std::memory_order_relaxed)) return {};
+  if (merges_stuck_.load(std::memory_order_relaxed)) return scheduler_->merge_error();
   if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
   if (Status status = scheduler_->error(); !status.ok()) return status;
   return scheduler_->merge_error();

@@ -45,7 +45,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
       sync_error_ = counted;
       return counted;
     }
-    node_->file.Sync();
+    if (!fs_.LiesAbout(path_)) node_->file.Sync();
     return Status::Ok();
   }
 
@@ -191,6 +191,11 @@ Status FaultFileSystem::CountSync(const std::string& path, std::string_view oper
   return ErrnoStatus(path, operation, EIO);
 }
 
+void FaultFileSystem::LieAboutSyncs(std::function<bool(const std::string& path)> lies_about) {
+  MutexLock lock(mutex_);
+  lies_about_ = std::move(lies_about);
+}
+
 void FaultFileSystem::FailCall(std::uint64_t n, Fault fault, FaultSpan span) {
   LSMKV_ASSERT(n > 0);
   MutexLock lock(mutex_);
@@ -290,7 +295,7 @@ Status FaultFileSystem::SyncFile(const std::string& path) {
   if (Status counted = CountSync(path, "fdatasync"); !counted.ok()) return counted;
   const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "fdatasync");
   if (!node) return node.error();
-  (*node)->file.Sync();
+  if (!LiesAbout(path)) (*node)->file.Sync();
   return Status::Ok();
 }
 
@@ -329,7 +334,7 @@ Status FaultFileSystem::SyncDirectory(const std::string& path) {
   if (Status counted = CountSync(path, "fsync"); !counted.ok()) return counted;
   const Result<std::shared_ptr<DiskNode>> node = disk_.FindDirectory(path, "fsync");
   if (!node) return node.error();
-  (*node)->directory.Sync();
+  if (!LiesAbout(path)) (*node)->directory.Sync();
   return Status::Ok();
 }
 
@@ -361,6 +366,13 @@ Result<std::uint64_t> FaultFileSystem::FreeBytes(const std::string& path) {
   if (Status counted = Count(Call::kLook, path, "statvfs"); !counted.ok()) return counted;
   if (const auto node = disk_.Find(path, "statvfs"); !node) return node.error();
   return FreeBytesLocked();
+}
+
+Result<std::uint64_t> FaultFileSystem::TotalBytes(const std::string& path) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kLook, path, "statvfs"); !counted.ok()) return counted;
+  if (const auto node = disk_.Find(path, "statvfs"); !node) return node.error();
+  return capacity_bytes_.value_or(kPlentyBytes);
 }
 
 Result<std::unique_ptr<FileLock>> FaultFileSystem::Lock(const std::string& path) {

@@ -50,6 +50,9 @@ class FaultFileSystem final : public FileSystem {
   void FailCall(std::uint64_t n, Fault fault, FaultSpan span = FaultSpan::kOnce) LSMKV_EXCLUDES(mutex_);
   /// From now on every Sync of a file, and SyncDirectory of a directory, whose path has `path_substring` in it fails.
   void FailSyncs(const std::string& path_substring) LSMKV_EXCLUDES(mutex_);
+  /// From now on every Sync and SyncDirectory of what `lies_about` says true of goes well and makes nothing safe. For tests of
+  /// tests: whoever relies on that sync must find out after a power cut. Null: none. `lies_about` must not call the file system.
+  void LieAboutSyncs(std::function<bool(const std::string& path)> lies_about) LSMKV_EXCLUDES(mutex_);
   /// Disarms FailCall and FailSyncs. What has failed stays failed.
   void ClearFaults() LSMKV_EXCLUDES(mutex_);
   /// The disk holds at most this much in named files; an append writes what still fits, then says kNoSpace.
@@ -84,6 +87,7 @@ class FaultFileSystem final : public FileSystem {
   Result<std::uint64_t> FileSize(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   bool Exists(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Result<std::uint64_t> FreeBytes(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Result<std::uint64_t> TotalBytes(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override LSMKV_EXCLUDES(mutex_);
 
  private:
@@ -108,6 +112,7 @@ class FaultFileSystem final : public FileSystem {
   /// The same, as the error to return.
   Status Count(Call call, const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
   Status CountSync(const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
+  bool LiesAbout(const std::string& path) const LSMKV_REQUIRES(mutex_) { return lies_about_ && lies_about_(path); }
   std::uint64_t FreeBytesLocked() const LSMKV_REQUIRES(mutex_);
 
   static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
@@ -117,6 +122,7 @@ class FaultFileSystem final : public FileSystem {
   FaultDisk disk_ LSMKV_GUARDED_BY(mutex_);
   std::vector<ArmedFault> armed_ LSMKV_GUARDED_BY(mutex_);
   std::vector<std::string> failing_syncs_ LSMKV_GUARDED_BY(mutex_);
+  std::function<bool(const std::string&)> lies_about_ LSMKV_GUARDED_BY(mutex_);
   std::optional<std::uint64_t> capacity_bytes_ LSMKV_GUARDED_BY(mutex_);
   std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::array<std::uint64_t, kFaults> calls_concerned_ LSMKV_GUARDED_BY(mutex_){};

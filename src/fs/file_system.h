@@ -71,7 +71,8 @@ class FileSystem {
   virtual Result<std::vector<std::string>> ListDirectory(const std::string& path) = 0;  ///< names, sorted
   virtual Result<std::uint64_t> FileSize(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;
-  virtual Result<std::uint64_t> FreeBytes(const std::string& path) = 0;
+  virtual Result<std::uint64_t> FreeBytes(const std::string& path) = 0;    ///< of the disk that holds `path`
+  virtual Result<std::uint64_t> TotalBytes(const std::string& path) = 0;   ///< likewise, its size
   /// kBusy when another process (or another lock of this one) holds it.
   virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
   /// The operating system's files.

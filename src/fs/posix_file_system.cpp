@@ -340,6 +340,12 @@ Result<std::uint64_t> PosixFileSystem::FreeBytes(const std::string& path) {
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
+Result<std::uint64_t> PosixFileSystem::TotalBytes(const std::string& path) {
+  struct statvfs info {};
+  if (Uninterrupted([&] { return ::statvfs(path.c_str(), &info); }) != 0) return ErrnoStatus(path, "statvfs", errno);
+  return static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize;
+}
+
 Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {
   Result<Descriptor> descriptor = Open(path, O_RDWR | O_CREAT);
   if (!descriptor) return descriptor.error();

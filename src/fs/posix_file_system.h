@@ -35,6 +35,7 @@ class PosixFileSystem final : public FileSystem {
   Result<std::uint64_t> FileSize(const std::string& path) override;
   bool Exists(const std::string& path) override;
   Result<std::uint64_t> FreeBytes(const std::string& path) override;
+  Result<std::uint64_t> TotalBytes(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
 };
 

@@ -98,6 +98,7 @@ void Operation::Stage(std::uint64_t physical, std::string_view key, std::uint8_t
     Batch().Delete(engine_key.view());
     return;
   }
+  adds_data_ = true;
   const char header = static_cast<char>(type_byte);
   const std::array<std::string_view, 3> pieces{std::string_view(&header, 1), first, second};
   Batch().PutPieces(engine_key.view(), pieces, expire_at_ms);
@@ -127,7 +128,8 @@ Status Operation::Commit() {
     return Status::WouldBlock();
   }
   if (!staged_) return Status::Ok();
-  return WriteStatus(keyspace_.engine().Write(ThreadBatch(), {.wait_for_admission = false}).status());
+  const WriteOptions options{.wait_for_admission = false, .may_use_reserve = may_use_reserve_ || !adds_data_};
+  return WriteStatus(keyspace_.engine().Write(ThreadBatch(), options).status());
 }
 
 }  // namespace lsmkv

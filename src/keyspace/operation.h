@@ -108,6 +108,10 @@ class Operation {
   void PutRecord(std::uint32_t database, std::string_view key, const Record& record, std::uint64_t expire_at_ms);
   void Delete(std::string_view key);
 
+  /// What will be staged gives space back in time though it writes a value, as a deadline does: it is taken while only the
+  /// disk's reserve is left. Deletions alone are anyway.
+  void MayUseReserve() { may_use_reserve_ = true; }
+
   /// Applies what was staged, if anything. On an error nothing was. At most once. kWriteRefused: the disk takes no writes.
   Status Commit();
 
@@ -132,6 +136,8 @@ class Operation {
   const bool may_block_;
   bool counts_reads_;
   bool staged_ = false;
+  bool adds_data_ = false;            // something staged is not a deletion
+  bool may_use_reserve_ = false;
   bool gave_up_ = false;              // a read or Commit() has said kWouldBlock: it will be run again
   std::uint32_t hits_ = 0;
   std::uint32_t misses_ = 0;

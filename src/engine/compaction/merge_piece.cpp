@@ -97,7 +97,12 @@ Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
   const std::uint64_t written = std::max(bytes_paid_, output_.bytes_so_far());   // of an open table it is an estimate
   rate_.Charge(written - std::exchange(bytes_paid_, written), context_.closing);
   const bool end = context_.closing.load(std::memory_order_relaxed) || cancelled.load(std::memory_order_relaxed);
-  return end ? Status::ShuttingDown() : Status();
+  if (end) return Status::ShuttingDown();
+  const std::uint64_t leave_bytes = context_.merges_leave_bytes.load(std::memory_order_relaxed);
+  if (leave_bytes == 0) return {};
+  const Result<std::uint64_t> free = context_.fs.FreeBytes(context_.options.dir);
+  if (!free || *free >= leave_bytes) return {};
+  return Status::NoSpace(context_.options.dir + ": a compaction gives its room back, as the disk's reserve is running out");
 }
 
 Status MergePiece::Run(const std::atomic<bool>& cancelled) {

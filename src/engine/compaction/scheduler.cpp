@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "engine/bundle/bundle.h"
+#include "engine/compaction/merge_room.h"
 
 namespace lsmkv {
 namespace {
@@ -20,19 +21,6 @@ constexpr microseconds kPurgeInterval{100'000};       // while readers hold a re
 constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
 constexpr int kMergeNice = 5;                         // merges stand back for the event loops
-
-/// What it reads: the tables, and the values it moves.
-std::uint64_t BytesOf(const Merge& merge) {
-  std::uint64_t bytes = merge.incoming == nullptr ? 0 : merge.incoming->size_bytes();
-  for (const LevelInputs& level : merge.inputs) {
-    for (const TablePtr& table : level.tables) {
-      bytes += table->record().size_bytes;
-      for (const BlobRef& blob : table->record().blobs)
-        if (merge.blobs_to_empty.contains(blob.id)) bytes += blob.live_bytes;
-    }
-  }
-  return bytes;
-}
 
 }  // namespace
 
@@ -211,17 +199,23 @@ void Scheduler::StartCompactions() {
   constexpr int kMostPlansPerRound = 64;
   if (!manual_.empty() || !reloads_.empty()) return;
   if (context_.closing.load(std::memory_order_relaxed) || context_.clock.Monotonic() < merge_backoff_.until) return;
+  std::set<std::uint64_t> without_room;      // of merges that must wait: smaller ones elsewhere may make the room
   for (int i = 0; i < kMostPlansPerRound && MayStartMerge(); ++i) {
     const VersionPtr version = tree_.Current()->version;
-    const BusyTables busy = Busy();
+    BusyTables busy = Busy();
+    busy.tables.insert(without_room.begin(), without_room.end());
     const bool l0_only = merges_.size() >= context_.options.compaction_workers;
     const bool idle = context_.clock.Monotonic() - last_flush_ >= kIdleAfter;
     CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, l0_only});
     Status status;
     if (auto* merge = std::get_if<Merge>(&plan)) {
       if (Status room = HasRoomFor(*merge); !room.ok()) {
-        bytes_wanted_.store(BytesOf(*merge), std::memory_order_relaxed);
-        return MergeFailed(room);
+        if (without_room.empty()) {
+          bytes_wanted_.store(BytesOf(*merge), std::memory_order_relaxed);
+          MergeFailed(room);
+        }
+        without_room.merge(InputIdsOf(*merge));
+        continue;
       }
       StartMerge(std::move(*merge), nullptr);
     } else if (const auto* move = std::get_if<TrivialMove>(&plan)) {
@@ -247,18 +241,23 @@ bool Scheduler::MayStartMerge() const {
 }
 
 /// A merge may write as much as it reads before its inputs go, and so may each that runs already. What flushes need meanwhile
-/// is left to them.
+/// is left to them. If that is too much, what is likely to live on is expected of it, and it gives up should it be more
+/// (MergePiece::Pause) where a part of the disk is kept.
 Status Scheduler::HasRoomFor(const Merge& merge) const {
   const Result<std::uint64_t> free = context_.fs.FreeBytes(context_.options.dir);
   if (!free) return {};       // a disk that does not tell is written to until it says no
-  std::uint64_t needed = BytesOf(merge);
-  for (const auto& [job, running] : merges_) needed += BytesOf(running.merge);
+  const std::uint64_t leave_bytes = context_.merges_leave_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t its_own = BytesOf(merge);
+  std::uint64_t others = leave_bytes;
+  for (const auto& [job, running] : merges_) others += BytesOf(running.merge);
   const SuperVersionPtr now = tree_.Current();
-  std::uint64_t for_flushes = now->active.table->bytes();
-  for (const Memory& memory : now->immutables) for_flushes += memory.table->bytes();
-  if (needed + for_flushes <= *free) return {};
+  others += now->active.table->bytes();
+  for (const Memory& memory : now->immutables) others += memory.table->bytes();
+  if (its_own + others <= *free) return {};
+  const auto expected = static_cast<std::uint64_t>(LivePart(merge) * static_cast<double>(its_own));
+  if (leave_bytes != 0 && expected + others <= *free) return {};
   return Status::NoSpace(fmt::format("{}: a compaction of {} bytes waits for room: {} are free, and running compactions and flushes "
-                                     "may take {}", context_.options.dir, BytesOf(merge), *free, needed - BytesOf(merge) + for_flushes));
+                                     "may take {}", context_.options.dir, its_own, *free, others));
 }
 
 void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {

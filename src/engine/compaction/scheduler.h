@@ -160,7 +160,7 @@ class Scheduler {
   void MergeFailed(const Status& status) LSMKV_EXCLUDES(mutex_);
   void MergeSucceeded() LSMKV_EXCLUDES(mutex_);
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
-  bool MayCommit() const { return !pending_commit_ && !reload_reading_; }
+  bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
   /// kNoSpace, with figures, when the disk could not take all of the result beside the inputs.
   Status HasRoomFor(const Merge& merge) const;

@@ -61,6 +61,7 @@ struct EngineContext {
   BlobFiles blob_files;
   std::atomic<std::uint64_t> next_table_id{1};
   std::atomic<bool> closing{false};                 ///< jobs look at it and give up
+  std::atomic<std::uint64_t> merges_leave_bytes{0};   ///< so much of the disk, for flushes (disk_reserve.h)
   EngineCounters counters;
   RunningMemoryLimits memory;
   std::atomic<std::uint64_t> background_bytes{0};   ///< in use by jobs (job_memory.h)

@@ -16,7 +16,10 @@ inline Result<SegmentQueue::SegmentPtr> CreateSegment(FileSystem& fs, const std:
   Result<std::unique_ptr<WritableFile>> file = fs.NewWritableFile(SegmentPath(wal_dir, id));
   if (!file) return file.error();
   segment->file = std::move(*file);
-  if (preallocate_bytes > 0) segment->file->Preallocate(preallocate_bytes);
+  // What is short is left to those who need it now.
+  constexpr std::uint64_t kPlenty = 8;
+  const Result<std::uint64_t> free = fs.FreeBytes(wal_dir);
+  if (preallocate_bytes > 0 && free && *free / kPlenty >= preallocate_bytes) segment->file->Preallocate(preallocate_bytes);
   if (Status synced = fs.SyncDirectory(wal_dir); !synced.ok()) return synced;
   return segment;
 }

@@ -103,6 +103,29 @@ TEST_CASE("a full disk is told, once, and nothing has changed", "[commands]") {
   CHECK(bench.ServeLine("mget a b c") == "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n");
 }
 
+TEST_CASE("while only the reserve of the disk is left, what makes room goes on and nothing else", "[commands]") {
+  KeyBench bench;
+  bench.ServeLine("mset a 1 b 2 c 3 d 4 e 5 f 6");
+  bench.engine.only_reserve_left = true;
+  for (const char* line : {"set a x", "set a x get", "getset a x", "incr a", "append a x", "setrange a 0 x", "rename a g", "copy a g",
+                           "move a 1", "mset a x g y", "msetnx g 1", "persist a", "getex a persist"}) {
+    CAPTURE(line);
+    const std::string reply = bench.ServeLine(line);
+    if (reply != ":0\r\n" && reply != "$1\r\n1\r\n") CHECK(reply.starts_with("-MISCONF No space left"));    // nothing to change
+  }
+  CHECK(bench.ServeLine("mget a g") == "*2\r\n$1\r\n1\r\n$-1\r\n");
+  CHECK(bench.ServeLine("del a no") == ":1\r\n");
+  CHECK(bench.ServeLine("unlink b") == ":1\r\n");
+  CHECK(bench.ServeLine("getdel c") == "$1\r\n3\r\n");
+  CHECK(bench.ServeLine("expire d 100") == ":1\r\n");
+  CHECK(bench.ServeLine("expire e -1") == ":1\r\n");
+  CHECK(bench.ServeLine("ttl d") == ":100\r\n");
+  CHECK(bench.ServeLine("flushdb") == "+OK\r\n");
+  CHECK(bench.ServeLine("swapdb 0 1") == "+OK\r\n");
+  CHECK(bench.ServeLine("flushall") == "+OK\r\n");
+  CHECK(bench.ServeLine("get f") == "$-1\r\n");
+}
+
 TEST_CASE("a disk that cannot be read is not a disk that takes no writes", "[commands]") {
   KeyBench bench;
   bench.ServeLine("mset a 1 b 2");

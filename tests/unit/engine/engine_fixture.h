@@ -25,6 +25,7 @@ class WallClock final : public Clock {
   std::uint64_t WallMillis() const override { return wall_ms_.load(); }
   std::chrono::microseconds Monotonic() const override { return Clock::System().Monotonic(); }
   void Advance(std::uint64_t ms) { wall_ms_ += ms; }
+  void GoBack(std::uint64_t ms) { wall_ms_ -= ms; }
 
  private:
   std::atomic<std::uint64_t> wall_ms_{1'700'000'000'000};
@@ -46,10 +47,17 @@ inline Options TinyOptions(FileSystem* fs, Clock* clock = nullptr) {
   return options;
 }
 
-/// How many seeds: the long form with LSMKV_LONG_TESTS=1.
-inline std::uint32_t Seeds(std::uint32_t usual, std::uint32_t many) {
-  return std::getenv("LSMKV_LONG_TESTS") != nullptr ? many : usual;
+inline std::uint32_t NumberFrom(const char* variable, std::uint32_t otherwise) {
+  const char* const text = std::getenv(variable);
+  return text == nullptr ? otherwise : static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10));
 }
+
+/// How many seeds: the long form with LSMKV_LONG_TESTS=1, or what LSMKV_SEEDS says.
+inline std::uint32_t Seeds(std::uint32_t usual, std::uint32_t many) {
+  return NumberFrom("LSMKV_SEEDS", std::getenv("LSMKV_LONG_TESTS") != nullptr ? many : usual);
+}
+/// The first of them: 0, or LSMKV_FIRST_SEED. With LSMKV_SEEDS=1 that seed alone is replayed.
+inline std::uint32_t FirstSeed() { return NumberFrom("LSMKV_FIRST_SEED", 0); }
 
 inline std::unique_ptr<Engine> MustOpen(const Options& options) {
   Result<std::unique_ptr<Engine>> engine = Engine::Open(options);

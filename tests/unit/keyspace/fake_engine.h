@@ -34,6 +34,7 @@ class FakeEngine final : public Engine {
   std::atomic<unsigned> would_block_one_in{0};
   std::atomic<bool> fail_writes{false};
   std::atomic<bool> fail_writes_for_good{false};   ///< not for want of room
+  std::atomic<bool> only_reserve_left{false};      ///< writes that add data fail for want of room
   std::atomic<bool> fail_reads{false};
   std::atomic<bool> fail_syncs{false};
   std::atomic<std::uint64_t> now_ms{1'000'000};
@@ -70,9 +71,9 @@ class FakeEngine final : public Engine {
   void SetFilter(const CompactionFilter* filter) { filter_ = filter; }
 
   // ---- Engine
-  Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions&) override {
+  Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions& options) override {
     if (batch.empty()) return Status::InvalidArgument("empty batch");
-    if (fail_writes) return Status::NoSpace("the disk is full");
+    if (fail_writes || (only_reserve_left && !options.may_use_reserve)) return Status::NoSpace("the disk is full");
     if (fail_writes_for_good) return Status::IoError("wal_000001.log: fsync failed");
     const MutexLock lock(mutex_);
     frozen_ = nullptr;
