@@ -43,27 +43,36 @@ def wait_until(condition, what, seconds=WAIT_SECONDS):
 
 
 class Server:
-    def __init__(self, config=None, directives=(), directory=None):
+    def __init__(self, config=None, directives=(), directory=None, log_directory=None):
         self._config = [str(REPOSITORY / config)] if config else []
         self._directives = list(directives)
         self._own_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="lsmkv-test-")
+        self.log_directory = log_directory or self.directory      # on a disk that has room
+        self._environment = None
         self.port = free_port()
         self.process = None
         self._log = None
 
+    def environment(self, variables):
+        """What the server's processes are started with, beside what this one has."""
+        self._environment = {**os.environ, **variables}
+
     def start(self):
-        self._log = open(os.path.join(self.directory, "server.log"), "ab")
-        self.process = subprocess.Popen(
-            [_binary, *self._config, "--port", str(self.port), "--bind", "127.0.0.1",
-             "--dir", os.path.join(self.directory, "data"), *self._directives],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT)
+        self._launch()
         try:
             wait_until(self._answers, "the server answers")
         except BaseException:
             self.kill()
             raise
         return self
+
+    def _launch(self):
+        self._log = open(os.path.join(self.log_directory, "server.log"), "ab")
+        self.process = subprocess.Popen(
+            [_binary, *self._config, "--port", str(self.port), "--bind", "127.0.0.1",
+             "--dir", os.path.join(self.directory, "data"), *self._directives],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, env=self._environment)
 
     def _answers(self):
         if self.process.poll() is not None:
@@ -79,7 +88,7 @@ class Server:
         return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=WAIT_SECONDS, **options)
 
     def log_text(self):
-        with open(os.path.join(self.directory, "server.log"), encoding="utf-8", errors="replace") as log:
+        with open(os.path.join(self.log_directory, "server.log"), encoding="utf-8", errors="replace") as log:
             return log.read()
 
     def stop(self):
@@ -105,16 +114,16 @@ class Server:
         try:
             return self.start()
         except BaseException:
-            self._remove()
+            self.remove()
             raise
 
     def __exit__(self, error_type, error, trace):
         if error_type:
             sys.stderr.write(f"---- the server's log, its end\n{self.log_text()[-4000:]}\n----\n")
         self.kill()
-        self._remove()
+        self.remove()
 
-    def _remove(self):
+    def remove(self):
         if self._own_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -1,0 +1,299 @@
+"""Clients that behave badly, many at once: the server stays up, serves the others in time, and keeps to its memory budget.
+
+A witness asks all the while; its p99 is printed and bounded: LSMKV_P99_MS, or 50 ms with LSMKV_LONG_TESTS=1 and 500 without, where many
+tests may share the machine. LSMKV_SEED=N replays the random parts.
+"""
+
+import itertools
+import os
+import random
+import resource
+import socket
+import struct
+import sys
+import threading
+import time
+import unittest
+
+import lsmkv_server
+from lsmkv_server import Server, wait_until
+from raw_client import RawClient, command
+
+LONG = "LSMKV_LONG_TESTS" in os.environ
+P99_MS = float(os.environ.get("LSMKV_P99_MS") or (50 if LONG else 500))
+CONNECTIONS = 10_000 if LONG else 1_000
+BUDGET_MB = 128
+MB = 1 << 20
+
+
+def seed_of_run():
+    seed = int(os.environ.get("LSMKV_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"LSMKV_SEED={seed}", file=sys.stderr)
+    return seed
+
+
+def info(client, section, field):
+    text = client.ask("INFO", section).decode()
+    return int(text.split(field + ":")[1].split("\r\n")[0])
+
+
+def peak_bytes(server):
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
+class Witness(threading.Thread):
+    """Sets and gets, and notes how long each took."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self._client = RawClient(server)
+        self._stopped = threading.Event()
+        self.milliseconds = []
+        self.failed = None
+
+    def run(self):
+        try:
+            for i in itertools.count():
+                if self._stopped.is_set():
+                    return
+                begin = time.monotonic()
+                if self._client.ask("SET", "witness", i) != b"+OK" or self._client.ask("GET", "witness") != b"%d" % i:
+                    raise AssertionError("a wrong answer")
+                self.milliseconds.append((time.monotonic() - begin) * 1000)
+                self._stopped.wait(0.001)      # a client among others, not another burden
+        except BaseException as error:         # pylint: disable=broad-except
+            self.failed = error
+        finally:
+            self._client.close()
+
+    def p99(self):
+        ordered = sorted(self.milliseconds)
+        return ordered[len(ordered) * 99 // 100]
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, error, *unused):
+        # While the abuse is still there: it has to be served many times.
+        least = len(self.milliseconds) + 100
+        try:
+            if error is None:
+                wait_until(lambda: self.failed or len(self.milliseconds) >= least, "the witness is served")
+        finally:
+            self._stopped.set()
+        self.join()
+        if error is None and self.failed is not None:
+            raise AssertionError(f"the witness was not served: {self.failed!r}")
+
+
+class Abuse(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 2 * CONNECTIONS + 1000
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+        cls.server = Server(directives=["--memory-budget", f"{BUDGET_MB}mb", "--maxclients", "20000"])
+        cls.server.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+
+    def setUp(self):
+        self.opened = []
+
+    def tearDown(self):
+        for client in self.opened:
+            client.close()
+        with RawClient(self.server) as client:
+            self.assertEqual(client.ask("PING"), b"+PONG")
+            wait_until(lambda: info(client, "clients", "connected_clients") == 1, "the others are gone")
+        self.assertLess(peak_bytes(self.server), BUDGET_MB * MB)
+
+    def _open(self):
+        client = RawClient(self.server)
+        self.opened.append(client)
+        return client
+
+    def _served(self, witness):
+        print(f"{self.id().rsplit('.', 1)[1]}: the witness's p99 {witness.p99():.1f} ms of {len(witness.milliseconds)}", file=sys.stderr)
+        self.assertLess(witness.p99(), P99_MS)
+
+    def test_connections_held_open(self):
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        count = min(CONNECTIONS, soft - 500)
+        with Witness(self.server) as witness:
+            for i in range(count):
+                client = self._open()
+                client.send(command("SET", f"held:{i % 100}", i))
+            for client in self.opened:
+                self.assertEqual(client.reply(), b"+OK")
+            for client in self.opened:
+                client.send(command("PING"))
+            for client in self.opened:
+                self.assertEqual(client.reply(), b"+PONG")
+        self._served(witness)
+
+    def test_storms_of_connects(self):
+        reset = struct.pack("ii", 1, 0)
+        with Witness(self.server) as witness:
+            for i in range(20_000 if LONG else 2_000):
+                client = RawClient(self.server)
+                if i % 3 == 0:
+                    client.send(command("GET", "a"))                # and does not wait for the answer
+                if i % 3 == 1:
+                    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                client.close()
+        self._served(witness)
+
+    def test_half_sent_commands_and_clients_of_a_byte_at_a_time(self):
+        whole = command("SET", "slow", "x" * 40)
+        with Witness(self.server) as witness:
+            slow = [self._open() for _ in range(50)]
+            for half in range(200):
+                client = self._open()
+                client.send(whole[:half % len(whole)])
+            for byte in range(len(whole)):
+                for client in slow:
+                    client.send(whole[byte:byte + 1])
+            for client in slow:
+                self.assertEqual(client.reply(), b"+OK")
+        self._served(witness)
+
+    def test_lengths_that_are_huge_negative_or_no_numbers(self):
+        lengths = [b"-1", b"-2", b"0", b"1", b"1048576", b"1048577", b"536870912", b"536870913", b"2147483647", b"2147483648", b"4294967296",
+                   b"9223372036854775807", b"9223372036854775808", b"-9223372036854775808", b"99999999999999999999999", b"", b" 1", b"+1",
+                   b"1e3", b"0x10", b"\x00", b"1\x00", b"-", b"--1"]
+        with Witness(self.server) as witness:
+            for length in lengths:
+                for frame in (b"*%b\r\n" % length, b"*2\r\n$3\r\nGET\r\n$%b\r\n" % length, b"*%b\r\n$%b\r\n" % (length, length),
+                              b"*1\r\n$%b\r\nPING\r\n" % length):
+                    client = self._open()
+                    client.send(frame)
+                    client.socket.shutdown(socket.SHUT_WR)
+                    answer = client.until_closed()
+                    self.assertTrue(answer == b"" or answer[:1] in b"-+", (frame, answer[:100]))
+        self._served(witness)
+
+    def test_binary_noise(self):
+        r = random.Random(seed_of_run())
+        pieces = [b"*3\r\n$3\r\nSET\r\n", b"$-1\r\n", b"*", b"$5\r\nhello\r\n", b"\r\n", b"\n", b"\x00" * 50, b"GET a\r\n", b"'\"", b"PING\r\n",
+                  b"%1\r\n", b"~2\r\n", b">1\r\n", b"|1\r\n"]
+        with Witness(self.server) as witness:
+            for _ in range(5_000 if LONG else 500):
+                noise = b"".join(r.choice(pieces) if r.random() < 0.5 else r.randbytes(r.randrange(200)) for _ in range(r.randrange(30)))
+                client = RawClient(self.server)
+                try:
+                    client.send(noise)
+                    client.socket.shutdown(socket.SHUT_WR)
+                    client.until_closed()
+                except OSError:
+                    pass
+                client.close()
+        self._served(witness)
+
+    def test_deep_pipelines_that_are_never_read(self):
+        with RawClient(self.server) as client:
+            self.assertEqual(client.ask("SET", "ten", b"v" * 10_000), b"+OK")
+        stream = command("GET", "ten") * 10_000                # a hundred megabytes of replies, for each client
+        with Witness(self.server) as witness:
+            gluttons = [self._open() for _ in range(50 if LONG else 20)]
+            sent = dict.fromkeys(range(len(gluttons)), 0)
+            for glutton in gluttons:
+                glutton.socket.setblocking(False)
+            for _ in range(50):
+                for i, glutton in enumerate(gluttons):
+                    try:
+                        while sent[i] < len(stream):
+                            sent[i] += glutton.socket.send(stream[sent[i]:sent[i] + (1 << 17)])
+                    except BlockingIOError:
+                        pass
+            # One that reads after all gets everything, in order.
+            gluttons[0].socket.settimeout(lsmkv_server.WAIT_SECONDS)
+            for _ in range(200):
+                self.assertEqual(gluttons[0].reply(), b"v" * 10_000)
+        self._served(witness)
+
+    def test_keys_of_a_megabyte(self):
+        with Witness(self.server) as witness, RawClient(self.server) as client:
+            for i in range(20):
+                key = b"%d" % i + b"k" * (MB - 2)
+                self.assertEqual(client.ask("SET", key, i), b"+OK")
+                self.assertEqual(client.ask("GET", key), b"%d" % i)
+                self.assertEqual(client.ask("DEL", key), b":1")
+            answer = client.ask("SET", b"k" * (2 * MB), "x")
+            self.assertTrue(answer.startswith(b"-ERR "), answer[:100])
+            self.assertEqual(client.ask("GET", b"k" * (2 * MB)), None)
+        self._served(witness)
+
+
+class EveryCommand(unittest.TestCase):
+    """Every command the server says it has, subcommands too, with every number of arguments and with arguments that make no sense."""
+
+    # They end the connection or the server, stop everybody on purpose, change what the test itself relies on, or take their time.
+    LEFT_OUT = {"shutdown", "quit", "debug|sleep", "debug|segfault", "client|pause", "client|kill", "client|reply", "config|rewrite",
+                "debug|panic", "monitor"}
+    WORDS = (b"", b"x", b"-1", b"0", b"1", b"99999999999999999999", b"-9223372036854775808", b"1e400", b"nan", b"*", b"\x00\xff\r\n",
+             b"k" * 5000, b"LIMIT", b"MATCH", b"EX", b"PXAT", b"NX", b"string", b"text")
+
+    def _names(self, client):
+        for described in client.ask("COMMAND"):
+            subcommands = described[9] if len(described) > 9 else []
+            names = [sub[0] for sub in subcommands] or [described[0]]
+            for name in names:
+                if name.decode().lower() not in self.LEFT_OUT:
+                    yield [word.encode() for word in name.decode().split("|")]
+
+    def test_wrong_arity_and_wrong_types_are_answered(self):
+        r = random.Random(seed_of_run())
+        with Server() as server, RawClient(server) as client:
+            client.ask("SET", "text", "no number")
+            names = list(self._names(client))
+            self.assertGreater(len(names), 60)
+            for name in names:
+                tries = [r.choices(self.WORDS, k=count) for count in range(8) for _ in range(40 if LONG else 6)]
+                tries += [["text"] * count for count in range(1, 5)]
+                for arguments in tries:
+                    sent = command(*name, *arguments)
+                    client.send(sent)
+                    try:
+                        client.reply()
+                        continue
+                    except (EOFError, OSError) as error:
+                        self.fail(f"{b' '.join(name)} with {arguments!r:.300}: {error!r}; {server.process.poll()}")
+                    self.fail(f"{name}: no answer")
+                client.send(command("AUTH", "x") + command("CLIENT", "REPLY", "ON") + command("SELECT", "0") + command("HELLO", "2"))
+                for _ in range(4):
+                    client.reply()
+                self.assertEqual(client.ask("PING"), b"+PONG", name)
+            self.assertIsNone(server.process.poll())
+
+
+@unittest.skipUnless(LONG, "the long form (LSMKV_LONG_TESTS=1) only")
+class HugeValues(unittest.TestCase):
+    def test_values_of_512_mb_against_a_small_budget(self):
+        """A huge argument comes on top of the budget, as the directive says; but one, not one for each of its ways."""
+        value = random.Random(1).randbytes(MB) * 512
+        with Server(directives=["--memory-budget", "64mb", "--shutdown-timeout", "60"]) as server:
+            with Witness(server) as witness, RawClient(server) as client:
+                client.socket.settimeout(600)
+                for i in range(2):
+                    self.assertEqual(client.ask("SET", f"huge:{i}", value), b"+OK")
+                    self.assertEqual(client.ask("STRLEN", f"huge:{i}"), b":%d" % len(value))
+                self.assertEqual(client.ask("GET", "huge:0"), value)
+                self.assertTrue(client.ask("SET", "huger", value + b"x").startswith(b"-ERR "))
+            print(f"peak {peak_bytes(server) / MB:.0f} MB; the witness's p99 {witness.p99():.1f} ms, the longest {max(witness.milliseconds):.1f}",
+                  file=sys.stderr)
+            self.assertLess(witness.p99(), P99_MS)
+            server.kill()
+            server.start()
+            with RawClient(server) as client:
+                client.socket.settimeout(600)
+                self.assertEqual(client.ask("GET", "huge:1"), value)
+
+
+if __name__ == "__main__":
+    lsmkv_server.main()

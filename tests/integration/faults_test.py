@@ -1,0 +1,155 @@
+"""The real server with a system that fails it: a sync of the log that fails, a wall clock that jumps. And a test of the tests: a
+server that only says it has written its log does not survive kill -9, and the torture test's model says so.
+
+The faults come from a library that is preloaded (fault_shim.cpp); LSMKV_FAULT_SHIM names it.
+"""
+
+import os
+import unittest
+
+import lsmkv_server
+import redis
+from lsmkv_server import Server, wait_until
+from raw_client import RawClient, command
+from torture_test import Run, TorturedServer
+
+SHIM = os.environ.get("LSMKV_FAULT_SHIM")
+if SHIM and not os.path.exists(SHIM):            # the loader would only warn
+    raise SystemExit(f"LSMKV_FAULT_SHIM: there is no {SHIM}")
+
+
+def info(client, section, field):
+    return client.info(section)[field]
+
+
+@unittest.skipUnless(SHIM, "LSMKV_FAULT_SHIM does not say where the library of faults is")
+class Faults(unittest.TestCase):
+    def _server(self, *directives):
+        server = Server(directives=directives)
+        faults = os.path.join(server.directory, "faults")
+        os.mkdir(faults)
+        self.faults = faults
+        server.environment({"LD_PRELOAD": SHIM, "LSMKV_FAULTS": faults})
+        return server
+
+    def _set_fault(self, name, text):
+        path = os.path.join(self.faults, name)
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(str(text))
+        os.rename(path + ".new", path)
+
+    def _end_fault(self, name):
+        os.remove(os.path.join(self.faults, name))
+
+    def test_after_a_failed_sync_of_the_log_no_write_is_taken_and_everybody_says_why(self):
+        for mode in ("always", "everysec"):
+            with self.subTest(mode=mode), self._server("--wal-fsync", mode) as server:
+                client = server.client()
+                client.set("before", "1")
+                self._set_fault("fail-wal-sync", "")
+
+                def refused():
+                    try:
+                        client.set("during", "1")
+                    except redis.ResponseError as error:
+                        return str(error)
+                    return None
+                error = wait_until(refused, "a write is refused")
+                self.assertTrue(error.startswith("MISCONF "), error)
+                self.assertRegex(error, r"wal_\d+\.log.*Input/output error")
+                self._end_fault("fail-wal-sync")
+                # The disk works again, and nothing is taken: what it had not synced may be gone.
+                for words in (["SET", "a", "1"], ["INCR", "n"], ["DEL", "before"], ["EXPIRE", "before", "10"], ["FLUSHALL"],
+                              ["MSET", "a", "1", "b", "2"], ["SET", "large", "x" * 100_000]):
+                    with self.assertRaisesRegex(redis.ResponseError, "^MISCONF .*Input/output error"):
+                        client.execute_command(*words)
+                self.assertEqual(client.get("before"), b"1")
+                self.assertEqual(info(client, "persistence", "aof_last_write_status"), "err")
+                self.assertIn("Input/output error", info(client, "persistence", "write_error"))
+                wait_until(lambda: "no more writes are taken" in server.log_text(), "the log says so")
+                server.kill()
+                server.start()
+                client = server.client()
+                self.assertEqual(client.get("before"), b"1")
+                client.set("after", "1")
+                self.assertEqual(info(client, "persistence", "aof_last_write_status"), "ok")
+
+    def test_no_reply_leaves_before_the_sync_that_fails(self):
+        """In mode always: of many writers' replies each is an error, or its write is there after a kill."""
+        with self._server("--wal-fsync", "always") as server:
+            clients = [RawClient(server) for _ in range(8)]
+            for i, client in enumerate(clients):
+                client.send(b"".join(command("SET", f"{i}:{n}", n) for n in range(2000)))
+            self._set_fault("fail-wal-sync", "")
+            answers = [[client.reply() for _ in range(2000)] for client in clients]
+            for client in clients:
+                client.close()
+            self._end_fault("fail-wal-sync")
+            server.kill()
+            server.start()
+            with RawClient(server) as client:
+                for i, replies in enumerate(answers):
+                    for n, reply in enumerate(replies):
+                        if reply == b"+OK":
+                            self.assertEqual(client.ask("GET", f"{i}:{n}"), b"%d" % n)
+                        else:
+                            self.assertTrue(reply.startswith(b"-MISCONF "), reply)
+
+    def test_a_clock_that_jumps_back_and_forth_loses_no_key_and_brings_none_back(self):
+        hour = 3_600_000
+        with self._server("--memtable-size", "500", "--dead-max-age", "1") as server:
+            client = server.client()
+            epoch = client.time()[0]
+
+            def clock_is(offset_ms):
+                self._set_fault("clock-offset-ms", offset_ms)
+                wait_until(lambda: abs(client.time()[0] - epoch - offset_ms // 1000) < 120, "the clock has jumped")
+            client.set("for ever", "1")
+            client.set("two hours", "1", px=2 * hour)
+            client.set("short", "1", px=500)
+            wait_until(lambda: client.get("short") is None, "a deadline passes")
+            clock_is(-3 * hour)
+            # Deadlines are moments of the wall clock, so they are further away now; nothing that is alive is lost.
+            self.assertEqual(client.mget("for ever", "two hours"), [b"1", b"1"])
+            self.assertGreater(client.pttl("two hours"), 4 * hour)
+            client.set("set in the past", "1", px=hour)
+            self.assertLessEqual(client.pttl("set in the past"), hour)
+            for i in range(3000):
+                client.set(f"fill:{i}", "x" * 100, px=10 * hour)
+            client.execute_command("LSM", "COMPACT")
+            client.execute_command("BGSAVE")
+            self.assertEqual(client.dbsize(), 3003 + client.exists("short"))
+            client.info("everything")
+            clock_is(0)
+            self.assertEqual(client.mget("for ever", "two hours", "set in the past"), [b"1", b"1", None])
+            clock_is(5 * hour)
+            self.assertEqual(client.mget("for ever", "two hours", "short"), [b"1", None, None])
+            client.execute_command("LSM", "COMPACT")
+            clock_is(-hour)
+            # What compaction has dropped as expired does not come back, and what is there still reads.
+            self.assertEqual(client.mget("for ever", "two hours", "short"), [b"1", None, None])
+            client.set("after", "1", ex=100)
+            self.assertEqual(client.ttl("after"), 100)
+            server.kill()
+            server.start()
+            client = server.client()
+            self.assertEqual(client.mget("for ever", "after"), [b"1", b"1"])
+            client.execute_command("LSM", "COMPACT")
+            self.assertEqual(client.get("for ever"), b"1")
+            server.stop()
+
+    def test_of_the_test_a_server_that_loses_its_log_does_not_pass_the_torture(self):
+        server = TorturedServer()
+        server.environment({"LD_PRELOAD": SHIM, "LSMKV_LOSE_WRITES": "1"})
+        try:
+            with self.assertRaisesRegex(AssertionError, "lost|instead of|was counted|nobody wrote it"):
+                run = Run(7, server)
+                for number in range(5):
+                    run.round(number, lambda server, r: server.kill())
+        finally:
+            server.kill()
+            server.remove()
+
+
+if __name__ == "__main__":
+    lsmkv_server.main()

@@ -1,0 +1,215 @@
+"""What one connection of a torture run has asked for, and what the server must therefore hold.
+
+Each connection has a database of its own, so that what it sees depends on its own commands alone, and they take effect in
+the order in which they were sent. When the server is killed, the commands without an answer took effect up to some place
+and not beyond it, each wholly or not at all: so the database must be what the answered commands made, and the first n of
+the others, for some n.
+
+A command is a function of the state and nothing else; the plan of commands is a function of the seed. Keys that begin with
+"e:" have deadlines in the near future: what is read of them near the deadline may be either.
+"""
+
+import random
+import time
+
+KEYS = 250
+LARGE = 120_000            # bytes; far over min-blob-size
+NEAR_MS = 4000             # how far off a near deadline may be
+DOUBT_MS = 500             # clocks are read at both ends of a connection
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+class State:
+    """A database: key -> (value, deadline in ms or None)."""
+
+    def __init__(self):
+        self.keys = {}
+
+    def value(self, key):
+        entry = self.keys.get(key)
+        return entry[0] if entry else None
+
+    def deadline(self, key):
+        entry = self.keys.get(key)
+        return entry[1] if entry else None
+
+    def difference(self, seen, before_ms, after_ms):
+        """What is wrong with `seen`, read between the two moments; None: nothing. `seen` as `keys`."""
+        for key, (value, deadline) in self.keys.items():
+            if deadline is not None and before_ms > deadline + DOUBT_MS:
+                if key in seen:
+                    return f"{key}: expired {before_ms - deadline} ms ago and is there"
+                continue
+            if key not in seen:
+                if deadline is not None and after_ms > deadline - DOUBT_MS:
+                    continue
+                return f"{key}: lost; {shown(value)} expected, deadline {deadline}"
+            if seen[key][0] != value:
+                return f"{key}: {shown(seen[key][0])} instead of {shown(value)}"
+            if seen[key][1] != deadline:
+                return f"{key}: deadline {seen[key][1]} instead of {deadline}"
+        for key in seen:
+            if key not in self.keys:
+                return f"{key}: nobody wrote it, or it was deleted: {shown(seen[key][0])}"
+        return None
+
+
+def shown(value):
+    return "nothing" if value is None else f"{len(value)} bytes {value[:40]!r}"
+
+
+# Each command: the words to send, and apply(state) -> the reply that must come; None: any.
+
+class Command:
+    def __init__(self, words, apply):
+        self.words = words
+        self.apply = apply
+
+
+OK = b"+OK"
+
+
+def set_(key, value, deadline=None, keep=False):
+    def apply(state):
+        state.keys[key] = (value, state.deadline(key) if keep else deadline)
+        return OK
+    extra = ["KEEPTTL"] if keep else ["PXAT", deadline] if deadline else []
+    return Command(["SET", key, value, *extra], apply)
+
+
+def mset(pairs):
+    def apply(state):
+        for key, value in pairs.items():
+            state.keys[key] = (value, None)
+        return OK
+    return Command(["MSET", *(word for pair in pairs.items() for word in pair)], apply)
+
+
+def delete(keys, verb):
+    def apply(state):
+        return b":%d" % sum(state.keys.pop(key, None) is not None for key in keys)
+    return Command([verb, *keys], apply)
+
+
+def incr(key, by):
+    def apply(state):
+        number = int(state.value(key) or 0) + by
+        state.keys[key] = (b"%d" % number, state.deadline(key))
+        return b":%d" % number
+    return Command(["INCRBY", key, by], apply)
+
+
+def append(key, piece):
+    def apply(state):
+        value = (state.value(key) or b"") + piece
+        state.keys[key] = (value, state.deadline(key))
+        return b":%d" % len(value)
+    return Command(["APPEND", key, piece], apply)
+
+
+def expire_at(key, deadline):
+    def apply(state):
+        if key not in state.keys:
+            return b":0"
+        state.keys[key] = (state.value(key), deadline)
+        return b":1"
+    return Command(["PEXPIREAT", key, deadline], apply)
+
+
+def persist(key):
+    def apply(state):
+        if state.deadline(key) is None:
+            return b":0"
+        state.keys[key] = (state.value(key), None)
+        return b":1"
+    return Command(["PERSIST", key], apply)
+
+
+def rename(old, new):
+    def apply(state):
+        if old not in state.keys:
+            return b"-ERR no such key"
+        state.keys[new] = state.keys.pop(old)
+        return OK
+    return Command(["RENAME", old, new], apply)
+
+
+def get(key):
+    return Command(["GET", key], lambda state: state.value(key))
+
+
+def getdel(key):
+    def apply(state):
+        entry = state.keys.pop(key, None)
+        return entry[0] if entry else None
+    return Command(["GETDEL", key], apply)
+
+
+def near(key, value, deadline):
+    """A deadline so near that no reply about the key is certain."""
+    def apply(state):
+        state.keys[key] = (value, deadline)
+        return OK
+    return Command(["SET", key, value, "PXAT", deadline], apply)
+
+
+def flush():
+    def apply(state):
+        state.keys.clear()
+        return OK
+    return Command(["FLUSHDB"], apply)
+
+
+class Plan:
+    """The commands of one connection in one round, one after another without end."""
+
+    def __init__(self, seed, large_share=0.01):
+        self._random = random.Random(seed)
+        self._count = 0
+        self._large_share = large_share
+
+    def _key(self):
+        return b"k:%d" % self._random.randrange(KEYS)
+
+    def _value(self):
+        self._count += 1
+        r = self._random
+        size = r.randrange(20_000, LARGE) if r.random() < self._large_share else r.choice((8, 40, 200, 3000))
+        stamp = b"<%d/%d>" % (self._count, r.randrange(1 << 30))
+        return (stamp * (size // len(stamp) + 1))[:size]
+
+    def next(self):
+        r = self._random
+        kind = r.random()
+        if kind < 0.38:
+            return set_(self._key(), self._value())
+        if kind < 0.46:
+            return mset({self._key(): self._value() for _ in range(r.randrange(2, 8))})
+        if kind < 0.56:
+            return delete([self._key()], r.choice(("DEL", "UNLINK")))
+        if kind < 0.59:
+            return delete(list({self._key() for _ in range(5)}), "DEL")
+        if kind < 0.69:
+            return incr(b"n:%d" % r.randrange(10), r.randrange(1, 100))
+        if kind < 0.73:
+            return append(b"a:%d:%d" % (r.randrange(10), self._count // 40), b"+" * r.randrange(1, 60))
+        if kind < 0.78:
+            return expire_at(self._key(), now_ms() + 3_600_000 + r.randrange(1_000_000))
+        if kind < 0.80:
+            return persist(self._key())
+        if kind < 0.82:
+            return set_(self._key(), self._value(), keep=True)
+        if kind < 0.84:
+            return set_(self._key(), self._value(), deadline=now_ms() + 3_600_000)
+        if kind < 0.87:
+            return near(b"e:%d" % r.randrange(50), self._value(), now_ms() + r.randrange(1, NEAR_MS))
+        if kind < 0.89:
+            return rename(self._key(), self._key())
+        if kind < 0.90:
+            return getdel(self._key())
+        if kind < 0.9003:
+            return flush()
+        return get(self._key())
