@@ -20,6 +20,7 @@ class Picker {
     if (Drop drop = PickDrop(); !drop.inputs.empty()) return drop;
     if (CompactionPlan plan = PickByScore(); !IsNothing(plan)) return plan;
     if (in_.l0_only) return {};
+    if (CompactionPlan plan = PickPartlyFlushed(); !IsNothing(plan)) return plan;
     if (CompactionPlan plan = PickMostlyDead(); !IsNothing(plan)) return plan;
     if (CompactionPlan plan = PickBlobGarbage(); !IsNothing(plan)) return plan;
     return in_.idle ? PickSettling() : CompactionPlan();
@@ -173,6 +174,21 @@ class Picker {
   }
 
   // ---- rule 4
+  /// Few tables reach over the end of a flushed database, but of a small one they are all, and without writes no merge would come.
+  CompactionPlan PickPartlyFlushed() const {
+    const CompactionFilter* filter = in_.options.compaction_filter;
+    if (filter == nullptr) return {};
+    for (std::uint32_t n = 0; n < version_.level_count(); ++n) {
+      for (const TablePtr& table : version_.level(n)) {
+        const TableRecord& record = table->record();
+        if (in_.busy.IsBusy(table) || !(filter->IsDead(record.smallest_key) || filter->IsDead(record.largest_key))) continue;
+        const std::string reason = fmt::format("{} of L{} holds keys of a flushed database", record.file, n);
+        CompactionPlan plan = n == 0 ? PlanL0(reason) : PlanInPlace(n, table, reason);
+        if (!IsNothing(plan)) return plan;
+      }
+    }
+    return {};
+  }
   /// Half of dead-max-age is left to wait, for a merge that comes along anyway, and half to do it.
   CompactionPlan PickMostlyDead() const {
     struct Candidate {

@@ -6,7 +6,8 @@
 //   2. The level with the highest score >= 1 goes first. L0 gives all its tables to L1 with what they overlap there;
 //      a deeper level gives everything (one table a level) or the tables that pay best.
 //   3. L0 that should go but cannot, because L1 is busy, is merged within itself, so that its count stays bounded.
-//   4. A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
+//   4. A table whose first or last key belongs to a flushed database is rewritten where it is, or goes down with L0.
+//      A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
 //      down, or is rewritten where it is when nothing older lies below, even when no limit is reached.
 //   5. When dead values make up too much of the blob files, a table that refers to the file with the largest dead share is
 //      rewritten where it stands, and the values move (blob_garbage.h). Of L0, which cannot be rewritten in part, all goes down.

@@ -128,6 +128,26 @@ TEST_CASE("L0 is merged within itself while L1 is held", "[picker]") {
   CHECK(picked.Ids(0).back() == 8);      // the newest ones: a prefix in age
 }
 
+TEST_CASE("a table that reaches into a flushed database is rewritten at once, one that lies in it is dropped", "[picker]") {
+  struct Flushed final : CompactionFilter {
+    bool IsDead(std::string_view key) const override { return key >= "d" && key < "m"; }
+    bool IsRangeDead(std::string_view smallest, std::string_view largest) const override { return IsDead(smallest) && IsDead(largest); }
+  };
+  const Flushed filter;
+  Options options = SmallOptions();
+  options.compaction_filter = &filter;
+  const auto picked = [&](std::vector<LevelTables> levels) { return Picked(std::move(levels), options); };
+  CHECK(picked({{}, {FakeTable(1, "d", "f")}}).drop() != nullptr);
+  CHECK(picked({{}, {FakeTable(1, "a", "c"), FakeTable(2, "m", "z")}}).nothing());
+  for (const auto& table : {FakeTable(7, "a", "f"), FakeTable(7, "k", "z")}) {
+    const auto in_place = picked({{}, {}, {table}});
+    REQUIRE(in_place.merge() != nullptr);
+    CHECK(in_place.merge()->target == 2);
+    const auto from_l0 = picked({{table}});
+    CHECK(!from_l0.nothing());
+  }
+}
+
 TEST_CASE("a table whose entries have all expired is dropped unread, unless it hides something", "[picker]") {
   TableRecord expired;
   expired.id = 1;
