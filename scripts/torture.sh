@@ -32,18 +32,18 @@ quietly cmake --build --preset test --target engine_test wal_test lsmkv_fault_sh
 engine=build/test/tests/unit/engine/engine_test
 export LSMKV_SERVER="$PWD/build/lsmkv-server"
 export LSMKV_FAULT_SHIM="$PWD/build/test/tests/integration/liblsmkv_fault_shim.so"
-rounds=0
+deaths=0
 seeds=0
 
 # attempt SECONDS NAME COMMAND...: shows the command with its seeds, and all that it said if it fails.
 attempt() {
   local most="$1"
   shift
-  echo "   $*" >&2
+  printf '   %s\n' "$(printf '%q ' "$@")" >&2
   if ! timeout --kill-after 10 "$most" env "$@" >"$log" 2>&1; then
     tail -n 100 "$log" >&2
     step "failed; to replay it:"
-    echo "   cd $PWD && env LSMKV_SERVER=$LSMKV_SERVER LSMKV_FAULT_SHIM=$LSMKV_FAULT_SHIM $*" >&2
+    echo "   cd $PWD && env LSMKV_SERVER=$LSMKV_SERVER LSMKV_FAULT_SHIM=$LSMKV_FAULT_SHIM $(printf '%q ' "$@")" >&2
     exit 1
   fi
 }
@@ -60,7 +60,7 @@ while ((SECONDS < end)); do
   attempt 300 LSMKV_SEED="$first" LSMKV_P99_MS=1000 /usr/bin/python3 -B tests/integration/abuse_test.py
   attempt 300 LSMKV_SEED="$first" /usr/bin/python3 -B tests/integration/faults_test.py
   attempt 300 LSMKV_SEED="$first" /usr/bin/python3 -B tests/integration/disk_full_test.py
-  rounds=$((rounds + 40))
+  deaths=$((deaths + 24))      # 20 by SIGKILL, 4 by SIGTERM
   seeds=$((seeds + 60))
 done
-step "nothing was lost: $seeds seeds of the engine's tests, about $rounds deaths of the server"
+step "nothing was lost: $seeds seeds of the engine's tests, $deaths deaths of the server under load"
