@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kUnfinishedSuffix = ".tmp";
 constexpr std::string_view kPreviousSuffix = ".prev";
+constexpr const char* kComfort = "a comfort for people; not every file system has links";
 
 std::string With(const std::string& path, std::string_view suffix) { return path + std::string(suffix); }
 
@@ -209,13 +210,17 @@ Status ManifestStore::Write(const LevelManifest& manifest) {
   LSMKV_INVARIANT(DecodeManifest(text, path).value() == manifest);
   const std::string unfinished = With(path, kUnfinishedSuffix);
   if (Status written = WriteSynced(unfinished, text); !written.ok()) return written;
-  if (fs_.Exists(path)) {
-    const std::string previous = With(path, kPreviousSuffix);
+  const std::string previous = With(path, kPreviousSuffix);
+  const bool first = !fs_.Exists(path);
+  if (!first) {
     IgnoreError(fs_.RemoveFile(previous), "there may be none");
-    IgnoreError(fs_.Link(path, previous), "a comfort for people; not every file system has links");
+    IgnoreError(fs_.Link(path, previous), kComfort);
   }
   if (Status renamed = fs_.Rename(unfinished, path); !renamed.ok()) return renamed;
-  return fs_.SyncDirectory(dir_);
+  if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
+  // Also beside the first one, and not before that is safe: a manifest that gets lost is missed by it.
+  if (first) IgnoreError(fs_.Link(path, previous), kComfort);
+  return Status::Ok();
 }
 
 Status ManifestStore::WriteSynced(const std::string& path, const std::string& text) {

@@ -1,7 +1,8 @@
 // The manifests on disk: written so that each is always whole, and committed as version_edit.h plans it.
 //
 //   one write := DIR/manifest_l1.json.tmp written ─► synced ─► the present one linked as .json.prev ─► renamed over it
-//                ─► DIR synced.   manifest_l1.json exists at every moment once it was first written.
+//                ─► DIR synced.   manifest_l1.json exists at every moment once it was first written, and so does a .prev
+//                beside it, from the first write on: one that is missing is missed, and its tables are not taken for leftovers.
 //
 //   idle ──Commit(): all steps done──► idle
 //   idle ──Commit(): a step failed───► unfinished ──Resume(): the rest done──► idle

@@ -107,11 +107,29 @@ TEST_CASE("the manifest before the present one stays as .prev", "[manifest]") {
   const auto script = Script();
   REQUIRE(Do(fs, store, script[0]).ok());
   const std::string first = *ReadManifestText(fs, kDir, 0);
-  CHECK(!fs.Exists(kDir + "/manifest_l0.json.prev"));
+  CHECK(*fs.ReadWholeFile(kDir + "/manifest_l0.json.prev") == first);
   REQUIRE(Do(fs, store, script[1]).ok());
   CHECK(*fs.ReadWholeFile(kDir + "/manifest_l0.json.prev") == first);
   CHECK(*ReadManifestText(fs, kDir, 0) != first);
   CHECK(ReadManifestText(fs, kDir, 7).error().code() == StatusCode::kNotFound);
+}
+
+TEST_CASE("a manifest that gets lost is missed, also when it was written only once", "[manifest]") {
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  const auto script = Script();
+  const std::size_t edits = GENERATE(1u, 3u, 4u);
+  {
+    ManifestStore store(fs, kDir, Clock::System());
+    MustRecover(fs, store);
+    for (std::size_t i = 0; i < edits; ++i) REQUIRE(Do(fs, store, script[i]).ok());
+  }
+  const std::string newest = "/manifest_l" + std::to_string(script[edits - 1].target_level) + ".json";
+  REQUIRE(fs.RemoveFile(kDir + newest).ok());
+  ManifestStore store(fs, kDir, Clock::System());
+  const auto recovered = store.Recover();
+  REQUIRE(!recovered);
+  CHECK_THAT(recovered.error().message(), Catch::Contains(kDir + newest) && Catch::Contains("is missing"));
 }
 
 TEST_CASE("recovery refuses, by name, what it cannot trust", "[manifest]") {
