@@ -154,14 +154,6 @@ class Checker {
 
   // ---- the log
   Status CheckWal(const ReadManifests& manifests) {
-    ReplayOptions options;
-    options.read_only = true;
-    std::uint64_t floor = 0;
-    if (const auto l0 = manifests.live.find(0); l0 != manifests.live.end()) {
-      floor = l0->second.wal_floor.value_or(0);
-      options.flushed_sequence = l0->second.flushed_sequence.value_or(0);
-      options.flushed_sequence_known = l0->second.flushed_sequence.has_value();
-    }
     const auto check_record = [this](std::uint64_t segment, SequenceNumber first, std::uint32_t count, std::string_view operations) {
       OperationReader reader(operations);
       EntryView entry;
@@ -175,7 +167,7 @@ class Checker {
     const Result<std::vector<std::string>> names = NamesIn(fs_, wal_dir);
     if (!names) return names.error();
     if (names->empty()) return {};
-    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, floor, options, check_record);
+    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, WalFloor(manifests.live), LookingReplay(manifests.live), check_record);
     if (replayed) {
       wal_ = *replayed;
       if (wal_.cut_segment != 0) {

@@ -89,6 +89,21 @@ Result<ReadManifests> ReadAllManifests(FileSystem& fs, const std::string& dir) {
   return read;
 }
 
+std::uint64_t WalFloor(const Manifests& manifests) {
+  const auto l0 = manifests.find(0);
+  return l0 == manifests.end() ? 0 : l0->second.wal_floor.value_or(0);
+}
+
+ReplayOptions LookingReplay(const Manifests& manifests) {
+  ReplayOptions options;
+  options.read_only = true;
+  const auto l0 = manifests.find(0);
+  if (l0 == manifests.end() || !l0->second.flushed_sequence) return options;
+  options.flushed_sequence = *l0->second.flushed_sequence;
+  options.flushed_sequence_known = true;
+  return options;
+}
+
 Result<std::vector<std::string>> NamesIn(FileSystem& fs, const std::string& folder) {
   Result<std::vector<std::string>> names = fs.ListDirectory(folder);
   if (!names && names.error().code() == StatusCode::kNotFound) return std::vector<std::string>();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/wal/wal_replay.h"
 #include "engine/manifest/version_edit.h"
 #include "fs/file_system.h"
 #include "tool/command_line.h"
@@ -31,6 +32,10 @@ struct ReadManifests {
 };
 /// Errors: of listing the directory. A manifest that cannot be read is no error here.
 Result<ReadManifests> ReadAllManifests(FileSystem& fs, const std::string& dir);
+
+/// From which segment the log counts, and how to read it without changing anything, as L0's manifest says.
+std::uint64_t WalFloor(const Manifests& manifests);
+ReplayOptions LookingReplay(const Manifests& manifests);
 
 /// Names in DIR/`folder`; none when there is no such folder.
 Result<std::vector<std::string>> NamesIn(FileSystem& fs, const std::string& folder);

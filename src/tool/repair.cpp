@@ -180,14 +180,6 @@ class Repair {
     const Result<std::vector<std::string>> names = NamesIn(fs_, wal_dir);
     if (!names) return names.error();
     if (names->empty()) return {};
-    ReplayOptions options;
-    options.read_only = true;
-    std::uint64_t floor = 0;
-    if (const auto l0 = manifests_.whole.find(0); l0 != manifests_.whole.end()) {
-      floor = l0->second.wal_floor.value_or(0);
-      options.flushed_sequence = l0->second.flushed_sequence.value_or(0);
-      options.flushed_sequence_known = l0->second.flushed_sequence.has_value();
-    }
     auto records = std::make_unique<MemTable>();
     const auto hand_over = [&]() -> Status {
       if (records->entries() == 0) return {};
@@ -207,7 +199,7 @@ class Repair {
       ++wal_records_;
       return records->bytes() >= kMemtableBytes ? hand_over() : reader.status();
     };
-    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, floor, options, on_record);
+    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, WalFloor(manifests_.whole), LookingReplay(manifests_.whole), on_record);
     if (!replayed && replayed.error().code() != StatusCode::kCorruption) return replayed.error();
     if (!replayed) {
       const std::string& message = replayed.error().message();

@@ -7,10 +7,10 @@
 namespace lsmkv {
 namespace {
 
-class BlobChecker {
+class BlobChecker : private FileCheck {
  public:
   BlobChecker(const RandomAccessFile& file, const std::string& name, std::uint64_t id, const FileCheckHooks& hooks)
-      : file_(file), name_(name), id_(id), hooks_(hooks) {}
+      : FileCheck(name, hooks), file_(file), id_(id) {}
 
   FileCheckSummary Run() {
     if (file_.size() < kBlobOverheadBytes) {
@@ -24,15 +24,6 @@ class BlobChecker {
   }
 
  private:
-  bool Pay(std::uint64_t bytes) {
-    summary_.stopped = summary_.stopped || !hooks_.on_read(bytes);
-    if (!summary_.stopped) summary_.bytes += bytes;
-    return !summary_.stopped;
-  }
-  void Damage(const Status& status) {
-    ++summary_.damage;
-    hooks_.on_damage(status.WithContext(name_));
-  }
   std::uint64_t end() const { return file_.size() - kBlobFooterBytes; }
   Status Read(std::uint64_t offset, std::size_t bytes, char* to) const {
     return file_.Read(offset, bytes, to).WithContext("offset " + std::to_string(offset));
@@ -96,10 +87,7 @@ class BlobChecker {
   }
 
   const RandomAccessFile& file_;
-  const std::string& name_;
   const std::uint64_t id_;
-  const FileCheckHooks& hooks_;
-  FileCheckSummary summary_;
   bool records_known_ = true;   // no damage has hidden any
 };
 

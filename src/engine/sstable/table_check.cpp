@@ -12,10 +12,10 @@
 namespace lsmkv {
 namespace {
 
-class TableChecker {
+class TableChecker : private FileCheck {
  public:
   TableChecker(const RandomAccessFile& file, const std::string& name, const FileCheckHooks& hooks)
-      : file_(file), name_(name), hooks_(hooks) {}
+      : FileCheck(name, hooks), file_(file) {}
 
   FileCheckSummary Run(TableProperties* properties) {
     if (!Pay(kTableFooterBytes)) return summary_;
@@ -34,15 +34,6 @@ class TableChecker {
   }
 
  private:
-  bool Pay(std::uint64_t bytes) {
-    summary_.stopped = summary_.stopped || !hooks_.on_read(bytes);
-    if (!summary_.stopped) summary_.bytes += bytes;
-    return !summary_.stopped;
-  }
-  void Damage(const Status& status) {
-    ++summary_.damage;
-    hooks_.on_damage(status.WithContext(name_));
-  }
   void DamageAt(std::uint64_t offset, std::string_view what) { Damage(CorruptionAt(offset, what)); }
 
   /// Null after damage, or when it was stopped.
@@ -116,9 +107,6 @@ class TableChecker {
   }
 
   const RandomAccessFile& file_;
-  const std::string& name_;
-  const FileCheckHooks& hooks_;
-  FileCheckSummary summary_;
   std::optional<TableProperties> stated_;
   TableProperties counted_;
   std::string last_key_;
