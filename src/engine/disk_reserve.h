@@ -9,9 +9,11 @@
 // Of a disk that is small, a twentieth is kept at most. Where a write fills the disk all the same, between two looks, the WAL
 // refuses everything until there is room (wal.h); nothing depends on the looks being in time.
 //
-// A quarter of the reserve is for flushes and manifests alone, without which nothing gives room back: merges are tried if what they
-// are expected to write fits, and give up when they come to that quarter; deletions that are quicker than the
+// A quarter of the reserve is for flushes and manifests alone, without which nothing gives room back: merges are tried if they fit, in
+// steps if they do not (compaction/merge_room.h), or if what they are expected to write fits, and give up when they come to that quarter; deletions that are quicker than the
 // flushes are refused there until these have caught up.
+//
+// While a merge waits for room the active memtable is flushed early, however small it is: the deletions that the merge lacks may be in it.
 //
 // The free space is looked at by the scheduler, in its rounds: once a second, more often the less is left and while somebody writes.
 // Large batches, and near the end all of them, do not wait for the next look: they are taken off what the last one found (Take).

@@ -107,6 +107,7 @@ class EngineImpl final : public Engine {
   Status UpkeepHealth() const;
   void UpdatePressure(bool background_error);
   void ReviewDiskSpace() LSMKV_EXCLUDES(write_mutex_);
+  bool DeletionsAreWanted();
   void LogPressure(double debt, bool stopped, const SuperVersion& now);
   void AdaptCompactionRate(const Version& version);
   std::optional<std::chrono::microseconds> PressureReview() const;
@@ -141,7 +142,8 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Scrubber> scrubber_;               // after the scheduler, whose rate it keeps to
   std::atomic<bool> ingesting_{false};               // one at a time
   mutable LatencyWindow foreground_;                 // of commits, and of reads that may touch the disk
-  std::chrono::microseconds next_adaption_{0};       // the scheduler's, as are the next two
+  std::chrono::microseconds next_adaption_{0};       // the scheduler's, as are the next three
+  std::chrono::microseconds next_wanted_flush_{0};
   std::chrono::microseconds pressure_logged_at_{0};
   std::string_view logged_pressure_ = "free";
   std::atomic<bool> refuse_writes_{false};           // relaxed; set by UpdatePressure, explained by UpkeepHealth

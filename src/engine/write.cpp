@@ -184,11 +184,21 @@ void EngineImpl::ReviewDiskSpace() {
   for (const Memory& memory : now->immutables) unflushed_bytes += memory.table->bytes();
   const bool flush_helps = reserve_.Review(unflushed_bytes, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
   context_.merges_leave_bytes.store(reserve_.merges_leave_bytes(), std::memory_order_relaxed);
-  if (!flush_helps) return;
   constexpr std::uint64_t kWorthFlushing = 8;      // an eighth of the reserve
-  if (now->active.table->bytes() < reserve_.reserve_bytes() / kWorthFlushing) return;
+  const bool large = now->active.table->bytes() >= reserve_.reserve_bytes() / kWorthFlushing;
+  if (!(flush_helps && large) && !DeletionsAreWanted()) return;
   MutexLock lock(write_mutex_);
   if (active_.table->entries() > 0) TryRotateLocked();
+}
+
+/// A merge waits for room: the deletions that would make it may still be in memory.
+bool EngineImpl::DeletionsAreWanted() {
+  constexpr std::chrono::microseconds kBetweenFlushes{1'000'000};
+  if (scheduler_->bytes_wanted() == 0) return false;
+  const std::chrono::microseconds now = context_.clock.Monotonic();
+  if (now < next_wanted_flush_) return false;
+  next_wanted_flush_ = now + kBetweenFlushes;
+  return true;
 }
 
 /// A line when writers begin or cease to be held back, at most one a second.

@@ -20,7 +20,7 @@ class PiecewiseMerge {
   PiecewiseMerge(EngineContext& context, VersionPtr version, const Merge& merge, std::vector<std::string> cuts, CompactionRate& rate)
       : version_(std::move(version)), merge_(merge) {
     for (std::size_t i = 0; i <= cuts.size(); ++i) {
-      KeyBounds bounds;
+      KeyBounds bounds = merge.bounds;
       if (i > 0) bounds.begin = cuts[i - 1];
       if (i < cuts.size()) bounds.end = cuts[i];
       pieces_.push_back(std::make_unique<MergePiece>(context, *version_, merge_, std::move(bounds), rate));

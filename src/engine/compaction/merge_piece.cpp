@@ -105,20 +105,27 @@ Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
   return Status::NoSpace(context_.options.dir + ": a compaction gives its room back, as the disk's reserve is running out");
 }
 
+/// Several merges may come to the end of the room at once: what each writes past it must be little beside what is left to flushes.
+std::uint64_t MergePiece::BytesBetweenChecks() const {
+  constexpr std::uint64_t kFewest = 16 << 10;
+  constexpr std::uint64_t kMost = 1 << 20;
+  const std::uint64_t leave_bytes = context_.merges_leave_bytes.load(std::memory_order_relaxed);
+  return leave_bytes == 0 ? kMost : std::clamp(leave_bytes / 16, kFewest, kMost);
+}
+
 Status MergePiece::Run(const std::atomic<bool>& cancelled) {
   constexpr std::uint64_t kEntriesBetweenChecks = 1024;
-  constexpr std::uint64_t kBlobBytesBetweenChecks = 1 << 20;   // moved values are large
   const std::uint64_t now_ms = context_.clock.WallMillis();
   OlderData older(version_, merge_);
   const JobMemory memory(context_, SourceCount(merge_), ValueSink::BufferBytes(context_.options));
   const std::unique_ptr<InternalIterator> entries = MergedInputs(merge_, memory.buffers().readahead_bytes);
   bounds_.begin ? entries->Seek(*bounds_.begin) : entries->SeekToFirst();
-  std::uint64_t next_blob_check = kBlobBytesBetweenChecks;
+  std::uint64_t next_check_bytes = BytesBetweenChecks();       // values may be large
   for (std::uint64_t until_check = kEntriesBetweenChecks; entries->Valid(); entries->Next()) {
-    if (--until_check == 0 || output_.blob_bytes_so_far() >= next_blob_check) {
+    if (--until_check == 0 || output_.bytes_so_far() >= next_check_bytes) {
       if (Status status = Pause(cancelled); !status.ok()) return status;
       until_check = kEntriesBetweenChecks;
-      next_blob_check = output_.blob_bytes_so_far() + kBlobBytesBetweenChecks;
+      next_check_bytes = output_.bytes_so_far() + BytesBetweenChecks();
     }
     EntryView entry = entries->entry();
     if (bounds_.end && entry.key >= *bounds_.end) break;

@@ -22,12 +22,6 @@
 
 namespace lsmkv {
 
-/// Keys in [begin, end); absent: no bound.
-struct KeyBounds {
-  std::optional<std::string> begin;
-  std::optional<std::string> end;
-};
-
 /// True, and counted, when the compaction filter has `key` dropped.
 bool IsFiltered(EngineContext& context, std::string_view key);
 
@@ -49,6 +43,7 @@ class MergePiece {
  private:
   /// Now and then: kShuttingDown when the work is to end, and what was written since is paid for.
   Status Pause(const std::atomic<bool>& cancelled);
+  std::uint64_t BytesBetweenChecks() const;
 
   EngineContext& context_;
   const Version& version_;

@@ -1,8 +1,22 @@
-// How much room a merge takes on the disk. Pure.
+// How much room a merge takes on the disk, and how it is done where there is little. Pure.
+//
+// A merge needs room for all of its result before its inputs go. Where that is more than there is, it is done in steps: each
+// merges one range of keys, replaces the target's tables of that range, and leaves the tables above (the sources) where they are.
+//
+//   sources   [a ················· z]        stay until the last step; what has been merged is in them and below
+//   target    [a b][c d][e f]···[y z]
+//              step 1   step 2    last: the sources go
+//
+// Between two steps the target holds versions that a source above it holds as well: the same key with the same sequence number,
+// or nothing where a source holds a tombstone. So a reader finds the same in either, and a step done twice changes nothing: after a
+// crash the sources are merged from the start again. What deletions in the sources have ended is freed with each step; what it
+// costs meanwhile is the sources' own bytes once more.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
+#include <span>
 
 #include "engine/compaction/picker.h"
 
@@ -14,5 +28,17 @@ std::uint64_t BytesOf(const Merge& merge);
 double LivePart(const Merge& merge);
 /// The ids of its inputs.
 std::set<std::uint64_t> InputIdsOf(const Merge& merge);
+
+/// How far the steps of a merge have come.
+struct MergeSteps {
+  std::set<std::uint64_t> sources;   ///< ids
+  std::uint32_t target = 0;
+  std::string next_key;              ///< all of the sources below it is in the target
+};
+/// The next step of `merge` that needs at most `room_bytes`: from where one of `begun` has come with the same sources or with some of
+/// them, else from the start. Nothing where it cannot be done in steps, or not even one table of the target fits.
+std::optional<Merge> NextStep(const Merge& merge, std::span<const MergeSteps> begun, std::uint64_t room_bytes);
+/// What has been reached when `step` is in the tree; nothing after the last one.
+std::optional<MergeSteps> ReachedBy(const Merge& step);
 
 }  // namespace lsmkv

@@ -26,6 +26,7 @@ std::size_t PiecesWorthMaking(const Merge& merge, std::uint64_t max_sstable_byte
   constexpr std::uint64_t kTablesPerPiece = 4;
   constexpr std::size_t kMostPieces = 64;
   if (merge.target == 0 || max_sstable_bytes == 0) return 1;   // their result is one table
+  if (merge.step_bytes != 0) return 1;                         // small by intention
   std::uint64_t bytes = 0;
   for (const LevelInputs& level : merge.inputs)
     for (const TablePtr& table : level.tables) bytes += table->record().size_bytes;

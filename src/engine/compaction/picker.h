@@ -46,6 +46,11 @@ struct Drop {
   std::vector<LevelInputs> inputs;
   std::string reason;
 };
+/// Keys in [begin, end); absent: no bound.
+struct KeyBounds {
+  std::optional<std::string> begin;
+  std::optional<std::string> end;
+};
 struct Merge {
   std::vector<LevelInputs> inputs;   ///< L0 first; the target's own tables included
   std::uint32_t target = 0;
@@ -53,6 +58,11 @@ struct Merge {
   /// An ingest (ingest_plan.h): comes into the tree with this merge. Null otherwise; then there are inputs.
   std::shared_ptr<const IncomingRun> incoming = nullptr;
   std::set<std::uint64_t> blobs_to_empty = {};   ///< values of these are moved to a new blob file (blob_garbage.h)
+  /// A step of a larger merge (merge_room.h): only these keys. With an end, inputs above the target stay where they are.
+  KeyBounds bounds = {};
+  std::uint64_t step_bytes = 0;      ///< what a step writes at most, about; 0: not one
+
+  bool Removes(std::uint32_t level) const { return level == target || !bounds.end; }
 };
 /// From the smallest to the largest key of all that goes into `merge`.
 KeySpan SpanOf(const Merge& merge);

@@ -188,7 +188,7 @@ void Scheduler::StartManual() {
   manual_.pop_front();
   CompactionPlan plan = PlanManual(*tree_.Current()->version, manual->from, manual->target);
   if (auto* merge = std::get_if<Merge>(&plan)) {
-    if (Status room = HasRoomFor(*merge); !room.ok()) return FinishManual(manual, room);
+    if (Status room = HasRoomFor(BytesOf(*merge)); !room.ok()) return FinishManual(manual, room);
     StartMerge(std::move(*merge), manual);
   } else {
     FinishManual(manual, {});
@@ -208,16 +208,14 @@ void Scheduler::StartCompactions() {
     const bool idle = context_.clock.Monotonic() - last_flush_ >= kIdleAfter;
     CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, l0_only});
     Status status;
-    if (auto* merge = std::get_if<Merge>(&plan)) {
-      if (Status room = HasRoomFor(*merge); !room.ok()) {
-        if (without_room.empty()) {
-          bytes_wanted_.store(BytesOf(*merge), std::memory_order_relaxed);
-          MergeFailed(room);
-        }
+    if (const auto* merge = std::get_if<Merge>(&plan)) {
+      Result<Merge> fitting = FitToDisk(*merge);
+      if (!fitting) {
+        if (without_room.empty()) LacksRoom(*merge, fitting.error());
         without_room.merge(InputIdsOf(*merge));
         continue;
       }
-      StartMerge(std::move(*merge), nullptr);
+      StartMerge(std::move(*fitting), nullptr);
     } else if (const auto* move = std::get_if<TrivialMove>(&plan)) {
       status = CommitMove(*move);
     } else if (const auto* drop = std::get_if<Drop>(&plan)) {
@@ -238,26 +236,6 @@ bool Scheduler::MayStartMerge() const {
   return std::ranges::none_of(merges_, [](const auto& job) {
     return job.second.manual == nullptr && job.second.ingest == nullptr && job.second.merge.inputs.front().level == 0;
   });
-}
-
-/// A merge may write as much as it reads before its inputs go, and so may each that runs already. What flushes need meanwhile
-/// is left to them. If that is too much, what is likely to live on is expected of it, and it gives up should it be more
-/// (MergePiece::Pause) where a part of the disk is kept.
-Status Scheduler::HasRoomFor(const Merge& merge) const {
-  const Result<std::uint64_t> free = context_.fs.FreeBytes(context_.options.dir);
-  if (!free) return {};       // a disk that does not tell is written to until it says no
-  const std::uint64_t leave_bytes = context_.merges_leave_bytes.load(std::memory_order_relaxed);
-  const std::uint64_t its_own = BytesOf(merge);
-  std::uint64_t others = leave_bytes;
-  for (const auto& [job, running] : merges_) others += BytesOf(running.merge);
-  const SuperVersionPtr now = tree_.Current();
-  others += now->active.table->bytes();
-  for (const Memory& memory : now->immutables) others += memory.table->bytes();
-  if (its_own + others <= *free) return {};
-  const auto expected = static_cast<std::uint64_t>(LivePart(merge) * static_cast<double>(its_own));
-  if (leave_bytes != 0 && expected + others <= *free) return {};
-  return Status::NoSpace(fmt::format("{}: a compaction of {} bytes waits for room: {} are free, and running compactions and flushes "
-                                     "may take {}", context_.options.dir, its_own, *free, others));
 }
 
 void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {

@@ -29,6 +29,7 @@
 #include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "engine/compaction/merge_job.h"
+#include "engine/compaction/merge_room.h"
 #include "engine/compaction/picker.h"
 #include "engine/manifest/history.h"
 #include "engine/manifest/manifest_store.h"
@@ -162,8 +163,13 @@ class Scheduler {
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
   bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
-  /// kNoSpace, with figures, when the disk could not take all of the result beside the inputs.
-  Status HasRoomFor(const Merge& merge) const;
+  // scheduler_room.cpp
+  std::optional<std::uint64_t> RoomForMerge() const;
+  /// kNoSpace, with figures, when the disk could not take so much beside what is there and what others may write.
+  Status HasRoomFor(std::uint64_t bytes) const;
+  Result<Merge> FitToDisk(const Merge& merge);
+  void LacksRoom(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
+  void NoteStep(const Merge& merge);
   void FinishManual(const ManualPtr& manual, Status status) LSMKV_EXCLUDES(mutex_);
   // scheduler_ingest.cpp
   void StartIngest();
@@ -210,6 +216,8 @@ class Scheduler {
     IngestPtr ingest = nullptr;                      // to be told when it is over
   };
   std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
+  std::vector<MergeSteps> steps_;                    // of merges that are done in steps for want of room
+  std::set<std::uint64_t> gave_up_;                  // inputs of the merge that found less dead than was expected; until one succeeds
   std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone
   struct Backoff {
     std::chrono::microseconds pause{0};              // 0: the last try went well

@@ -155,6 +155,9 @@ void Scheduler::TakeMerge(MergeDone done) {
   if (status.code() == StatusCode::kCorruption) {
     LogError("compaction", "job {} met damage; the damaged table stays as it is: {}", done.job, status.message());
     MarkDamaged(running->second.merge, status);
+  } else if (status.code() == StatusCode::kNoSpace) {
+    gave_up_ = InputIdsOf(running->second.merge);
+    LacksRoom(running->second.merge, status);
   } else if (status.code() != StatusCode::kShuttingDown) {
     MergeFailed(status);
   }
@@ -175,6 +178,7 @@ void Scheduler::CommitMerges() {
     const auto running = merges_.find(job);
     const Status status = CommitMerge(running->second, result);
     MergeSucceeded();
+    NoteStep(running->second.merge);
     LogInfo("compaction", "job {}: {} of {} entries live; L{} gets {} in {:.1f} ms{}", job, result.entries_out, result.entries_in,
             running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000,
             result.pieces > 1 ? fmt::format(", in {} pieces", result.pieces) : std::string());
@@ -189,8 +193,10 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
   VersionEdit edit;
   edit.target_level = running.merge.target;
   VersionChange change;
-  for (const LevelInputs& level : running.merge.inputs)
+  for (const LevelInputs& level : running.merge.inputs) {
+    if (!running.merge.Removes(level.level)) continue;
     for (const TablePtr& table : level.tables) edit.removed.emplace_back(level.level, table->id());
+  }
   change.removed = edit.removed;
   for (const TableRecord& record : result.outputs) {
     edit.added.push_back(record);

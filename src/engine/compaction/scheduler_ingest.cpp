@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/bundle/bundle.h"
 #include "engine/compaction/ingest_plan.h"
+#include "engine/compaction/merge_room.h"
 #include "engine/compaction/scheduler.h"
 
 namespace lsmkv {
@@ -63,7 +64,7 @@ void Scheduler::StartIngest() {
   ingest->outcome.level = merge.target;
   for (const LevelInputs& level : merge.inputs)
     for (const TablePtr& table : level.tables) ingest->outcome.merged_bytes += table->record().size_bytes;
-  if (Status room = HasRoomFor(merge); !room.ok()) return FinishIngest(ingest, room);
+  if (Status room = HasRoomFor(BytesOf(merge)); !room.ok()) return FinishIngest(ingest, room);
   StartMerge(std::move(merge), nullptr, ingest);
 }
 

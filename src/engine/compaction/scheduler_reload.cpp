@@ -141,6 +141,7 @@ Result<std::string> Scheduler::Adopt(Reloaded& reloaded) {
   event.kind = "reload";
   event.reason = changes;
   manifests_ = std::move(reloaded.manifests);
+  steps_.clear();                             // what they had put into the target may be gone
   std::uint64_t next = context_.next_table_id.load(std::memory_order_relaxed);
   while (next <= reloaded.tree.max_table_id && !context_.next_table_id.compare_exchange_weak(next, reloaded.tree.max_table_id + 1)) {
   }

@@ -37,7 +37,6 @@ class TableOutput {
   std::uint64_t bytes_so_far() const {
     return bytes_written_ + (builder_ != nullptr ? builder_->file_bytes() : 0) + values_.bytes_so_far();
   }
-  std::uint64_t blob_bytes_so_far() const { return values_.bytes_so_far(); }
   std::uint64_t blob_bytes_moved() const { return values_.bytes_moved(); }
 
  private:

@@ -1,0 +1,62 @@
+// The part of the scheduler that sees to it that merges find room on the disk.
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "engine/compaction/scheduler.h"
+
+namespace lsmkv {
+
+/// Every running merge may write as much as it reads before its inputs go, and what flushes need meanwhile is left to them.
+/// Nothing: the disk does not tell, and is written to until it says no.
+std::optional<std::uint64_t> Scheduler::RoomForMerge() const {
+  const Result<std::uint64_t> free = context_.fs.FreeBytes(context_.options.dir);
+  if (!free) return std::nullopt;
+  std::uint64_t others = context_.merges_leave_bytes.load(std::memory_order_relaxed);
+  for (const auto& [job, running] : merges_) others += BytesOf(running.merge);
+  const SuperVersionPtr now = tree_.Current();
+  others += now->active.table->bytes();
+  for (const Memory& memory : now->immutables) others += memory.table->bytes();
+  return *free - std::min(*free, others);
+}
+
+Status Scheduler::HasRoomFor(std::uint64_t bytes) const {
+  const std::optional<std::uint64_t> room = RoomForMerge();
+  if (!room || bytes <= *room) return {};
+  return Status::NoSpace(fmt::format("{}: a compaction of {} bytes waits for room: {} are free besides what running compactions and "
+                                     "flushes may take", context_.options.dir, bytes, *room));
+}
+
+/// `merge`; or where it may not fit a step of it that does; or, where a part of the disk is kept, which it may run into, `merge` all
+/// the same if what is likely to live on fits: it gives up should it be more (MergePiece::Pause).
+Result<Merge> Scheduler::FitToDisk(const Merge& merge) {
+  const std::uint64_t most_bytes = BytesOf(merge);
+  const Status room = HasRoomFor(most_bytes);
+  if (room.ok()) return merge;
+  std::set<std::uint64_t> existing;
+  const VersionPtr version = tree_.Current()->version;
+  for (std::uint32_t n = 0; n < version->level_count(); ++n)
+    for (const TablePtr& table : version->level(n)) existing.insert(table->id());
+  std::erase_if(steps_, [&](const MergeSteps& steps) { return !std::ranges::includes(existing, steps.sources); });
+  if (std::optional<Merge> step = NextStep(merge, steps_, RoomForMerge().value_or(0))) return std::move(*step);
+  const auto likely_bytes = static_cast<std::uint64_t>(LivePart(merge) * static_cast<double>(most_bytes));
+  const bool may_give_up = context_.merges_leave_bytes.load(std::memory_order_relaxed) != 0;
+  if (may_give_up && InputIdsOf(merge) != gave_up_ && HasRoomFor(likely_bytes).ok()) return merge;
+  return room;
+}
+
+void Scheduler::LacksRoom(const Merge& merge, const Status& status) {
+  bytes_wanted_.store(BytesOf(merge), std::memory_order_relaxed);
+  MergeFailed(status);
+}
+
+/// `merge` is in the tree.
+void Scheduler::NoteStep(const Merge& merge) {
+  gave_up_.clear();
+  if (merge.step_bytes == 0) return;
+  std::optional<MergeSteps> reached = ReachedBy(merge);
+  if (!reached) return;
+  std::erase_if(steps_, [&](const MergeSteps& steps) { return steps.target == reached->target && steps.sources == reached->sources; });
+  steps_.push_back(std::move(*reached));
+}
+
+}  // namespace lsmkv
