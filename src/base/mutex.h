@@ -1,10 +1,13 @@
 // std::mutex with the annotations that let clang's -Wthread-safety check who may touch what (libstdc++ has none).
+// In a build with LSMKV_SIMULATION a simulated thread asks its simulation instead of the system (simulated_thread.h).
 // Source: clang's "Thread Safety Analysis" documentation.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+
+#include "base/simulated_thread.h"
 
 #if defined(__clang__)
 #define LSMKV_THREAD_ATTRIBUTE(x) __attribute__((x))
@@ -26,9 +29,24 @@ namespace lsmkv {
 
 class LSMKV_CAPABILITY("mutex") Mutex {
  public:
-  void Lock() LSMKV_ACQUIRE() { mutex_.lock(); }
-  void Unlock() LSMKV_RELEASE() { mutex_.unlock(); }
-  bool TryLock() LSMKV_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
+  void Lock() LSMKV_ACQUIRE() {
+#ifdef LSMKV_SIMULATION
+    if (SimulatedThread* const self = SimulatedThread::Current()) return self->Lock(mutex_);
+#endif
+    mutex_.lock();
+  }
+  void Unlock() LSMKV_RELEASE() {
+#ifdef LSMKV_SIMULATION
+    if (SimulatedThread* const self = SimulatedThread::Current()) return self->Unlock(mutex_);
+#endif
+    mutex_.unlock();
+  }
+  bool TryLock() LSMKV_TRY_ACQUIRE(true) {
+#ifdef LSMKV_SIMULATION
+    if (SimulatedThread* const self = SimulatedThread::Current()) return self->TryLock(mutex_);
+#endif
+    return mutex_.try_lock();
+  }
 
  private:
   friend class CondVar;
@@ -50,19 +68,38 @@ class LSMKV_SCOPED_CAPABILITY MutexLock {
 class CondVar {
  public:
   void Wait(Mutex& mutex) LSMKV_REQUIRES(mutex) {
+#ifdef LSMKV_SIMULATION
+    if (SimulatedThread* const self = SimulatedThread::Current()) {
+      self->Wait(this, mutex.mutex_, std::nullopt);
+      return;
+    }
+#endif
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
     lock.release();
   }
   /// False when the time ran out.
   bool WaitFor(Mutex& mutex, std::chrono::microseconds time) LSMKV_REQUIRES(mutex) {
+#ifdef LSMKV_SIMULATION
+    if (SimulatedThread* const self = SimulatedThread::Current()) return self->Wait(this, mutex.mutex_, time);
+#endif
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     const bool signalled = condition_.wait_for(lock, time) == std::cv_status::no_timeout;
     lock.release();
     return signalled;
   }
-  void NotifyOne() { condition_.notify_one(); }
-  void NotifyAll() { condition_.notify_all(); }
+  void NotifyOne() {
+#ifdef LSMKV_SIMULATION
+    if (SimulatedThread* const self = SimulatedThread::Current()) return self->Notify(this, false);
+#endif
+    condition_.notify_one();
+  }
+  void NotifyAll() {
+#ifdef LSMKV_SIMULATION
+    if (SimulatedThread* const self = SimulatedThread::Current()) return self->Notify(this, true);
+#endif
+    condition_.notify_all();
+  }
 
  private:
   std::condition_variable condition_;

@@ -1,9 +1,5 @@
 #include "base/thread_pool.h"
 
-#include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <system_error>
 #include <utility>
 
@@ -27,7 +23,7 @@ ThreadPool::ThreadPool(const std::string& name, std::size_t threads, int nice) {
   threads_.reserve(threads);
   for (std::size_t index = 0; index < threads; ++index) {
     try {
-      threads_.emplace_back([this, nice, thread_name = ThreadName(name, index)] { Run(thread_name, nice); });
+      threads_.emplace_back(ThreadName(name, index), [this] { Run(); }, nice);
     } catch (const std::system_error&) {
       break;  // the system's limit on threads
     }
@@ -69,17 +65,14 @@ void ThreadPool::Stop(StopMode mode) {
     }
   }
   work_or_stop_.NotifyAll();
-  for (std::thread& thread : threads_) {
-    LSMKV_ASSERT(thread.get_id() != std::this_thread::get_id());
-    thread.join();
+  for (Thread& thread : threads_) {
+    LSMKV_ASSERT(!thread.IsCurrent());
+    thread.Join();
   }
   threads_.clear();
 }
 
-void ThreadPool::Run(const std::string& name, int nice) {
-  pthread_setname_np(pthread_self(), name.c_str());
-  // On Linux a nice level belongs to the thread, against what POSIX says (setpriority(2), NOTES).
-  if (nice != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice);
+void ThreadPool::Run() {
   while (true) {
     std::function<void()> task;
     {

@@ -9,10 +9,10 @@
 #include <deque>
 #include <functional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/thread.h"
 
 namespace lsmkv {
 
@@ -44,9 +44,9 @@ class ThreadPool {
   void Stop(StopMode mode) LSMKV_EXCLUDES(mutex_);
 
  private:
-  void Run(const std::string& name, int nice) LSMKV_EXCLUDES(mutex_);
+  void Run() LSMKV_EXCLUDES(mutex_);
 
-  std::vector<std::thread> threads_;        // the owner's
+  std::vector<Thread> threads_;             // the owner's
   std::size_t thread_count_ = 0;            // constant after construction
   mutable Mutex mutex_;                     // a leaf; no task runs or is destroyed under it
   CondVar work_or_stop_;

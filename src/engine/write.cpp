@@ -1,10 +1,10 @@
 // The write path: admission, the write lock, rotation of memtables, and how much writers are held back.
 #include <algorithm>
-#include <thread>
 
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "engine/compaction/blob_garbage.h"
 #include "engine/engine_impl.h"
 
@@ -56,7 +56,7 @@ Status EngineImpl::WhyRefused(std::uint64_t batch_bytes, bool may_use_reserve) {
 void EngineImpl::WaitAsAdmissionSays(const Admission& admission) {
   admission_.StallBegins();
   const std::chrono::microseconds start = context_.clock.Monotonic();
-  if (admission.kind == Admission::Kind::kDelay) std::this_thread::sleep_for(admission.delay);
+  if (admission.kind == Admission::Kind::kDelay) SleepFor(admission.delay);
   if (admission.kind == Admission::Kind::kStop) admission_.WaitWhileStopped();
   admission_.StallEnds(context_.clock.Monotonic() - start);
 }
@@ -133,7 +133,7 @@ Status EngineImpl::WaitForRotation() {
   if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
   if (context_.closing.load(std::memory_order_relaxed)) return Status::ShuttingDown();
   if (tree_->immutable_count() >= context_.options.max_immutable_memtables) return scheduler_->WaitUntilFlushed();
-  std::this_thread::sleep_for(std::chrono::microseconds(200));   // the WAL's thread is creating the next segment
+  SleepFor(std::chrono::microseconds(200));   // the WAL's thread is creating the next segment
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/simulated_thread.h"
 #include "fs/errno_status.h"
 
 namespace lsmkv {
@@ -159,6 +160,7 @@ bool FaultFileSystem::Concerns(Fault fault, Call call) {
 
 std::optional<Fault> FaultFileSystem::Strike(Call call) {
   ++calls_;
+  NoteForTrace(static_cast<std::uint64_t>(call));
   for (std::size_t fault = 0; fault < kFaults; ++fault) {
     if (Concerns(static_cast<Fault>(fault), call)) ++calls_concerned_[fault];
   }

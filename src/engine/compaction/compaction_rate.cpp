@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <thread>
+
+#include "base/thread.h"
 
 namespace lsmkv {
 
@@ -26,7 +27,7 @@ void CompactionRate::Charge(std::uint64_t bytes, const std::atomic<bool>& hurry)
   }
   if (wait < kBurst) return;
   for (; wait.count() > 0 && !hurry.load(std::memory_order_relaxed) && bytes_per_second() != 0; wait -= kSlice)
-    std::this_thread::sleep_for(std::min(wait, kSlice));
+    SleepFor(std::min(wait, kSlice));
 }
 
 void CompactionRate::Adapt(const Pressure& pressure) {

@@ -1,7 +1,5 @@
 #include "engine/compaction/scheduler.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 
 #include "base/assert.h"
@@ -38,10 +36,7 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
 Scheduler::~Scheduler() { Stop(); }
 
 void Scheduler::Start() {
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "scheduler");
-    Run();
-  });
+  thread_ = Thread("scheduler", [this] { Run(); });
 }
 
 void Scheduler::Stop() {
@@ -50,7 +45,7 @@ void Scheduler::Stop() {
     stopping_ = true;
   }
   work_.NotifyAll();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.Join();
   flush_pool_.Stop(ThreadPool::StopMode::kDrop);
   merge_pool_.Stop(ThreadPool::StopMode::kDrop);
   progress_.NotifyAll();

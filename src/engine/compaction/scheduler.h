@@ -18,15 +18,14 @@
 // Threads   Wake, Wait*, Compact, Describe: any. Everything under "scheduler thread only": that.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/thread.h"
 #include "base/thread_pool.h"
 #include "engine/compaction/merge_job.h"
 #include "engine/compaction/merge_room.h"
@@ -196,7 +195,7 @@ class Scheduler {
   CompactionRate rate_;
   ThreadPool flush_pool_;
   ThreadPool merge_pool_;
-  std::thread thread_;
+  Thread thread_;
 
   // Scheduler thread only.
   std::map<const MemTable*, std::optional<Result<JobResult>>> flushes_;   // started; empty while running

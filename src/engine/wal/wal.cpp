@@ -34,7 +34,7 @@ Result<std::unique_ptr<Wal>> Wal::Open(FileSystem& fs, const std::string& wal_di
   std::unique_ptr<Wal> wal(
       new Wal(fs, wal_dir, mode, std::move(*first), durable_sequence, clock, preallocate_bytes));
   wal->segment_count_ = ids->size();
-  wal->thread_ = std::thread([&wal = *wal] { wal.Run(); });
+  wal->thread_ = Thread("wal", [&wal = *wal] { wal.Run(); });
   return wal;
 }
 
@@ -106,7 +106,7 @@ Status Wal::Close() {
     closing_ = true;
     thread_wake_.NotifyOne();
   }
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.Join();
   MutexLock lock(thread_mutex_);
   return close_status_;
 }

@@ -32,10 +32,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/thread.h"
 #include "engine/wal/commit_listeners.h"
 #include "engine/wal/segment_queue.h"
 #include "fs/file_system.h"
@@ -176,7 +176,7 @@ class Wal {
   Micros retry_at_{};                                 // after a full disk
   std::optional<Micros> prepare_at_;                  // the next segment could not be made: when to try again
   StatusCode told_ = StatusCode::kOk;                 // what the listeners know of health()
-  std::thread thread_;                                // last: it uses all of these
+  Thread thread_;                                     // last: it uses all of these
 };
 
 }  // namespace lsmkv
