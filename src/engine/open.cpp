@@ -44,8 +44,10 @@ Status SyncNames(FileSystem& fs, const std::string& dir) {
   for (std::string path = dir; !path.empty() && path != "/" && path != ".";) {
     const std::size_t slash = path.find_last_of('/');
     path = slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
-    // A parent that may not be opened was not made by us.
-    if (Status status = fs.SyncDirectory(path); !status.ok()) return {};
+    if (Status status = fs.SyncDirectory(path); !status.ok()) {
+      // A parent that may not be opened was not made by us. One that may be, and fails, may lose what we have made in it.
+      return fs.ListDirectory(path) ? status : Status();
+    }
   }
   return {};
 }

@@ -117,6 +117,25 @@ TEST_CASE("one failing call anywhere loses nothing that was synced", "[engine][f
   }
 }
 
+TEST_CASE("whichever sync of a new directory fails: it is not opened, or what it takes is safe", "[engine][fault]") {
+  for (std::uint64_t call = 1, done = false; !done; ++call) {
+    CAPTURE(call);
+    FaultFileSystem fs;
+    const Options options = TinyOptions(&fs);
+    fs.FailCall(call, Fault::kFailedSync);
+    bool safe = false;
+    {
+      const auto opened = Engine::Open(options);
+      safe = opened && Put(**opened, "x", "y").ok() && (*opened)->Sync().ok();
+      done = fs.fired() == 0;
+      fs.PowerCut(call, CutMode::kLost);
+    }
+    fs.ClearFaults();
+    auto engine = MustOpen(options);
+    if (safe) REQUIRE(Get(*engine, "x") == "y");
+  }
+}
+
 // A test of the tests: with a sync that only says that it went well, of each kind of file in turn, a power cut does harm, and the
 // check of the crash test sees it. So each of these syncs is one that the crash test would miss.
 TEST_CASE("of the test: where a sync is a lie, the check after a power cut finds the loss", "[engine][crash]") {
