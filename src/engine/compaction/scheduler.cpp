@@ -295,7 +295,11 @@ void Scheduler::Failed(const char* what, const Status& status) {
     error_ = status;
     ++failures_;
   }
-  for (const ManualPtr& manual : std::exchange(manual_, {})) FinishManual(manual, status);   // who asks is told, not kept waiting
+  // Who asks is told, not kept waiting; a merge that is done is committed later all the same.
+  for (const ManualPtr& manual : std::exchange(manual_, {})) FinishManual(manual, status);
+  for (const auto& [job, result] : merges_to_commit_) FinishManual(std::exchange(merges_.at(job).manual, nullptr), status);
+  LSMKV_ASSERT(!reload_reading_);              // nothing is committed meanwhile
+  while (!reloads_.empty()) FinishReload(status);
   FailWaitingIngests(status);
   if (is_new) LogError("compaction", "{} failed, will be tried again: {}", what, status.message());
 }

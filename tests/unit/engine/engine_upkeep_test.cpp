@@ -176,6 +176,20 @@ TEST_CASE("reloads beside writers, flushes and compactions lose nothing", "[engi
   CHECK(Get(*engine, "k5") == std::to_string(2805));
 }
 
+TEST_CASE("while manifests cannot be written, who asks for a reload or a compaction is told so, and both work again after it", "[engine][reload]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  fs.FailCall(1, Fault::kFailedRename, FaultSpan::kFromThenOn);
+  REQUIRE(Put(*engine, "x", "y").ok());
+  CHECK_FALSE(engine->Flush().ok());
+  CHECK_FALSE(engine->Reload());
+  CHECK_FALSE(engine->Compact().ok());
+  fs.ClearFaults();
+  while (!engine->Reload()) std::this_thread::yield();     // until the manifest has been tried again
+  CHECK(engine->Compact().ok());
+  CHECK(Get(*engine, "x") == "y");
+}
+
 TEST_CASE("a compaction that the disk cannot hold waits, says so, and runs when there is room", "[engine][space]") {
   FaultFileSystem fs;
   Options options = TinyOptions(&fs);
