@@ -164,10 +164,11 @@ void EngineImpl::UpdatePressure(bool background_error) {
     debt = std::max(debt, kMostForGarbage * over(dead, kBlobDeadLimit, 2 * kBlobDeadLimit));
   }
   // Where flushes or merges fail, writers meet the error (refuse_writes_) instead of waiting for what does not come.
-  const bool flushes_stuck = background_error && memtables_full;
+  const bool flushes_stuck = background_error && (memtables_full || memory_full);
+  const bool commits_stuck = l0_full && !scheduler_->error().ok();
   const bool merges_stuck = l0_full && !scheduler_->merge_error().ok();
-  const bool refuse = flushes_stuck || merges_stuck;
-  merges_stuck_.store(merges_stuck && !flushes_stuck, std::memory_order_relaxed);
+  const bool refuse = flushes_stuck || commits_stuck || merges_stuck;
+  merges_stuck_.store(merges_stuck && !flushes_stuck && !commits_stuck, std::memory_order_relaxed);
   refuse_writes_.store(refuse, std::memory_order_relaxed);
   ReviewDiskSpace();
   some_refused_.store(refuse || reserve_.near(), std::memory_order_relaxed);
