@@ -104,6 +104,7 @@ struct Member final : SimulatedThread, std::enable_shared_from_this<Member> {
   std::optional<microseconds> deadline;
   bool signalled = false;
   bool ended = false;
+  int expects_answers = 0;
   std::vector<const std::mutex*> held;
 };
 
@@ -167,8 +168,9 @@ class Simulation {
 
 Simulation::Simulation(std::uint64_t seed, const Limits& limits) : random_(Mix(seed + 0x9e3779b97f4a7c15ull)), limits_(limits) {
   constexpr std::int64_t kStepTimes[] = {0, 1, 10, 100, 1000};
-  step_time_ = microseconds(kStepTimes[random_() % std::size(kStepTimes)]);
   by_priority_ = random_() % 3 == 0;
+  // Among priorities time stands still while anybody can run: else timers that end again and again would keep the lowest waiting for ever.
+  step_time_ = microseconds(by_priority_ ? 0 : kStepTimes[random_() % std::size(kStepTimes)]);
   switch_one_in_ = 1u << (random_() % 7);
   if (random_() % 4 == 0) false_signal_one_in_ = 50;
   const std::uint64_t among = 100ull << (random_() % 9);
@@ -225,6 +227,8 @@ Member* Simulation::NextRunnable() {
       if (member->deadline && (!first || *member->deadline < *first)) first = member->deadline;
     }
     if (!first) return nullptr;
+    const bool expected = std::ranges::any_of(members_, [](const auto& member) { return member->expects_answers > 0; });
+    if (expected) outcome_.longest_wait = std::max(outcome_.longest_wait, *first - now_);
     now_ = std::max(now_, *first);
     EndWaitsThatAreOver();
   }
@@ -416,10 +420,11 @@ void Member::Join(const SimulatedThread& other) {
   while (!member.ended) simulation.Block(*this, Blocked::kJoin, &member, __builtin_return_address(0));
 }
 
-const Simulation& Here() {
+Member& Self() {
   LSMKV_ASSERT(SimulatedThread::Current() != nullptr);
-  return static_cast<const Member*>(SimulatedThread::Current())->simulation;
+  return static_cast<Member&>(*SimulatedThread::Current());
 }
+const Simulation& Here() { return Self().simulation; }
 
 }  // namespace
 
@@ -434,6 +439,9 @@ std::uint64_t SimulatedClock::WallMillis() const {
   return kWallAtBegin + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Here().now() - kBegin).count());
 }
 microseconds SimulatedClock::Monotonic() const { return Here().now(); }
+
+ExpectsAnswers::ExpectsAnswers() { ++Self().expects_answers; }
+ExpectsAnswers::~ExpectsAnswers() { --Self().expects_answers; }
 
 std::uint64_t TraceSoFar() { return Here().trace(); }
 

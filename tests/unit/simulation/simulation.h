@@ -43,6 +43,7 @@ struct Outcome {
   std::uint64_t steps = 0;
   std::uint64_t switches = 0;
   std::chrono::microseconds time{0};     ///< simulated
+  std::chrono::microseconds longest_wait{0};   ///< that nobody could run while a thread expected an answer
   bool ok() const { return end == End::kWell; }
 };
 
@@ -55,6 +56,16 @@ class SimulatedClock final : public Clock {
  public:
   std::uint64_t WallMillis() const override;
   std::chrono::microseconds Monotonic() const override;
+};
+
+/// While it is there its thread expects to be served by others as soon as they can run: time that only passes counts as
+/// Outcome::longest_wait. So a lost signal is found also where a timed wait makes up for it later.
+class ExpectsAnswers {
+ public:
+  ExpectsAnswers();
+  ~ExpectsAnswers();
+  ExpectsAnswers(const ExpectsAnswers&) = delete;
+  ExpectsAnswers& operator=(const ExpectsAnswers&) = delete;
 };
 
 /// What has happened so far, as Outcome::trace; only on a simulation's threads.

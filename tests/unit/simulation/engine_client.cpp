@@ -1,0 +1,220 @@
+#include "engine_client.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/thread.h"
+
+namespace lsmkv::simulation {
+
+bool Run::Went(const Status& status, const char* what) {
+  if (status.ok()) return true;
+  const std::string text = std::string(what) + " failed: " + status.message();
+  if (status.code() == StatusCode::kCorruption) Wrong(text);
+  switch (disturbance.kind) {
+    case Disturbance::Kind::kNone: Wrong(text); break;
+    case Disturbance::Kind::kPowerCut: power_is_cut = true; [[fallthrough]];
+    case Disturbance::Kind::kOneFault:
+      if (fs.fired() == 0) Wrong(text);
+      break;
+    case Disturbance::Kind::kSmallDisk:
+      if (status.code() != StatusCode::kNoSpace && status.code() != StatusCode::kIoError) Wrong(text);
+      break;
+  }
+  return false;
+}
+
+std::optional<State> ReadAll(Run& run, Engine& engine, const ReadOptions& options, bool backward) {
+  State found;
+  const std::unique_ptr<Iterator> it = engine.NewIterator(options);
+  backward ? it->SeekToLast() : it->SeekToFirst();
+  std::string before;
+  for (; it->Valid(); backward ? it->Prev() : it->Next()) {
+    const std::string key(it->key());
+    if (!found.empty() && (backward ? key >= before : key <= before)) run.Wrong("an iterator goes from " + before + " to " + key);
+    before = key;
+    Value value{std::string(it->value()), it->expire_at_ms()};
+    if (!it->Valid()) break;            // the value could not be read
+    found.emplace(key, std::move(value));
+  }
+  if (!run.Went(it->status(), "reading all")) return std::nullopt;
+  return found;
+}
+
+Client::Client(Run& run, Engine& engine, std::uint64_t seed, int number)
+    : run_(run), engine_(engine), random_(seed * 1'000'003 + static_cast<std::uint64_t>(number)), number_(number) {
+  // How often, at most: each client has some of these habits and others not.
+  constexpr std::uint32_t kMost[kActions] = {60, 12, 12, 25, 5, 6, 4, 2, 5, 1, 1, 1, 1};
+  for (const std::uint32_t most : kMost) weights_.push_back(static_cast<std::uint32_t>(random_() % (most + 1)));
+  weights_[kWrite] += 5;
+}
+
+void Client::Work() {
+  const std::uint32_t all = std::accumulate(weights_.begin(), weights_.end(), 0u);
+  const int steps = 10 + static_cast<int>(random_() % 70);
+  for (step_ = 0; step_ < steps && !run_.power_is_cut && run_.fault.empty(); ++step_) {
+    std::uint32_t pick = static_cast<std::uint32_t>(random_() % all);
+    std::size_t action = 0;
+    while (pick >= weights_[action]) pick -= weights_[action++];
+    Act(static_cast<Action>(action));
+    run_.IsSafe(engine_.durable_sequence());
+  }
+}
+
+void Client::Act(Action action) {
+  switch (action) {
+    case kWrite: return Write();
+    case kGet: return Get();
+    case kScan: return Scan();
+    case kSnapshot: return Snapshot();
+    case kFlush: return Flush();
+    case kCheckpoint: return Checkpoint();
+    case kSettings: return Settings();
+    case kCommit: {
+      const SequenceNumber written = engine_.last_sequence();
+      if (run_.Went(engine_.Commit().status(), "Commit") && run_.options.wal_fsync != WalFsync::kAlways) {
+        run_.handed = std::max(run_.handed, written);
+      }
+      return;
+    }
+    case kSync: {
+      const SequenceNumber written = engine_.last_sequence();
+      const ExpectsAnswers promptly;
+      if (run_.Went(engine_.Sync(), "Sync")) run_.IsSafe(written);
+      return;
+    }
+    case kCompact: {
+      const SequenceNumber written = engine_.last_sequence();
+      const ExpectsAnswers promptly;
+      const Status status = random_() % 2 == 0 ? engine_.Compact() : engine_.Compact(0, 1);
+      if (run_.Went(status, "Compact")) run_.IsSafe(written);
+      return;
+    }
+    case kReload: {
+      const ExpectsAnswers promptly;
+      run_.Went(engine_.Reload().status(), "Reload");
+      return;
+    }
+    case kScrub: {
+      const Result<ScrubReport> report = engine_.Scrub();
+      if (!report && report.error().code() == StatusCode::kBusy) return;
+      if (run_.Went(report.status(), "Scrub") && report->damage != 0 && !run_.disturbed()) run_.Wrong("a scrub found damage");
+      return;
+    }
+    case kSleep: return SleepFor(std::chrono::microseconds(1ull << (random_() % 22)));
+    case kActions: return;
+  }
+}
+
+void Client::Write() {
+  WriteBatch batch;
+  std::vector<Change> changes;
+  const bool deletes_only = random_() % 5 == 0;
+  for (std::uint64_t i = random_() % 4 == 0 ? random_() % 6 : 0; ; --i) {
+    Change change{SomeKey(), std::nullopt, 0};
+    if (!deletes_only && random_() % 6 != 0) {
+      change.value = std::to_string(number_) + "." + std::to_string(step_) + "." + std::to_string(i) + std::string(random_() % 120, 'v');
+      if (random_() % 6 == 0) change.expire_at_ms = run_.clock.WallMillis() + 1 + random_() % 3000;
+      batch.Put(change.key, *change.value, change.expire_at_ms);
+    } else {
+      batch.Delete(change.key);
+    }
+    changes.push_back(std::move(change));
+    if (i == 0) break;
+  }
+  const Result<SequenceNumber> written = [&] {
+    const ExpectsAnswers promptly;
+    return engine_.Write(batch, {.may_use_reserve = deletes_only});
+  }();
+  if (!run_.Went(written.status(), "Write")) return;
+  run_.history.Wrote(*written, std::move(changes));
+  ++run_.writes;
+}
+
+void Client::Get() {
+  const std::string key = SomeKey();
+  const Moment moment = run_.Begin(engine_);
+  ReadOptions options;
+  options.memory_only = random_() % 4 == 0;
+  const Result<std::optional<PinnedValue>> found = engine_.Get(key, options);
+  if (!found && found.error().code() == StatusCode::kWouldBlock) return;
+  if (!run_.Went(found.status(), "Get")) return;
+  std::optional<Value> value;
+  if (*found) value = Value{std::string((*found)->data()), (*found)->expire_at_ms()};
+  run_.history.Saw(run_.End(engine_, moment), key, std::move(value));
+  if (random_() % 4 == 0) engine_.ReleaseThreadView();
+}
+
+void Client::Scan() {
+  Moment moment = run_.Begin(engine_);
+  ReadOptions options;
+  options.snapshot = engine_.GetSnapshot();
+  options.now_ms = moment.from_ms;
+  moment = run_.End(engine_, moment);
+  const SequenceNumber sequence = options.snapshot->sequence();
+  if (sequence < moment.first || sequence > moment.last) run_.Wrong("a snapshot of another time");
+  moment.first = moment.last = sequence;
+  if (std::optional<State> all = ReadAll(run_, engine_, options, random_() % 2 == 0)) run_.history.SawAll(moment, std::move(*all));
+}
+
+/// Looks at the one taken before, through all that has happened since, and takes another.
+void Client::Snapshot() {
+  if (snapshot_ != nullptr) {
+    ReadOptions options;
+    options.snapshot = snapshot_;
+    options.now_ms = snapshot_moment_.from_ms;
+    if (std::optional<State> all = ReadAll(run_, engine_, options)) run_.history.SawAll(snapshot_moment_, std::move(*all));
+  }
+  Moment moment = run_.Begin(engine_);
+  snapshot_ = engine_.GetSnapshot();
+  moment = run_.End(engine_, moment);
+  moment.first = moment.last = snapshot_->sequence();
+  snapshot_moment_ = moment;
+}
+
+void Client::Flush() {
+  const SequenceNumber written = engine_.last_sequence();
+  const ExpectsAnswers promptly;
+  if (run_.Went(engine_.Flush(), "Flush")) run_.IsSafe(written);
+}
+
+/// Opens like any directory, and is what was there while it was made.
+void Client::Checkpoint() {
+  const std::string dir = "checkpoint" + std::to_string(run_.checkpoints++);
+  const Moment begin = run_.Begin(engine_);
+  if (!run_.Went(engine_.Checkpoint(dir), "Checkpoint")) return;
+  Moment moment = run_.End(engine_, begin);
+  Options options = run_.options;
+  options.dir = dir;
+  options.disk_reserve_bytes = 0;
+  Result<std::unique_ptr<Engine>> opened = Engine::Open(options);
+  if (!run_.Went(opened.status(), "opening a checkpoint")) return;
+  ReadOptions all_options;
+  all_options.now_ms = run_.clock.WallMillis();
+  const Moment looked{moment.first, moment.last, all_options.now_ms, all_options.now_ms};
+  std::optional<State> all = ReadAll(run_, **opened, all_options);
+  if (all) {
+    Moment judged = looked;
+    judged.until_ms = run_.clock.WallMillis();
+    run_.history.SawAll(judged, std::move(*all));
+  }
+  engine_.ReleaseThreadView();
+}
+
+void Client::Settings() {
+  switch (random_() % 3) {
+    case 0: return engine_.SetScrubInterval(random_() % 2 == 0 ? 0 : 1000 + random_() % 100'000);
+    case 1: {
+      MemoryLimits limits;
+      limits.memtable_bytes = run_.options.memtable_bytes;
+      limits.max_memory_bytes = 0;
+      limits.background_bytes = random_() % 2 == 0 ? 1 : run_.options.background_bytes;
+      limits.block_cache_bytes = (1 + random_() % 64) << 10;
+      limits.max_open_sstables = 1 + static_cast<std::uint32_t>(random_() % 8);
+      return engine_.SetMemoryLimits(limits);
+    }
+    default: return engine_.ReclaimDeadRanges();
+  }
+}
+
+}  // namespace lsmkv::simulation

@@ -1,0 +1,82 @@
+// What the threads of a run share, and one thread that uses the engine at random.
+#pragma once
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine_run.h"
+#include "history.h"
+#include "lsmkv/engine.h"
+#include "simulation.h"
+
+namespace lsmkv::simulation {
+
+/// Only one thread runs at a time, so nothing here is guarded.
+struct Run : CommitListener {
+  explicit Run(const Disturbance& by) : disturbance(by) {}
+
+  /// Ok, or an error that the disturbance explains; any other is the run's fault.
+  bool Went(const Status& status, const char* what);
+  void Wrong(const std::string& what) {
+    if (fault.empty()) fault = what;
+  }
+  void IsSafe(SequenceNumber sequence) { synced = std::max(synced, sequence); }
+  void OnDurable(SequenceNumber durable, const Status&) override { IsSafe(durable); }
+  bool disturbed() const { return disturbance.kind != Disturbance::Kind::kNone; }
+
+  Moment Begin(Engine& engine) const { return {engine.last_sequence(), 0, clock.WallMillis(), 0}; }
+  Moment End(Engine& engine, Moment moment) const {
+    moment.last = engine.last_sequence();
+    moment.until_ms = clock.WallMillis();
+    return moment;
+  }
+
+  const Disturbance disturbance;
+  FaultFileSystem fs;
+  SimulatedClock clock;
+  Options options;
+  std::uint32_t keys = 20;
+  History history;
+  SequenceNumber synced = 0;         ///< safe from a power cut
+  SequenceNumber handed = 0;         ///< safe from the death of the process
+  bool power_is_cut = false;         ///< everybody stops
+  std::uint64_t writes = 0;
+  std::uint64_t checkpoints = 0;
+  std::string fault;                 ///< the first one
+};
+
+/// Walks over all there is; nullopt when an error that may be stopped it.
+std::optional<State> ReadAll(Run& run, Engine& engine, const ReadOptions& options, bool backward = false);
+
+class Client {
+ public:
+  Client(Run& run, Engine& engine, std::uint64_t seed, int number);
+  void Work();
+
+ private:
+  enum Action : std::uint8_t {
+    kWrite, kCommit, kSync, kGet, kScan, kSnapshot, kFlush, kCompact, kSleep, kReload, kScrub, kCheckpoint, kSettings, kActions
+  };
+  void Act(Action action);
+  void Write();
+  void Get();
+  void Scan();
+  void Snapshot();
+  void Flush();
+  void Checkpoint();
+  void Settings();
+  std::string SomeKey() { return "k" + std::to_string(random_() % run_.keys); }
+
+  Run& run_;
+  Engine& engine_;
+  std::mt19937_64 random_;
+  const int number_;
+  int step_ = 0;
+  std::vector<std::uint32_t> weights_;
+  std::shared_ptr<const lsmkv::Snapshot> snapshot_;
+  Moment snapshot_moment_;
+};
+
+}  // namespace lsmkv::simulation

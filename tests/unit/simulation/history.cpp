@@ -1,0 +1,128 @@
+#include "history.h"
+
+#include <utility>
+
+namespace lsmkv::simulation {
+namespace {
+
+void Apply(const std::vector<Change>& changes, State* state) {
+  for (const Change& change : changes) {
+    if (change.value) {
+      (*state)[change.key] = {*change.value, change.expire_at_ms};
+    } else {
+      state->erase(change.key);
+    }
+  }
+}
+
+std::string TextOf(const Value& value) {
+  return "\"" + value.text.substr(0, 24) + "\"" + (value.expire_at_ms == 0 ? "" : " until " + std::to_string(value.expire_at_ms));
+}
+std::string TextOf(const std::optional<Value>& value) { return value ? TextOf(*value) : "nothing"; }
+std::string TextOf(const Moment& moment) {
+  return "between sequence numbers " + std::to_string(moment.first) + " and " + std::to_string(moment.last) + ", " +
+         std::to_string(moment.from_ms) + " to " + std::to_string(moment.until_ms) + " ms";
+}
+
+/// How `found`, all that is alive at the moment's beginning, differs from `expected`; what expires during the moment may be gone.
+std::string Difference(const State& expected, const State& found, const Moment& moment) {
+  for (const auto& [key, value] : found) {
+    const auto is = expected.find(key);
+    if (is == expected.end()) return key + " is " + TextOf(value) + ", should not be there";
+    if (is->second != value) return key + " is " + TextOf(value) + ", should be " + TextOf(is->second);
+    if (HasExpired(value.expire_at_ms, moment.from_ms)) return key + " is " + TextOf(value) + ", has expired";
+  }
+  for (const auto& [key, value] : expected) {
+    if (!found.contains(key) && !HasExpired(value.expire_at_ms, moment.until_ms)) return key + " is missing, should be " + TextOf(value);
+  }
+  return "";
+}
+
+}  // namespace
+
+State History::At(SequenceNumber sequence) const {
+  State state;
+  for (const auto& [last, changes] : batches_) {
+    if (last > sequence) break;
+    Apply(changes, &state);
+  }
+  return state;
+}
+
+std::string History::FaultOf(const Read& read) const {
+  // The last change of the key in each batch that may be the newest one seen.
+  std::optional<Value> value;
+  bool explained = false;
+  const auto explains = [&] {
+    if (value == read.found) return true;
+    return !read.found && HasExpired(value->expire_at_ms, read.moment.until_ms);
+  };
+  bool looked = false;
+  for (const auto& [last, changes] : batches_) {
+    if (last > read.moment.last) break;
+    if (last > read.moment.first && !looked) {
+      explained = explains();
+      looked = true;
+    }
+    bool changed = false;
+    for (const Change& change : changes) {
+      if (change.key != read.key) continue;
+      value = change.value ? std::optional(Value{*change.value, change.expire_at_ms}) : std::nullopt;
+      changed = true;
+    }
+    if (last > read.moment.first && changed) explained = explained || explains();
+  }
+  if (!looked) explained = explains();
+  if (explained) return "";
+  return "Get(" + read.key + ") found " + TextOf(read.found) + "; the last value there was " + TextOf(value) + "; " + TextOf(read.moment);
+}
+
+std::string History::FaultOf(const Scan& scan) const {
+  State state = At(scan.moment.first);
+  std::string difference = Difference(state, scan.found, scan.moment);
+  for (auto batch = batches_.upper_bound(scan.moment.first); batch != batches_.end() && batch->first <= scan.moment.last; ++batch) {
+    if (difference.empty()) return "";
+    Apply(batch->second, &state);
+    difference = Difference(state, scan.found, scan.moment);
+  }
+  if (difference.empty()) return "";
+  return "an iterator shows what never was: " + difference + "; " + TextOf(scan.moment);
+}
+
+/// Sequence numbers follow each other without a gap.
+std::string History::FaultOfOrder() const {
+  SequenceNumber before = 0;
+  for (const auto& [last, changes] : batches_) {
+    if (last != before + changes.size()) {
+      return "a batch of " + std::to_string(changes.size()) + " ends at sequence number " + std::to_string(last) + ", the one before at " +
+             std::to_string(before);
+    }
+    before = last;
+  }
+  return "";
+}
+
+std::string History::Fault() {
+  std::string fault = FaultOfOrder();
+  for (const Read& read : std::exchange(reads_, {})) {
+    if (fault.empty()) fault = FaultOf(read);
+  }
+  for (const Scan& scan : std::exchange(scans_, {})) {
+    if (fault.empty()) fault = FaultOf(scan);
+  }
+  return fault;
+}
+
+std::string History::FaultAt(const Moment& moment, SequenceNumber at, const State& found) const {
+  const std::string difference = Difference(At(at), found, moment);
+  if (difference.empty()) return "";
+  // For people: whether it is another state that once was.
+  for (const auto& [last, changes] : batches_) {
+    if (Difference(At(last), found, moment).empty()) {
+      return difference + " (it is what was at sequence number " + std::to_string(last) + ", not at " + std::to_string(at) + ")";
+    }
+  }
+  return difference + " (at sequence number " + std::to_string(at) + ")";
+}
+
+}  // namespace lsmkv::simulation
