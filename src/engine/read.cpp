@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/hash.h"
+#include "base/simulated_thread.h"
 #include "engine/engine_impl.h"
 #include "engine/iterators/db_iterator.h"
 #include "engine/iterators/merging_iterator.h"
@@ -54,6 +55,7 @@ std::shared_ptr<const Snapshot> EngineImpl::GetSnapshot() { return std::make_sha
 Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const ReadOptions& options) {
   const auto* snapshot = static_cast<const PinnedSnapshot*>(options.snapshot.get());
   const SequenceNumber sequence = snapshot != nullptr ? snapshot->view.sequence : visible_.load(std::memory_order_acquire);
+  SwitchPoint();
   const SuperVersionPtr& view = snapshot != nullptr ? snapshot->view.super_version : tree_->View();
   const std::uint64_t hash = Hash(key);
   const auto answer = [&view](const EntryView& entry) -> std::optional<PinnedValue> {

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/simulated_thread.h"
 #include "base/thread.h"
 #include "engine/compaction/blob_garbage.h"
 #include "engine/engine_impl.h"
@@ -34,6 +35,7 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
     active_.table->Add(++last_sequence_, entry, Hash(entry.key));
   }
   LSMKV_ASSERT(last_sequence_ == first + batch.count() - 1);   // a WriteBatch is well-formed by construction
+  SwitchPoint();
   visible_.store(last_sequence_, std::memory_order_release);
   context_.counters.user_bytes_written.fetch_add(batch.operations().size(), std::memory_order_relaxed);
   const SequenceNumber last = last_sequence_;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/simulated_thread.h"
 #include "engine/iterators/merging_iterator.h"
 
 namespace lsmkv {
@@ -43,6 +44,7 @@ void MemTable::Add(SequenceNumber sequence, const EntryView& entry, std::uint64_
     smallest_sequence_.store(sequence, std::memory_order_relaxed);
   }
   largest_sequence_.store(sequence, std::memory_order_relaxed);
+  SwitchPoint();
   log_.Append(node);      // last: an entry that is counted can be found
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/simulated_thread.h"
 
 namespace lsmkv {
 
@@ -84,6 +85,7 @@ TableHandle::~TableHandle() {
 TablePin TableHandle::TryPin() {
   std::atomic<std::uint64_t>& count = pins_[ThreadSlot(kPinSlots)].count;
   count.fetch_add(1, std::memory_order_seq_cst);  // with the load below: pairs with TryClose
+  SwitchPoint();
   const Table* const table = table_.load(std::memory_order_seq_cst);
   if (table == nullptr) {
     count.fetch_sub(1, std::memory_order_release);
@@ -102,6 +104,7 @@ bool TableHandle::InUse() const {
 
 std::unique_ptr<Table> TableHandle::TryClose() {
   table_.store(nullptr, std::memory_order_seq_cst);
+  SwitchPoint();
   if (InUse()) {
     table_.store(owned_.get(), std::memory_order_seq_cst);
     return nullptr;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/assert.h"
+#include "base/simulated_thread.h"
 
 namespace lsmkv {
 namespace {
@@ -31,6 +32,7 @@ Tree::~Tree() { ReleaseThreadView(); }
 
 const SuperVersionPtr& Tree::View() const {
   const std::uint64_t generation = generation_.load(std::memory_order_acquire);
+  SwitchPoint();
   if (t_view.tree == id_ && t_view.generation == generation) return t_view.view;
   MutexLock lock(mutex_);
   // A control block of the thread's own: readers who copy the pointer count there, not on a line all threads share.

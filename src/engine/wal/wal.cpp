@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/simulated_thread.h"
 #include "engine/wal/log_format.h"
 #include "engine/wal/segment_file.h"
 
@@ -85,6 +86,7 @@ Result<SequenceNumber> Wal::Commit() {
     ReportWriteFailure(written);
     return written;
   }
+  SwitchPoint();
   if (mode == WalFsync::kEverySec && idle_.load()) Wake();
   return 0;
 }
@@ -167,6 +169,7 @@ void Wal::WantDurable(SequenceNumber sequence) {
 
 void Wal::Wake() {
   // While a wake is on its way the next ones are free: the thread clears the flag before it looks round.
+  SwitchPoint();
   if (requested_.load() || requested_.exchange(true)) return;
   MutexLock lock(thread_mutex_);
   thread_wake_.NotifyOne();

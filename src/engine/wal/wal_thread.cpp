@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/simulated_thread.h"
 #include "engine/wal/closing_note.h"
 #include "engine/wal/segment_file.h"
 #include "engine/wal/wal.h"
@@ -18,8 +19,10 @@ constexpr std::chrono::microseconds kRetryPeriod = std::chrono::milliseconds(100
 void Wal::Run() {
   while (true) {
     requested_.store(false);
+    SwitchPoint();
     TakeTurn();
     idle_.store(true);
+    SwitchPoint();
     const std::optional<Micros> time = TimeToNextTurn();
     if (time) idle_.store(false);
     if (!Sleep(time)) break;
