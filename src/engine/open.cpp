@@ -181,8 +181,10 @@ Status EngineImpl::RecoverWal(RecoveredState* state) {
   };
   ReplayOptions replay;
   replay.skip_corruption = context_.options.wal_skip_corruption;
-  replay.flushed_sequence = state->flushed_sequence.value_or(0);
-  replay.flushed_sequence_known = state->flushed_sequence.has_value();
+  // Where nothing was flushed yet the log begins right behind the tables there are (built, restored, or none at all), or before: without
+  // that a first segment which a power cut has emptied would go unnoticed, and the second be taken for the beginning.
+  replay.flushed_sequence = state->flushed_sequence.value_or(state->last_sequence);
+  replay.flushed_sequence_known = true;
   const Result<ReplaySummary> summary = ReplayWal(context_.fs, context_.wal_dir, state->wal_floor, replay, on_record);
   if (!summary) return summary.error();
   state->last_sequence = std::max(state->last_sequence, summary->last_sequence);

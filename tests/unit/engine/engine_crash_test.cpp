@@ -117,6 +117,29 @@ TEST_CASE("one failing call anywhere loses nothing that was synced", "[engine][f
   }
 }
 
+TEST_CASE("before the first flush, too, what comes back is in the order of the writes", "[engine][crash]") {
+  for (std::uint32_t seed = FirstSeed(); seed < FirstSeed() + Seeds(100, 1000); ++seed) {
+    CAPTURE(seed);
+    FaultFileSystem fs;
+    Options options = TinyOptions(&fs);
+    options.memtable_entries = 5;
+    options.wal_fsync = WalFsync::kNo;
+    {
+      auto engine = MustOpen(options);
+      fs.FailCall(1, Fault::kFailedRename, FaultSpan::kFromThenOn);       // no manifest is ever written
+      fs.FailCall(1 + seed % 8, Fault::kFailedSync, FaultSpan::kFromThenOn);
+      for (int i = 0; i < 20; ++i) {
+        if (!Put(*engine, "k" + std::to_string(i), "x").ok() || !engine->Commit()) break;
+      }
+      fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
+      fs.PowerCut(seed, CutMode::kOutOfOrder);
+    }
+    fs.ClearFaults();
+    const auto engine = MustOpen(options);
+    for (int i = 0; i < 20; ++i) REQUIRE(Get(*engine, "k" + std::to_string(i)).has_value() == (i < static_cast<int>(engine->last_sequence())));
+  }
+}
+
 TEST_CASE("whichever sync of a new directory fails: it is not opened, or what it takes is safe", "[engine][fault]") {
   for (std::uint64_t call = 1, done = false; !done; ++call) {
     CAPTURE(call);
