@@ -36,6 +36,8 @@ void Scheduler::FailWaitingIngests(const Status& status) {
 
 void Scheduler::AbandonIngests() {
   FailWaitingIngests(Status::ShuttingDown());
+  // Done, and behind another commit that the disk may refuse for ever.
+  for (const auto& [job, result] : merges_to_commit_) FinishIngest(merges_.at(job).ingest, Status::ShuttingDown());
   if (pending_commit_) FinishIngest(std::exchange(pending_commit_->ingest, nullptr), Status::ShuttingDown());
 }
 
