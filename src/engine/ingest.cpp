@@ -28,6 +28,22 @@ class OnlyOne {
   const bool is_first_;
 };
 
+/// An ingest that may happen after all, as the engine closes, keeps it.
+class PointOnlyMeanwhile {
+ public:
+  explicit PointOnlyMeanwhile(std::atomic<SequenceNumber>& point) : point_(point) {}
+  ~PointOnlyMeanwhile() {
+    if (!kept_) point_.store(0, std::memory_order_release);
+  }
+  PointOnlyMeanwhile(const PointOnlyMeanwhile&) = delete;
+  PointOnlyMeanwhile& operator=(const PointOnlyMeanwhile&) = delete;
+  void Keep() { kept_ = true; }
+
+ private:
+  std::atomic<SequenceNumber>& point_;
+  bool kept_ = false;
+};
+
 Result<IngestPlace> PlaceOf(const IngestRequest& request, std::string_view bundle_prefix) {
   if (!request.place) return IngestPlace{std::string(bundle_prefix), 0};
   return request.place(bundle_prefix);
@@ -42,6 +58,7 @@ Result<SequenceNumber> EngineImpl::TakePoint() {
       MutexLock lock(write_mutex_);
       if (active_.table->entries() == 0 || TryRotateLocked()) {
         const SequenceNumber point = ++last_sequence_;
+        context_.ingest_point.store(point, std::memory_order_release);
         wal_->Append(point, 1, kNothingOperation);
         active_.table->Skip(point);
         visible_.store(point, std::memory_order_release);
@@ -76,6 +93,7 @@ Result<IngestReport> EngineImpl::Ingest(const IngestRequest& request) {
   if (!bundle) return bundle.error();
   const BundleDescription& description = (*bundle)->description();
   const std::chrono::microseconds start = context_.clock.Monotonic();
+  PointOnlyMeanwhile point_only_meanwhile(context_.ingest_point);
   for (int attempt = 0; attempt <= kMostPoints; ++attempt) {
     IngestPlace place;
     const Result<std::optional<SequenceNumber>> point = TakePointOf(request, description.key_prefix, &place);
@@ -83,7 +101,10 @@ Result<IngestReport> EngineImpl::Ingest(const IngestRequest& request) {
     if (!*point) continue;
     const auto run = std::make_shared<const IncomingRun>(*bundle, place.prefix, **point);
     const Result<Scheduler::IngestOutcome> outcome = scheduler_->Ingest(run, attempt == kMostPoints);
-    if (!outcome) return outcome.error();
+    if (!outcome) {
+      if (outcome.error().code() == StatusCode::kShuttingDown) point_only_meanwhile.Keep();
+      return outcome.error();
+    }
     if (outcome->needs_new_point) continue;
     LogInfo("ingest", "{}: {} entries, {} bytes into L{} at sequence {} in {:.1f} ms", request.bundle, description.entries,
             description.size_bytes(), outcome->level, **point,

@@ -14,6 +14,9 @@
 // Newer data sinks while an ingest waits, so S may have become too old for a place (NeedsNewPoint): taking another costs
 // little, since nothing has been written yet. The last try takes what is newer into the merge instead.
 //
+// A tombstone newer than S is kept by every merge until the ingest has landed (EngineContext::ingest_point), and a table of nothing but
+// expired newer entries is not dropped: else what it covers could come to lie there after it has gone.
+//
 // Once it runs, an ingest is kept right by what it holds: the picker starts no job into the same level and range, and while
 // its target is L0 nothing leaves L0 (BusyTables).
 #pragma once

@@ -195,10 +195,12 @@ void Scheduler::StartCompactions() {
   if (!manual_.empty() || !reloads_.empty()) return;
   if (context_.closing.load(std::memory_order_relaxed) || context_.clock.Monotonic() < merge_backoff_.until) return;
   std::set<std::uint64_t> without_room;      // of merges that must wait: smaller ones elsewhere may make the room
+  std::set<std::uint64_t> covering;          // expired tables that an ingest must find
   for (int i = 0; i < kMostPlansPerRound && MayStartMerge(); ++i) {
     const VersionPtr version = tree_.Current()->version;
     BusyTables busy = Busy();
     busy.tables.insert(without_room.begin(), without_room.end());
+    busy.tables.insert(covering.begin(), covering.end());
     const bool l0_only = merges_.size() >= context_.options.compaction_workers;
     const bool idle = context_.clock.Monotonic() - last_flush_ >= kIdleAfter;
     CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, l0_only});
@@ -214,12 +216,26 @@ void Scheduler::StartCompactions() {
     } else if (const auto* move = std::get_if<TrivialMove>(&plan)) {
       status = CommitMove(*move);
     } else if (const auto* drop = std::get_if<Drop>(&plan)) {
-      status = CommitDrop(*drop);
+      const std::set<std::uint64_t> kept = NewerThanIngest(*drop);
+      covering.insert(kept.begin(), kept.end());
+      if (kept.empty()) status = CommitDrop(*drop);
     } else {
       return;
     }
     if (!status.ok()) return Failed("commit", status);
   }
+}
+
+/// Of the tables to be dropped, those that may cover what an ingest under way brings (ingest_plan.h).
+std::set<std::uint64_t> Scheduler::NewerThanIngest(const Drop& drop) const {
+  const SequenceNumber point = context_.ingest_point.load(std::memory_order_acquire);
+  std::set<std::uint64_t> newer;
+  if (point == 0) return newer;
+  for (const LevelInputs& level : drop.inputs) {
+    for (const TablePtr& table : level.tables)
+      if (table->record().largest_seq > point) newer.insert(table->id());
+  }
+  return newer;
 }
 
 /// One job more than there are workers when L0 is over its limit and no running job relieves it: long merges deeper down

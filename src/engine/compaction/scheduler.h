@@ -152,6 +152,7 @@ class Scheduler {
   void StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest = nullptr);
   Status CommitMove(const TrivialMove& move);
   Status CommitDrop(const Drop& drop);
+  std::set<std::uint64_t> NewerThanIngest(const Drop& drop) const;
   /// Manifests first, then the new version for readers. On an error nothing has changed for readers.
   Status Commit(VersionEdit edit, const VersionChange& change, const MemTable* flushed, HistoryEvent event);
   bool FinishPendingCommit();

@@ -62,6 +62,9 @@ struct EngineContext {
   std::atomic<std::uint64_t> next_table_id{1};
   std::atomic<bool> closing{false};                 ///< jobs look at it and give up
   std::atomic<std::uint64_t> merges_leave_bytes{0};   ///< so much of the disk, for flushes (disk_reserve.h)
+  /// While an ingest is under way, its sequence number: tombstones after it are kept by merges, since older data may come to lie below
+  /// them. 0: none. Release by the ingest before any later write, acquire by merges.
+  std::atomic<SequenceNumber> ingest_point{0};
   EngineCounters counters;
   RunningMemoryLimits memory;
   std::atomic<std::uint64_t> background_bytes{0};   ///< in use by jobs (job_memory.h)

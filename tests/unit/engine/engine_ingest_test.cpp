@@ -25,6 +25,32 @@ Entries NumberedEntries(int from, int to, const std::string& value) {
 
 }  // namespace
 
+TEST_CASE("what is deleted after an ingest's moment is not brought back by it, though the deletion is compacted before it has landed", "[engine][ingest]") {
+  const bool expires = GENERATE(false, true);
+  FaultFileSystem fs;
+  WallClock clock;
+  auto engine = MustOpen(TinyOptions(&fs, &clock));
+  REQUIRE(Put(*engine, "k", "old").ok());
+  REQUIRE(engine->Compact().ok());
+  WriteBundle(fs, "in", {{"k", {"ingested"}}});
+  int asked = 0;
+  SequenceNumber deleted = 0;
+  const auto place = [&](std::string_view prefix) -> Result<IngestPlace> {
+    if (++asked == 2) {                        // its moment is fixed by now
+      REQUIRE((expires ? Put(*engine, "k", "short", clock.WallMillis() + 1) : Delete(*engine, "k")).ok());
+      deleted = engine->last_sequence();
+      clock.Advance(1000);
+      REQUIRE(engine->Compact().ok());
+    }
+    return IngestPlace{std::string(prefix), 0};
+  };
+  const Result<IngestReport> report = engine->Ingest({"in", place});
+  REQUIRE(report);
+  CHECK(Contents(*engine).empty() == (report->sequence < deleted));      // it may take a later moment than its first
+  REQUIRE(engine->Compact().ok());
+  CHECK(Contents(*engine).empty() == (report->sequence < deleted));
+}
+
 TEST_CASE("an ingest wins over what was there and loses to what comes", "[engine][ingest]") {
   FaultFileSystem fs;
   Options options = TinyOptions(&fs);
