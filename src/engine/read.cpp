@@ -40,6 +40,7 @@ EngineImpl::View EngineImpl::ConsistentView() const {
   // nothing newer. Ends as soon as no rotation falls between the two reads.
   while (true) {
     SuperVersionPtr before = tree_->Current();
+    SwitchPoint();
     const SequenceNumber sequence = visible_.load(std::memory_order_acquire);
     if (tree_->Current() == before) return {std::move(before), sequence};
   }

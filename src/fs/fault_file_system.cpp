@@ -175,7 +175,9 @@ std::optional<Fault> FaultFileSystem::Strike(Call call) {
     }
   }
   std::erase_if(armed_, [](const ArmedFault& armed) { return armed.calls_left == 0; });
-  if (struck) ++fired_;
+  if (!struck) return struck;
+  ++fired_;
+  if (on_fault_) on_fault_();
   return struck;
 }
 
@@ -207,6 +209,11 @@ void FaultFileSystem::FailCall(std::uint64_t n, Fault fault, FaultSpan span) {
 void FaultFileSystem::FailSyncs(const std::string& path_substring) {
   MutexLock lock(mutex_);
   failing_syncs_.push_back(path_substring);
+}
+
+void FaultFileSystem::OnFault(std::function<void()> told) {
+  MutexLock lock(mutex_);
+  on_fault_ = std::move(told);
 }
 
 void FaultFileSystem::ClearFaults() {

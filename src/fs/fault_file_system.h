@@ -53,6 +53,8 @@ class FaultFileSystem final : public FileSystem {
   /// From now on every Sync and SyncDirectory of what `lies_about` says true of goes well and makes nothing safe. For tests of
   /// tests: whoever relies on that sync must find out after a power cut. Null: none. `lies_about` must not call the file system.
   void LieAboutSyncs(std::function<bool(const std::string& path)> lies_about) LSMKV_EXCLUDES(mutex_);
+  /// `told` is called when a call fails because of a fault, on its thread and under a lock: it must not call the file system. Null: nobody.
+  void OnFault(std::function<void()> told) LSMKV_EXCLUDES(mutex_);
   /// Disarms FailCall and FailSyncs. What has failed stays failed.
   void ClearFaults() LSMKV_EXCLUDES(mutex_);
   /// The disk holds at most this much in named files; an append writes what still fits, then says kNoSpace.
@@ -123,6 +125,7 @@ class FaultFileSystem final : public FileSystem {
   std::vector<ArmedFault> armed_ LSMKV_GUARDED_BY(mutex_);
   std::vector<std::string> failing_syncs_ LSMKV_GUARDED_BY(mutex_);
   std::function<bool(const std::string&)> lies_about_ LSMKV_GUARDED_BY(mutex_);
+  std::function<void()> on_fault_ LSMKV_GUARDED_BY(mutex_);
   std::optional<std::uint64_t> capacity_bytes_ LSMKV_GUARDED_BY(mutex_);
   std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::array<std::uint64_t, kFaults> calls_concerned_ LSMKV_GUARDED_BY(mutex_){};

@@ -1,9 +1,11 @@
 #include "engine_client.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "base/thread.h"
+#include "engine/bundle/bundle_writer.h"
 
 namespace lsmkv::simulation {
 
@@ -11,6 +13,7 @@ bool Run::Went(const Status& status, const char* what) {
   if (status.ok()) return true;
   const std::string text = std::string(what) + " failed: " + status.message();
   if (status.code() == StatusCode::kCorruption) Wrong(text);
+  if (status.code() == StatusCode::kNoSpace) ++refused;
   switch (disturbance.kind) {
     case Disturbance::Kind::kNone: Wrong(text); break;
     case Disturbance::Kind::kPowerCut: power_is_cut = true; [[fallthrough]];
@@ -44,9 +47,13 @@ std::optional<State> ReadAll(Run& run, Engine& engine, const ReadOptions& option
 Client::Client(Run& run, Engine& engine, std::uint64_t seed, int number)
     : run_(run), engine_(engine), random_(seed * 1'000'003 + static_cast<std::uint64_t>(number)), number_(number) {
   // How often, at most: each client has some of these habits and others not.
-  constexpr std::uint32_t kMost[kActions] = {60, 12, 12, 25, 5, 6, 4, 2, 5, 1, 1, 1, 1};
+  constexpr std::uint32_t kMost[kActions] = {60, 12, 12, 25, 5, 6, 4, 2, 5, 1, 1, 1, 1, 1};
   for (const std::uint32_t most : kMost) weights_.push_back(static_cast<std::uint32_t>(random_() % (most + 1)));
   weights_[kWrite] += 5;
+  if (run_.disturbance.kind == Disturbance::Kind::kSmallDisk) {
+    weights_[kCheckpoint] = 0;        // they keep what is deleted
+    weights_[kIngest] = 0;            // they may wait for room without end: whether they have happened is not sure before
+  }
 }
 
 void Client::Work() {
@@ -69,6 +76,7 @@ void Client::Act(Action action) {
     case kSnapshot: return Snapshot();
     case kFlush: return Flush();
     case kCheckpoint: return Checkpoint();
+    case kIngest: return Ingest();
     case kSettings: return Settings();
     case kCommit: {
       const SequenceNumber written = engine_.last_sequence();
@@ -113,7 +121,7 @@ void Client::Write() {
   for (std::uint64_t i = random_() % 4 == 0 ? random_() % 6 : 0; ; --i) {
     Change change{SomeKey(), std::nullopt, 0};
     if (!deletes_only && random_() % 6 != 0) {
-      change.value = std::to_string(number_) + "." + std::to_string(step_) + "." + std::to_string(i) + std::string(random_() % 120, 'v');
+      change.value = std::to_string(number_) + "." + std::to_string(step_) + "." + std::to_string(i) + std::string(random_() % run_.value_bytes, 'v');
       if (random_() % 6 == 0) change.expire_at_ms = run_.clock.WallMillis() + 1 + random_() % 3000;
       batch.Put(change.key, *change.value, change.expire_at_ms);
     } else {
@@ -180,7 +188,7 @@ void Client::Flush() {
 
 /// Opens like any directory, and is what was there while it was made.
 void Client::Checkpoint() {
-  const std::string dir = "checkpoint" + std::to_string(run_.checkpoints++);
+  const std::string dir = "checkpoint" + std::to_string(run_.directories++);
   const Moment begin = run_.Begin(engine_);
   if (!run_.Went(engine_.Checkpoint(dir), "Checkpoint")) return;
   Moment moment = run_.End(engine_, begin);
@@ -191,14 +199,46 @@ void Client::Checkpoint() {
   if (!run_.Went(opened.status(), "opening a checkpoint")) return;
   ReadOptions all_options;
   all_options.now_ms = run_.clock.WallMillis();
-  const Moment looked{moment.first, moment.last, all_options.now_ms, all_options.now_ms};
+  moment.from_ms = all_options.now_ms;
   std::optional<State> all = ReadAll(run_, **opened, all_options);
-  if (all) {
-    Moment judged = looked;
-    judged.until_ms = run_.clock.WallMillis();
-    run_.history.SawAll(judged, std::move(*all));
-  }
+  moment.until_ms = run_.clock.WallMillis();
+  if (all) run_.history.SawAll(moment, std::move(*all));
   engine_.ReleaseThreadView();
+}
+
+void Client::Ingest() {
+  const std::string dir = "bundle" + std::to_string(run_.directories++);
+  std::map<std::string, Change> entries;
+  for (std::uint64_t i = random_() % (random_() % 4 == 0 ? 40 : 6); ; --i) {
+    const std::string key = SomeKey();
+    entries[key] = {key, "in" + std::to_string(run_.directories) + std::string(random_() % run_.value_bytes, 'i'), 0};
+    if (i == 0) break;
+  }
+  const auto write = [&]() -> Status {
+    if (Status made = run_.fs.CreateDirectories(dir); !made.ok()) return made;
+    BundleOptions options;
+    options.table.block_bytes = 256;
+    options.max_table_bytes = 200 + random_() % 1000;
+    BundleWriter writer(run_.fs, run_.clock, dir, "", options);
+    for (const auto& [key, change] : entries) {
+      if (Status added = writer.Add(key, *change.value, 0); !added.ok()) return added;
+    }
+    return writer.Finish().status();
+  };
+  if (!run_.Went(write(), "writing a bundle")) return;
+  std::vector<Change> changes;
+  for (auto& [key, change] : entries) changes.push_back(std::move(change));
+  run_.history.AllowGaps();
+  const std::uint64_t from_event = ++run_.events;
+  const Result<IngestReport> report = [&] {
+    const ExpectsAnswers promptly;
+    return engine_.Ingest({dir, nullptr});
+  }();
+  if (!report && report.error().code() == StatusCode::kBusy) return;
+  if (!report && report.error().code() == StatusCode::kShuttingDown) run_.unclear = true;
+  if (!run_.Went(report.status(), "Ingest")) return;
+  run_.history.Ingested(report->sequence, std::move(changes), from_event, ++run_.events);
+  run_.IsSafe(report->sequence);
 }
 
 void Client::Settings() {

@@ -26,10 +26,11 @@ struct Run : CommitListener {
   void OnDurable(SequenceNumber durable, const Status&) override { IsSafe(durable); }
   bool disturbed() const { return disturbance.kind != Disturbance::Kind::kNone; }
 
-  Moment Begin(Engine& engine) const { return {engine.last_sequence(), 0, clock.WallMillis(), 0}; }
-  Moment End(Engine& engine, Moment moment) const {
+  Moment Begin(Engine& engine) { return {engine.last_sequence(), 0, clock.WallMillis(), 0, ++events, 0}; }
+  Moment End(Engine& engine, Moment moment) {
     moment.last = engine.last_sequence();
     moment.until_ms = clock.WallMillis();
+    moment.until_event = ++events;
     return moment;
   }
 
@@ -38,12 +39,16 @@ struct Run : CommitListener {
   SimulatedClock clock;
   Options options;
   std::uint32_t keys = 20;
+  std::uint64_t value_bytes = 120;   ///< at most
   History history;
   SequenceNumber synced = 0;         ///< safe from a power cut
   SequenceNumber handed = 0;         ///< safe from the death of the process
   bool power_is_cut = false;         ///< everybody stops
   std::uint64_t writes = 0;
-  std::uint64_t checkpoints = 0;
+  std::uint64_t refused = 0;         ///< for want of room
+  std::uint64_t directories = 0;     ///< of checkpoints and bundles, so far
+  std::uint64_t events = 0;
+  bool unclear = false;              ///< the engine closed during an ingest: it may have happened or not, so states are not judged
   std::string fault;                 ///< the first one
 };
 
@@ -57,7 +62,7 @@ class Client {
 
  private:
   enum Action : std::uint8_t {
-    kWrite, kCommit, kSync, kGet, kScan, kSnapshot, kFlush, kCompact, kSleep, kReload, kScrub, kCheckpoint, kSettings, kActions
+    kWrite, kCommit, kSync, kGet, kScan, kSnapshot, kFlush, kCompact, kSleep, kReload, kScrub, kCheckpoint, kIngest, kSettings, kActions
   };
   void Act(Action action);
   void Write();
@@ -66,6 +71,7 @@ class Client {
   void Snapshot();
   void Flush();
   void Checkpoint();
+  void Ingest();
   void Settings();
   std::string SomeKey() { return "k" + std::to_string(random_() % run_.keys); }
 

@@ -38,6 +38,7 @@ struct Verdict {
   std::string fault;                   ///< what is wrong; empty: nothing
   Outcome outcome;
   std::uint64_t writes = 0;            ///< batches that were taken
+  std::uint64_t refused = 0;           ///< calls that were refused for want of room
   std::array<std::uint64_t, kFaults> calls{};   ///< to the file system, that each fault concerns
   std::uint64_t calls_of(Fault fault_kind) const { return calls[static_cast<std::size_t>(fault_kind)]; }
   std::uint64_t fired = 0;             ///< calls that failed on demand

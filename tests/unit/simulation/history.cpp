@@ -40,16 +40,22 @@ std::string Difference(const State& expected, const State& found, const Moment& 
 
 }  // namespace
 
-State History::At(SequenceNumber sequence) const {
+State History::At(const Batches& batches, SequenceNumber sequence) {
   State state;
-  for (const auto& [last, changes] : batches_) {
+  for (const auto& [last, batch] : batches) {
     if (last > sequence) break;
-    Apply(changes, &state);
+    Apply(batch.changes, &state);
   }
   return state;
 }
 
-std::string History::FaultOf(const Read& read) const {
+bool History::IsBoundary(SequenceNumber at) const {
+  const auto batch = batches_.lower_bound(at);
+  if (batch == batches_.end()) return at == last() || gaps_;
+  return batch->first == at || (batch->second.first(batch->first) == at + 1) || gaps_;
+}
+
+std::string History::FaultOf(const Batches& batches, const Read& read) {
   // The last change of the key in each batch that may be the newest one seen.
   std::optional<Value> value;
   bool explained = false;
@@ -58,14 +64,14 @@ std::string History::FaultOf(const Read& read) const {
     return !read.found && HasExpired(value->expire_at_ms, read.moment.until_ms);
   };
   bool looked = false;
-  for (const auto& [last, changes] : batches_) {
+  for (const auto& [last, batch] : batches) {
     if (last > read.moment.last) break;
     if (last > read.moment.first && !looked) {
       explained = explains();
       looked = true;
     }
     bool changed = false;
-    for (const Change& change : changes) {
+    for (const Change& change : batch.changes) {
       if (change.key != read.key) continue;
       value = change.value ? std::optional(Value{*change.value, change.expire_at_ms}) : std::nullopt;
       changed = true;
@@ -77,24 +83,48 @@ std::string History::FaultOf(const Read& read) const {
   return "Get(" + read.key + ") found " + TextOf(read.found) + "; the last value there was " + TextOf(value) + "; " + TextOf(read.moment);
 }
 
-std::string History::FaultOf(const Scan& scan) const {
-  State state = At(scan.moment.first);
+std::string History::FaultOf(const Batches& batches, const Scan& scan) {
+  State state = At(batches, scan.moment.first);
   std::string difference = Difference(state, scan.found, scan.moment);
-  for (auto batch = batches_.upper_bound(scan.moment.first); batch != batches_.end() && batch->first <= scan.moment.last; ++batch) {
+  for (auto batch = batches.upper_bound(scan.moment.first); batch != batches.end() && batch->first <= scan.moment.last; ++batch) {
     if (difference.empty()) return "";
-    Apply(batch->second, &state);
+    Apply(batch->second.changes, &state);
     difference = Difference(state, scan.found, scan.moment);
   }
   if (difference.empty()) return "";
   return "an iterator shows what never was: " + difference + "; " + TextOf(scan.moment);
 }
 
-/// Sequence numbers follow each other without a gap.
+/// With and without the ingests that may or may not have been seen: what either explains is right.
+template <typename Seen>
+std::string History::FaultOf(const Seen& seen) const {
+  std::vector<SequenceNumber> open;
+  Batches batches = batches_;
+  for (const auto& [at, batch] : batches_) {
+    if (!batch.ingested || batch.until_event < seen.moment.from_event) continue;
+    batches.erase(at);
+    constexpr std::size_t kMostOpen = 4;
+    if (batch.from_event <= seen.moment.until_event && open.size() < kMostOpen) open.push_back(at);
+  }
+  std::string fault;
+  for (std::size_t chosen = 0; chosen < (std::size_t{1} << open.size()); ++chosen) {
+    Batches some = batches;
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      if ((chosen >> i & 1) != 0) some[open[i]] = batches_.at(open[i]);
+    }
+    fault = FaultOf(some, seen);
+    if (fault.empty()) return "";
+  }
+  return fault;
+}
+
+/// Sequence numbers follow each other without a gap, unless ingests took some.
 std::string History::FaultOfOrder() const {
   SequenceNumber before = 0;
-  for (const auto& [last, changes] : batches_) {
-    if (last != before + changes.size()) {
-      return "a batch of " + std::to_string(changes.size()) + " ends at sequence number " + std::to_string(last) + ", the one before at " +
+  for (const auto& [last, batch] : batches_) {
+    const SequenceNumber first = batch.first(last);
+    if (gaps_ ? first <= before : first != before + 1) {
+      return "a batch of " + std::to_string(batch.changes.size()) + " ends at sequence number " + std::to_string(last) + ", the one before at " +
              std::to_string(before);
     }
     before = last;
@@ -114,11 +144,11 @@ std::string History::Fault() {
 }
 
 std::string History::FaultAt(const Moment& moment, SequenceNumber at, const State& found) const {
-  const std::string difference = Difference(At(at), found, moment);
+  const std::string difference = Difference(At(batches_, at), found, moment);
   if (difference.empty()) return "";
   // For people: whether it is another state that once was.
-  for (const auto& [last, changes] : batches_) {
-    if (Difference(At(last), found, moment).empty()) {
+  for (const auto& [last, batch] : batches_) {
+    if (Difference(At(batches_, last), found, moment).empty()) {
       return difference + " (it is what was at sequence number " + std::to_string(last) + ", not at " + std::to_string(at) + ")";
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,18 +25,27 @@ struct Value {
 };
 using State = std::map<std::string, Value>;
 
-/// When something was looked at: between two visible sequence numbers, between two times.
+/// When something was looked at: between two visible sequence numbers, between two times, between two events of the run.
 struct Moment {
   SequenceNumber first = 0;
   SequenceNumber last = 0;
   std::uint64_t from_ms = 0;
   std::uint64_t until_ms = 0;
+  std::uint64_t from_event = 0;
+  std::uint64_t until_event = 0;
 };
 
 class History {
  public:
   /// @param last  what Write() returned.
-  void Wrote(SequenceNumber last, std::vector<Change> changes) { batches_[last] = std::move(changes); }
+  void Wrote(SequenceNumber last, std::vector<Change> changes) { batches_[last] = {std::move(changes), false, 0, 0}; }
+  /// An ingest that went well: all of it stands at one sequence number, `at`, and may be seen from some moment between the two events on.
+  void Ingested(SequenceNumber at, std::vector<Change> changes, std::uint64_t from_event, std::uint64_t until_event) {
+    batches_[at] = {std::move(changes), true, from_event, until_event};
+  }
+  /// From now on sequence numbers may be given to nothing (an ingest that tries takes some).
+  void AllowGaps() { gaps_ = true; }
+  bool gaps() const { return gaps_; }
   void Saw(const Moment& moment, std::string key, std::optional<Value> found) {
     reads_.push_back({moment, std::move(key), std::move(found)});
   }
@@ -47,14 +57,26 @@ class History {
   /// The same of a tree at rest, all of which is `found`, at exactly sequence number `at`.
   std::string FaultAt(const Moment& moment, SequenceNumber at, const State& found) const;
   /// A batch ends here, or nothing was written yet.
-  bool IsBoundary(SequenceNumber at) const { return at == 0 || batches_.contains(at); }
+  bool IsBoundary(SequenceNumber at) const;
   /// Batches after `last` never were.
   void Forget(SequenceNumber last) { batches_.erase(batches_.upper_bound(last), batches_.end()); }
+  /// The end of the last batch that ends at `sequence` or before.
+  SequenceNumber LastUpTo(SequenceNumber sequence) const {
+    const auto after = batches_.upper_bound(sequence);
+    return after == batches_.begin() ? 0 : std::prev(after)->first;
+  }
   /// The end of the last batch.
   SequenceNumber last() const { return batches_.empty() ? 0 : batches_.rbegin()->first; }
-  State At(SequenceNumber sequence) const;
 
  private:
+  struct Batch {
+    std::vector<Change> changes;
+    bool ingested = false;
+    std::uint64_t from_event = 0;
+    std::uint64_t until_event = 0;
+    SequenceNumber first(SequenceNumber last) const { return ingested ? last : last - changes.size() + 1; }
+  };
+  using Batches = std::map<SequenceNumber, Batch>;
   struct Read {
     Moment moment;
     std::string key;
@@ -64,11 +86,15 @@ class History {
     Moment moment;
     State found;
   };
-  std::string FaultOf(const Read& read) const;
-  std::string FaultOf(const Scan& scan) const;
+  static State At(const Batches& batches, SequenceNumber sequence);
+  static std::string FaultOf(const Batches& batches, const Read& read);
+  static std::string FaultOf(const Batches& batches, const Scan& scan);
+  template <typename Seen>
+  std::string FaultOf(const Seen& seen) const;
   std::string FaultOfOrder() const;
 
-  std::map<SequenceNumber, std::vector<Change>> batches_;
+  Batches batches_;
+  bool gaps_ = false;
   std::vector<Read> reads_;
   std::vector<Scan> scans_;
 };

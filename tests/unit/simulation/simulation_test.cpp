@@ -73,10 +73,10 @@ TEST_CASE("a signal between the look and the wait is lost, and that is found as 
     const auto bell = std::make_shared<Bell>();    // outlives this: a deadlock leaves its threads behind
     return Simulate(seed, [bell, under_the_mutex] {
       Thread rings("rings", [&] {
-        if (under_the_mutex) bell->mutex.Lock();
+        std::optional<MutexLock> lock;
+        if (under_the_mutex) lock.emplace(bell->mutex);
         bell->done = true;
         bell->rung.NotifyOne();
-        if (under_the_mutex) bell->mutex.Unlock();
       });
       bell->mutex.Lock();
       if (under_the_mutex) {
