@@ -80,7 +80,7 @@ TEST_CASE("what was synced survives a power cut at any call", "[engine][crash]")
       REQUIRE(opened);
       fs.FailCall(cut_at, Fault::kWriteError, FaultSpan::kFromThenOn);
       RunScript(**opened, random, &script);
-      fs.PowerCut(seed, mode);
+      CutPower(fs, seed, mode);
     }
     fs.ClearFaults();
     {
@@ -131,8 +131,7 @@ TEST_CASE("before the first flush, too, what comes back is in the order of the w
       for (int i = 0; i < 20; ++i) {
         if (!Put(*engine, "k" + std::to_string(i), "x").ok() || !engine->Commit()) break;
       }
-      fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
-      fs.PowerCut(seed, CutMode::kOutOfOrder);
+      CutPower(fs, seed, CutMode::kOutOfOrder);
     }
     fs.ClearFaults();
     const auto engine = MustOpen(options);
@@ -151,7 +150,7 @@ TEST_CASE("whichever sync of a new directory fails: it is not opened, or what it
       const auto opened = Engine::Open(options);
       safe = opened && Put(**opened, "x", "y").ok() && (*opened)->Sync().ok();
       done = fs.fired() == 0;
-      fs.PowerCut(call, CutMode::kLost);
+      CutPower(fs, call, CutMode::kLost);
     }
     fs.ClearFaults();
     auto engine = MustOpen(options);
@@ -188,8 +187,9 @@ TEST_CASE("of the test: where a sync is a lie, the check after a power cut finds
         auto opened = Engine::Open(options);
         REQUIRE(opened);
         RunScript(**opened, random, &script);
-        fs.PowerCut(seed, CutMode::kLost);
+        CutPower(fs, seed, CutMode::kLost);
       }
+      fs.ClearFaults();
       fs.LieAboutSyncs({});
       Result<std::unique_ptr<Engine>> again = Engine::Open(options);
       if (!again || FaultAfterCrash(**again, script) != "") ++found;

@@ -270,9 +270,7 @@ TEST_CASE("whichever sync of the log fails: nothing after it is acknowledged, an
         CHECK(engine->WriteHealth().message().find("fdatasync") != std::string::npos);
         for (const auto& [key, value] : durable) CHECK(Get(*engine, key) == value);
       }
-      fs.ClearFaults();
-      fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);      // nothing that the engine still does may reach the disk
-      fs.PowerCut(call, CutMode::kLost);
+      CutPower(fs, call, CutMode::kLost);
     }
     fs.ClearFaults();
     auto engine = MustOpen(options);

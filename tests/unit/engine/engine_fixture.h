@@ -89,6 +89,13 @@ inline std::map<std::string, std::string> Contents(Engine& engine, const ReadOpt
   return contents;
 }
 
+/// The power goes, and the process with it: nothing that an engine still does reaches the disk. What is left is to destroy it; then
+/// ClearFaults() gives the disk back.
+inline void CutPower(FaultFileSystem& fs, std::uint64_t seed, CutMode mode) {
+  fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
+  fs.PowerCut(seed, mode);
+}
+
 /// Until the files that compactions have replaced are gone from disk.
 inline void WaitForObsoleteFiles(Engine& engine, FileSystem& fs) {
   const auto files_in = [&fs](const char* folder) { return fs.ListDirectory(folder).value_or(std::vector<std::string>()).size(); };

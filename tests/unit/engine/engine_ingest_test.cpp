@@ -285,7 +285,7 @@ TEST_CASE("a power cut at any call of an ingest leaves all of it or nothing", "[
       fs.FailCall(call, Fault::kWriteError, FaultSpan::kFromThenOn);
       RunIngestScript(*engine, fs, &script);
       finished = fs.fired() == 0;
-      fs.PowerCut(call, mode);
+      CutPower(fs, call, mode);
     }
     fs.ClearFaults();
     for (int round = 0; round < 2; ++round) {
