@@ -1,7 +1,8 @@
 // Write admission: how hard writers are held back, so that compaction keeps up and nobody meets a wall.
 //
 //   free     nothing is over its hard limit                        a write costs one relaxed load here
-//   slowed   a figure is past its hard limit                       writes pass at a rate that falls smoothly with the debt
+//   slowed   a figure is past its hard limit, or memtables fill    writes pass at a rate that falls smoothly with the debt
+//            faster than they are flushed
 //   stopped  L0 is at l0-stop-sstables, or all memtables are full  writes wait for a flush or a compaction
 //
 // The rate is what was written per second while the tree was last free, times (1 - debt)^2, never below kLeastRate: a
@@ -55,7 +56,7 @@ class WriteAdmission {
   static constexpr double kLeastRate = 1 << 20;          // bytes a second
   static constexpr double kFirstRate = 64 << 20;         // until one has been measured
   static constexpr std::chrono::microseconds kWorthParking{1000};
-  static constexpr std::chrono::microseconds kLongestDelay{200'000};
+  static constexpr std::chrono::microseconds kLongestDelay{80'000};
 
   Admission AdmitSlowly(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
   void LearnRateLocked(std::uint64_t written_bytes) LSMKV_REQUIRES(mutex_);

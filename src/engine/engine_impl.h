@@ -108,6 +108,7 @@ class EngineImpl final : public Engine {
   void UpdatePressure(bool background_error);
   void ReviewDiskSpace() LSMKV_EXCLUDES(write_mutex_);
   bool DeletionsAreWanted();
+  double MemtableFill(const SuperVersion& now) const;
   void LogPressure(double debt, bool stopped, const SuperVersion& now);
   void AdaptCompactionRate(const Version& version);
   std::optional<std::chrono::microseconds> PressureReview() const;

@@ -96,6 +96,19 @@ bool EngineImpl::MemtablesFull(const SuperVersion& now) const {
   return bytes >= most;
 }
 
+/// How much of what memtables may take is taken, 0 to 1.
+double EngineImpl::MemtableFill(const SuperVersion& now) const {
+  const MemTable& active = *now.active.table;
+  const auto share = [](std::uint64_t figure, std::uint64_t limit) {
+    return limit == 0 ? 0.0 : std::min(1.0, static_cast<double>(figure) / static_cast<double>(limit));
+  };
+  const double of_active = std::max(share(active.entries(), context_.options.memtable_entries), share(active.bytes(), MemtableByteLimit()));
+  const double by_count = (static_cast<double>(now.immutables.size()) + of_active) / (context_.options.max_immutable_memtables + 1.0);
+  std::uint64_t bytes = active.bytes() + tree_->RetiredMemtableBytes();
+  for (const Memory& immutable : now.immutables) bytes += immutable.table->bytes();
+  return std::max(by_count, share(bytes, context_.memory.max_memory_bytes.load(std::memory_order_relaxed)));
+}
+
 void EngineImpl::RotateIfFullLocked() {
   if (!IsFull(*active_.table)) return;
   if (TryRotateLocked() && !MemtablesFull(*tree_->Current())) return;
@@ -150,6 +163,11 @@ void EngineImpl::UpdatePressure(bool background_error) {
   const auto l0 = static_cast<double>(now->version->figures(0).sstables);
   const bool l0_full = l0 >= options.l0_stop_sstables;
   double debt = over(l0, options.l0_slowdown_sstables, options.l0_stop_sstables);
+  if (!now->immutables.empty()) {              // flushes fall behind
+    constexpr double kFillThatSlows = 0.75;
+    constexpr double kMostForMemtables = 0.95;
+    debt = std::max(debt, kMostForMemtables * over(MemtableFill(*now), kFillThatSlows, 1));
+  }
   for (std::uint32_t n = 1; n < now->version->level_count(); ++n) {
     constexpr double kMostForLevels = 0.7;     // a deep level over its limit slows, but L0 decides how far
     const LevelLimits limits = LimitsOfLevel(options, n);
@@ -239,6 +257,7 @@ std::optional<std::chrono::microseconds> EngineImpl::PressureReview() const {
   const bool merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   if (admission_.stopped()) return wal_->RotationReady() ? kHeldBack : kUntilSegment;
   if (admission_.slowed() || refuse_writes_.load(std::memory_order_relaxed)) return kHeldBack;
+  if (tree_->immutable_count() > 0) return kHeldBack;             // the active memtable fills while they are flushed
   const std::optional<std::chrono::microseconds> space = reserve_.ReviewIn();
   if (!merging) return space;
   return std::min(space.value_or(CompactionRate::kAdaptInterval), std::chrono::microseconds(CompactionRate::kAdaptInterval));

@@ -215,3 +215,23 @@ TEST_CASE("a compaction that the disk cannot hold waits, says so, and runs when 
   fs.SetCapacity(1 << 30);
   CHECK(engine->Compact(std::nullopt, 1).ok());
 }
+
+TEST_CASE("writers are slowed before the memtables are full, and free again when flushes have caught up", "[engine][admission]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  auto engine = MustOpen(options);
+  REQUIRE(Put(*engine, "a", "1").ok());
+  REQUIRE(engine->Flush().ok());
+  CHECK_FALSE(engine->Stats().writes_slowed);
+  fs.FailSyncs("db/sst");
+  for (int i = 0; engine->Stats().immutable_memtables < options.max_immutable_memtables; ++i) {
+    REQUIRE(i < 10'000);
+    REQUIRE(Put(*engine, "k" + std::to_string(i), "1").ok());
+    std::this_thread::yield();               // the next segment of the log is made beside this
+  }
+  while (!engine->Stats().writes_slowed) std::this_thread::yield();
+  CHECK(Put(*engine, "b", "2").ok());        // slowed, not stopped: the active memtable has room
+  fs.ClearFaults();
+  while (engine->Stats().writes_slowed || engine->Stats().immutable_memtables > 0) std::this_thread::yield();
+  CHECK(Get(*engine, "b") == "2");
+}
