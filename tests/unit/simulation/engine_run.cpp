@@ -377,7 +377,11 @@ std::string Describe(std::uint64_t seed, const Disturbance& disturbance, const V
       break;
     case Kind::kSmallDisk: text += ", a small disk"; break;
   }
-  return text + ": " + verdict.fault;
+  const int mode = static_cast<int>(disturbance.kind == Kind::kPowerCut ? static_cast<std::uint8_t>(disturbance.cut_mode)
+                                                                        : static_cast<std::uint8_t>(disturbance.fault));
+  return text + ": " + verdict.fault + "\n  again: LSMKV_FIRST_SEED=" + std::to_string(seed) + " LSMKV_KIND=" +
+         std::to_string(static_cast<int>(disturbance.kind)) + " LSMKV_AT=" + std::to_string(disturbance.at) + " LSMKV_MODE=" +
+         std::to_string(mode) + " build/test/tests/unit/simulation/simulation_test 'one run'";
 }
 
 }  // namespace lsmkv::simulation
