@@ -189,6 +189,8 @@ class Engine {
   virtual void SetWalFsync(WalFsync mode) = 0;
   /// How often everything is scrubbed without being asked, slowly; 0: never.
   virtual void SetScrubInterval([[maybe_unused]] std::uint64_t interval_ms) {}
+  /// Options::disk_reserve_bytes from now on: the disk is looked at at once, and writes are refused or taken again by what is found.
+  virtual void SetDiskReserve([[maybe_unused]] std::uint64_t bytes) {}
   /// Smaller limits are kept as memtables are flushed, blocks evicted and tables closed.
   virtual void SetMemoryLimits(const MemoryLimits& limits) = 0;
 };

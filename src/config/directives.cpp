@@ -105,7 +105,7 @@ const Directive kDirectives[] = {
     {"wal-skip-corruption", "", Flag{&S::wal_skip_corruption}, "no", kStart, kDurability,
      "Start although the middle of the log is damaged, WITHOUT the writes in the damaged part. Only to save what\n"
      "can be saved, after making a copy."},
-    {"disk-reserve", "", ByteSize{&S::disk_reserve_bytes, 0, kMaxBytes}, "256mb", kStart, kDurability,
+    {"disk-reserve", "", ByteSize{&S::disk_reserve_bytes, 0, kMaxBytes}, "256mb", kRunTime, kDurability,
      "When no more than this is left on the disk, writes that add data are refused (-MISCONF) until there is more; reads,\n"
      "DEL, UNLINK, EXPIRE, FLUSHDB, FLUSHALL and compaction go on with what is kept for them. A compaction needs about as much as\n"
      "it leaves behind. Of a small disk a twentieth is kept at most. 0: nothing is kept."},

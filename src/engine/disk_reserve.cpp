@@ -20,8 +20,8 @@ constexpr microseconds kShortestInterval{20'000};
 
 }  // namespace
 
-std::uint64_t DiskReserve::ReserveOf(std::uint64_t disk_bytes) const {
-  return std::min(wanted_bytes_, disk_bytes / kLeastPartOfDisk);
+std::uint64_t DiskReserve::ReserveOf(std::uint64_t wanted_bytes, std::uint64_t disk_bytes) {
+  return std::min(wanted_bytes, disk_bytes / kLeastPartOfDisk);
 }
 
 microseconds DiskReserve::Interval(std::uint64_t headroom, bool writing) const {
@@ -31,16 +31,19 @@ microseconds DiskReserve::Interval(std::uint64_t headroom, bool writing) const {
 }
 
 bool DiskReserve::Review(std::uint64_t unflushed_bytes, std::uint64_t written_bytes) {
-  if (wanted_bytes_ == 0) return false;
+  const bool changed = changed_.exchange(false, std::memory_order_acquire);
+  const std::uint64_t wanted = wanted_bytes_.load(std::memory_order_relaxed);
+  if (changed && wanted == 0) KeepNothing();
+  if (wanted == 0) return false;
   const microseconds now = clock_.Monotonic();
-  if (now < next_look_) return false;
+  if (now < next_look_ && !changed) return false;
   const Result<std::uint64_t> free = fs_.FreeBytes(dir_);
   const Result<std::uint64_t> disk = fs_.TotalBytes(dir_);
   if (!free || !disk) {                       // a disk that does not tell is written to until it says no
     next_look_ = now + kLongestInterval;
     return false;
   }
-  const std::uint64_t reserve = ReserveOf(*disk);
+  const std::uint64_t reserve = ReserveOf(wanted, *disk);
   const std::uint64_t kept = reserve + unflushed_bytes;
   const std::uint64_t headroom = *free - std::min(*free, kept);
   reserve_bytes_.store(reserve, std::memory_order_relaxed);
@@ -76,8 +79,18 @@ void DiskReserve::Become(bool low, std::uint64_t unflushed_bytes) {
   }
 }
 
+void DiskReserve::KeepNothing() {
+  reserve_bytes_.store(0, std::memory_order_relaxed);
+  free_bytes_.store(0, std::memory_order_relaxed);
+  usable_bytes_.store(0, std::memory_order_relaxed);
+  headroom_bytes_.store(kUnbounded, std::memory_order_relaxed);
+  if (low()) LogInfo("space", "{}: nothing is kept any more (disk-reserve 0); all writes are taken until the disk is full", dir_);
+  low_.store(false, std::memory_order_relaxed);
+  next_look_ = microseconds(0);
+}
+
 std::optional<microseconds> DiskReserve::ReviewIn() const {
-  if (wanted_bytes_ == 0) return std::nullopt;
+  if (wanted_bytes_.load(std::memory_order_relaxed) == 0) return std::nullopt;
   return std::clamp(next_look_ - clock_.Monotonic(), microseconds(1000), kLongestInterval);
 }
 

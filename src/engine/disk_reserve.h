@@ -18,6 +18,8 @@
 // The free space is looked at by the scheduler, in its rounds: once a second, more often the less is left and while somebody writes.
 // Large batches, and near the end all of them, do not wait for the next look: they are taken off what the last one found (Take).
 //
+// How much is to be kept may change at any time: the next round looks at the disk again, whenever the last look was.
+//
 // Threads  Review, ReviewIn: the scheduler's. The rest: any.
 #pragma once
 
@@ -43,6 +45,11 @@ class DiskReserve {
   DiskReserve(FileSystem& fs, std::string dir, std::uint64_t wanted_bytes, Clock& clock)
       : fs_(fs), dir_(std::move(dir)), wanted_bytes_(wanted_bytes), clock_(clock) {}
 
+  /// The next Review() looks at the disk and goes by this.
+  void SetWanted(std::uint64_t bytes) {
+    wanted_bytes_.store(bytes, std::memory_order_relaxed);
+    changed_.store(true, std::memory_order_release);
+  }
   /// Looks at the disk if it is time to.
   /// @param unflushed_bytes  of all memtables.
   /// @param written_bytes    by users so far; tells whether somebody writes.
@@ -75,12 +82,14 @@ class DiskReserve {
   /// Log and table, or blob file, each take a batch once before the log's part of it goes.
   static bool TakeOff(std::atomic<std::uint64_t>& left, std::uint64_t batch_bytes);
   void Become(bool low, std::uint64_t unflushed_bytes) LSMKV_EXCLUDES(mutex_);
-  std::uint64_t ReserveOf(std::uint64_t disk_bytes) const;
+  void KeepNothing() LSMKV_EXCLUDES(mutex_);
+  static std::uint64_t ReserveOf(std::uint64_t wanted_bytes, std::uint64_t disk_bytes);
   std::chrono::microseconds Interval(std::uint64_t headroom, bool writing) const;
 
   FileSystem& fs_;
   const std::string dir_;
-  const std::uint64_t wanted_bytes_;
+  std::atomic<std::uint64_t> wanted_bytes_;
+  std::atomic<bool> changed_{false};                        // release by SetWanted, acquire by Review
   Clock& clock_;
 
   // Relaxed, all of them: a look is old when it is used, whatever the order.

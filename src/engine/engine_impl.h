@@ -73,6 +73,10 @@ class EngineImpl final : public Engine {
   const Options& options() const override { return context_.options; }
   void SetWalFsync(WalFsync mode) override { wal_->SetMode(mode); }
   void SetScrubInterval(std::uint64_t interval_ms) override { scrubber_->SetInterval(interval_ms); }
+  void SetDiskReserve(std::uint64_t bytes) override {
+    reserve_.SetWanted(bytes);
+    scheduler_->Wake();
+  }
   void SetMemoryLimits(const MemoryLimits& limits) override;
 
  private:
