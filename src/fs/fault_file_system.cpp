@@ -308,6 +308,16 @@ Status FaultFileSystem::SyncFile(const std::string& path) {
   return Status::Ok();
 }
 
+Status FaultFileSystem::Truncate(const std::string& path, std::uint64_t size) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kResize, path, "truncate"); !counted.ok()) return counted;
+  const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "truncate");
+  if (!node) return node.error();
+  if (size > (*node)->file.bytes().size()) return ErrnoStatus(path, "truncate", EINVAL);
+  (*node)->file.Truncate(size);
+  return Status::Ok();
+}
+
 Status FaultFileSystem::Rename(const std::string& from, const std::string& to) {
   MutexLock lock(mutex_);
   if (Status counted = Count(Call::kRename, from, "rename to " + to); !counted.ok()) return counted;

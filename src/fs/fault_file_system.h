@@ -79,6 +79,7 @@ class FaultFileSystem final : public FileSystem {
       LSMKV_EXCLUDES(mutex_);
   Result<std::string> ReadWholeFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Status SyncFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
+  Status Truncate(const std::string& path, std::uint64_t size) override LSMKV_EXCLUDES(mutex_);
   Status Rename(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
   Status Link(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
   Status RemoveFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);

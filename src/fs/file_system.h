@@ -62,6 +62,9 @@ class FileSystem {
   virtual Result<std::string> ReadWholeFile(const std::string& path) = 0;
   /// Makes the bytes of a file that is there safe, whoever wrote them (recovery: a process that was killed had not synced).
   virtual Status SyncFile(const std::string& path) = 0;
+  /// Cuts a file that is there, and that nobody writes to, to its first `size` bytes, `size` being no more than it has. Needs no
+  /// room. Safe after SyncFile(); a power cut before that leaves what was there or what was to be.
+  virtual Status Truncate(const std::string& path, std::uint64_t size) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;   ///< atomic, replaces `to`
   virtual Status Link(const std::string& from, const std::string& to) = 0;     ///< hard link; `to` must not exist
   virtual Status RemoveFile(const std::string& path) = 0;

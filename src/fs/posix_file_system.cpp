@@ -269,6 +269,12 @@ Status PosixFileSystem::SyncFile(const std::string& path) {
   return ErrnoStatus(path, "fdatasync", errno);
 }
 
+Status PosixFileSystem::Truncate(const std::string& path, std::uint64_t size) {
+  if (size > kMaxOffset) return ErrnoStatus(path, "truncate", EFBIG);
+  if (Uninterrupted([&] { return ::truncate(path.c_str(), static_cast<off_t>(size)); }) != 0) return ErrnoStatus(path, "truncate", errno);
+  return Status::Ok();
+}
+
 Status PosixFileSystem::Rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus(from, "rename to " + to, errno);
   return Status::Ok();

@@ -25,6 +25,7 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) override;
   Result<std::string> ReadWholeFile(const std::string& path) override;
   Status SyncFile(const std::string& path) override;
+  Status Truncate(const std::string& path, std::uint64_t size) override;
   Status Rename(const std::string& from, const std::string& to) override;
   Status Link(const std::string& from, const std::string& to) override;
   Status RemoveFile(const std::string& path) override;

@@ -28,6 +28,7 @@
 //
 // `wal-skip-corruption yes` goes on at the next good record where recovery would refuse. What is cut off is not destroyed:
 // the rest of the segment and all later segments stay beside the log as `*.log.dropped`; of these, the newest few are kept.
+// On a full disk there is no copy: what is cut off was never acknowledged as safe, and a start needs no room.
 //
 // Threads     none here; the writer's are in wal.h.
 // Not here    what an operation means (write_batch.h), when a segment may go (the engine, by the manifest's wal_floor).

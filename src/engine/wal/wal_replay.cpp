@@ -11,8 +11,6 @@
 namespace lsmkv {
 namespace {
 
-constexpr std::string_view kUnfinishedSuffix = ".tmp";
-
 struct Place {
   std::size_t segment_index = 0;
   std::uint64_t offset = 0;
@@ -70,9 +68,6 @@ class Replay {
     Result<std::vector<std::string>> names = fs_.ListDirectory(dir_);
     if (!names) return names.error();
     for (std::string_view name : *names) {
-      if (!options_.read_only && name.starts_with("wal_") && name.ends_with(kUnfinishedSuffix)) {
-        IgnoreError(fs_.RemoveFile(dir_ + "/" + std::string(name)), "a copy that a crash cut short; it is made anew");
-      }
       const bool dropped = name.ends_with(kDroppedSuffix);
       if (dropped) name.remove_suffix(kDroppedSuffix.size());
       const std::optional<std::uint64_t> id = ParseSegmentFileName(name);
@@ -253,35 +248,41 @@ class Replay {
 
   Status CopyAside(Place cut) {
     for (std::size_t index = cut.segment_index; index < ids_.size(); ++index) {
-      const std::string path = Path(ids_[index]);
-      Result<std::unique_ptr<RandomAccessFile>> file = fs_.NewRandomAccessFile(path);
-      if (!file) return file.error();
-      const std::uint64_t begin = index == cut.segment_index ? cut.offset : 0;
-      if (Status s = Copy(**file, begin, (*file)->size(), path + std::string(kDroppedSuffix)); !s.ok()) return s;
-      dropped_ids_.push_back(ids_[index]);
+      if (Status copied = CopyAside(ids_[index], index == cut.segment_index ? cut.offset : 0); !copied.ok()) return copied;
     }
     return fs_.SyncDirectory(dir_);
+  }
+
+  /// Copies a segment from `begin` on. The copy is for people who want to look at it: where the disk is full it is done without,
+  /// since nothing in it was ever acknowledged, and a start must not hang on it.
+  Status CopyAside(std::uint64_t id, std::uint64_t begin) {
+    const std::string aside = Path(id) + std::string(kDroppedSuffix);
+    Status copied = Copy(Path(id), begin, aside);
+    if (copied.ok()) dropped_ids_.push_back(id);
+    if (copied.code() != StatusCode::kNoSpace) return copied;
+    IgnoreError(fs_.RemoveFile(aside), "it may not have come into being");
+    LogWarning("wal", "{}; what is cut off is dropped without a copy", copied.message());
+    return Status::Ok();
   }
 
   /// Newest first, so that what remains after a crash in between is judged as before.
   Status SetAside(Place cut) {
     for (std::size_t index = ids_.size(); index-- > cut.segment_index + 1;) {
       const std::string path = Path(ids_[index]);
-      if (Status moved = fs_.Rename(path, path + std::string(kDroppedSuffix)); !moved.ok()) return moved;
-      dropped_ids_.push_back(ids_[index]);
+      Status moved = fs_.Rename(path, path + std::string(kDroppedSuffix));
+      if (moved.ok()) dropped_ids_.push_back(ids_[index]);
+      if (moved.code() == StatusCode::kNoSpace) {      // not even a name
+        LogWarning("wal", "{}; removed without a copy", moved.message());
+        moved = fs_.RemoveFile(path);
+      }
+      if (!moved.ok()) return moved;
     }
     if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
-    const std::string path = Path(ids_[cut.segment_index]);
-    Result<std::unique_ptr<RandomAccessFile>> file = fs_.NewRandomAccessFile(path);
-    if (!file) return file.error();
-    // Files are append-only, so the part that stays is copied, and takes the segment's name when it is safe.
-    const std::string kept = path + std::string(kUnfinishedSuffix);
-    if (Status s = Copy(**file, cut.offset, (*file)->size(), path + std::string(kDroppedSuffix)); !s.ok()) return s;
-    dropped_ids_.push_back(ids_[cut.segment_index]);
-    if (Status s = Copy(**file, 0, cut.offset, kept); !s.ok()) return s;
-    if (Status s = fs_.SyncDirectory(dir_); !s.ok()) return s;
-    if (Status s = fs_.Rename(kept, path); !s.ok()) return s;
-    return fs_.SyncDirectory(dir_);
+    const std::uint64_t id = ids_[cut.segment_index];
+    if (Status copied = CopyAside(id, cut.offset); !copied.ok()) return copied;
+    if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
+    if (Status truncated = fs_.Truncate(Path(id), cut.offset); !truncated.ok()) return truncated;
+    return fs_.SyncFile(Path(id));
   }
 
   /// What was set aside is for people who want to look at it, and nobody else removes it.
@@ -300,14 +301,16 @@ class Replay {
     }
   }
 
-  Status Copy(const RandomAccessFile& from, std::uint64_t begin, std::uint64_t end, const std::string& to) {
+  Status Copy(const std::string& from, std::uint64_t begin, const std::string& to) {
     constexpr std::uint64_t kCopyBytes = 1 << 20;
+    const Result<std::unique_ptr<RandomAccessFile>> source = fs_.NewRandomAccessFile(from);
+    if (!source) return source.error();
     Result<std::unique_ptr<WritableFile>> file = fs_.NewWritableFile(to);
     if (!file) return file.error();
     std::string buffer;
-    for (std::uint64_t at = begin; at < end; at += buffer.size()) {
-      buffer.resize(static_cast<std::size_t>(std::min(kCopyBytes, end - at)));
-      if (Status read = from.Read(at, buffer.size(), buffer.data()); !read.ok()) return read;
+    for (std::uint64_t at = begin; at < (*source)->size(); at += buffer.size()) {
+      buffer.resize(static_cast<std::size_t>(std::min(kCopyBytes, (*source)->size() - at)));
+      if (Status read = (*source)->Read(at, buffer.size(), buffer.data()); !read.ok()) return read;
       if (Status written = (*file)->Append(buffer); !written.ok()) return written;
     }
     if (Status synced = (*file)->Sync(); !synced.ok()) return synced;

@@ -62,6 +62,31 @@ TEST_CASE("a reserve that is changed is gone by at the next round, whenever the 
   }
 }
 
+TEST_CASE("a torn tail of the log on a disk with not a byte left does not keep the engine from starting", "[engine][space]") {
+  FaultFileSystem fs;
+  const Options options = TinyOptions(&fs);
+  {
+    auto engine = MustOpen(options);
+    REQUIRE(Put(*engine, "safe", "x").ok());
+    REQUIRE(engine->Sync().ok());
+    REQUIRE(Put(*engine, "torn", "y").ok());
+    REQUIRE(engine->Commit());
+    fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);      // killed
+  }
+  fs.ClearFaults();
+  const std::string segment = "db/wal/wal_000001.log";
+  REQUIRE(fs.Mutate(segment, [](std::string& bytes) { bytes.pop_back(); }).ok());
+  fs.SetCapacity(1 << 20);
+  FillTo(fs, 0);
+  auto engine = MustOpen(options);
+  CHECK(Get(*engine, "safe") == "x");
+  CHECK(Get(*engine, "torn") == std::nullopt);
+  fs.SetCapacity(2 << 20);
+  while (!(Put(*engine, "again", "z").ok() && engine->Commit())) std::this_thread::yield();
+  engine.reset();
+  CHECK(Contents(*MustOpen(options)) == std::map<std::string, std::string>{{"again", "z"}, {"safe", "x"}});
+}
+
 TEST_CASE("the running engine refuses and takes writes by the reserve it is told", "[engine][space]") {
   FaultFileSystem fs;
   fs.SetCapacity(kDiskBytes);

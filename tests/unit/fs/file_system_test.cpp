@@ -81,6 +81,17 @@ void CheckError(const Status& status, StatusCode code, const std::string& path) 
 
 }  // namespace
 
+TEST_CASE("a file is cut short by its name", "[fs]") {
+  Place place(AnyKind());
+  place.Write("f", "0123456789");
+  REQUIRE(place.fs().Truncate(place.Path("f"), 4).ok());
+  REQUIRE(place.fs().SyncFile(place.Path("f")).ok());
+  CHECK(place.Read("f") == "0123");
+  REQUIRE(place.fs().Truncate(place.Path("f"), 0).ok());
+  CHECK(place.Read("f").empty());
+  CHECK(place.fs().Truncate(place.Path("none"), 0).code() == StatusCode::kNotFound);
+}
+
 TEST_CASE("what was appended is read back, whole and in parts", "[fs]") {
   const std::string kind = AnyKind();
   CAPTURE(kind);

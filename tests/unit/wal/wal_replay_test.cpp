@@ -271,6 +271,49 @@ TEST_CASE("replay of random bytes neither fails to end nor invents records", "[w
   CHECK(replayed.sequences.empty());
 }
 
+TEST_CASE("on a full disk the tail is dropped without a copy, and the start goes on", "[wal][space]") {
+  SegmentText first(1), second(2);
+  first.Record(1).Marker(1).Record(2).Record(3);
+  second.Record(4);
+  FaultFileSystem fs;
+  REQUIRE(fs.CreateDirectories(kDir).ok());
+  REQUIRE(fs.SyncDirectory("").ok());
+  REQUIRE(fs.SyncDirectory("db").ok());
+  first.Store(fs);
+  second.Store(fs);
+  REQUIRE(fs.FlipBit(PathOf(1), 8 * first.starts[2]).ok());
+  const auto room = static_cast<std::uint64_t>(GENERATE(0, 1, 30));     // for none of the copy, or a part
+  const bool no_names_either = GENERATE(false, true);
+  fs.SetCapacity(first.bytes.size() + second.bytes.size() + room);
+  if (no_names_either) fs.FailCall(1, Fault::kNoSpace, FaultSpan::kFromThenOn);
+  const Replayed replayed = Replay(fs, kFromTheStart);
+  REQUIRE(replayed.status.message() == "");
+  CHECK(replayed.sequences == UpTo(1));
+  CHECK(*fs.FileSize(PathOf(1)) == first.starts[2]);
+  CHECK_FALSE(fs.Exists(PathOf(1) + ".dropped"));      // no half copy
+  CHECK_FALSE(fs.Exists(PathOf(2)));
+  CHECK(fs.Exists(PathOf(2) + ".dropped") == !no_names_either);
+  fs.PowerCut(1, CutMode::kLost);
+  const Replayed again = Replay(fs, kFromTheStart);
+  REQUIRE(again.status.message() == "");
+  CHECK(again.sequences == UpTo(1));
+  CHECK(again.summary.dropped_bytes == 0);
+}
+
+TEST_CASE("on a full disk a tail behind lost writes stays where it is, and the start goes on", "[wal][space]") {
+  SegmentText text(1);
+  text.Record(1).Record(2).Marker(2).Record(3).Record(4);
+  FaultFileSystem fs;
+  text.Store(fs);
+  for (const std::size_t record : {1u, 3u}) REQUIRE(fs.FlipBit(PathOf(1), 8 * (text.starts[record] + 30)).ok());
+  fs.SetCapacity(text.bytes.size());
+  const Replayed skipped = Replay(fs, kSkip);
+  REQUIRE(skipped.status.message() == "");
+  CHECK(skipped.summary.lost_writes);
+  CHECK(*fs.FileSize(PathOf(1)) == text.bytes.size());
+  CHECK_FALSE(fs.Exists(PathOf(1) + ".dropped"));
+}
+
 TEST_CASE("setting a tail aside survives a crash at any call", "[wal][crash]") {
   SegmentText first(1), second(2);
   first.Record(1).Marker(1).Record(2).Record(3);
