@@ -196,7 +196,9 @@ Exit DumpWal(FileSystem& fs, const std::string& path, std::uint64_t segment, con
       record = (*hit)->record;
     }
     ++shown;
-    if (record.IsMarker()) {
+    if (record.IsHead()) {
+      Print(fmt::format("{:>10}  format {}\n", offset, DecodeFixed<std::uint32_t>(record.operations.data() + kLogHeadName.size())));
+    } else if (record.IsMarker()) {
       Print(fmt::format("{:>10}  everything up to {} is on disk\n", offset, record.first_sequence));
     } else {
       Print(fmt::format("{:>10}  {} operations from {}, {} bytes\n", offset, record.count, record.first_sequence, record.size_bytes()));

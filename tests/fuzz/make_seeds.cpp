@@ -109,6 +109,7 @@ std::string Batch(int writes) {
 /// Records of `batches` and a sync marker behind them. `*next` is the first sequence number, then the next one.
 std::string WalSegment(std::uint64_t id, const std::vector<int>& batches, SequenceNumber* next) {
   std::string segment;
+  EncodeLogRecord(&segment, id, 0, {0, 0, LogHeadOperations()});
   for (const int writes : batches) {
     EncodeLogRecord(&segment, id, segment.size(), {*next, static_cast<std::uint32_t>(writes + 1), Batch(writes)});
     *next += static_cast<SequenceNumber>(writes + 1);

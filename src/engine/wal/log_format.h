@@ -1,11 +1,15 @@
 // Write-ahead log: every batch that is applied but not yet in an SSTable.
-//   segment := record* zero*                      DIR/wal/wal_000012.log; zeros are space nobody wrote to
+//   segment := head record* zero*                 DIR/wal/wal_000012.log; zeros are space nobody wrote to
 //   record  := length:u32 checksum:u64 first_sequence:u64 count:u32 operations
 //              little-endian; length counts the bytes after the checksum; operations as in lsmkv/write_batch.h
 //   checksum = XXH3 of those bytes, folded with the segment's id and the record's offset
 //
 // A record with count 0 has no operations and is a *sync marker*: everything up to and including `first_sequence` was
 // durable when it was written. One follows every sync, the one of a segment left behind and the one at close included.
+//
+// The head is a sync marker that says nothing was (its `first_sequence` is 0), with "lsmkvwal" format_version:u32 as its operations. It
+// keeps its layout in every later version, so that a reader can name a version that it does not know. It comes with the first
+// record: a segment that nobody wrote to is empty, and making one needs no room.
 //
 // Why the place is part of the checksum: after damage the reader looks for the next good record byte by byte. A value may
 // hold the bytes of a WAL, and a copy of a record in a value must not pass for a record.
@@ -55,6 +59,10 @@ inline constexpr std::size_t kLogHeaderBytes = kLogPrefixBytes + kLogBodyHeaderB
 inline constexpr std::size_t kMinOperationBytes = 2;                     ///< kind and the length of an empty key
 /// The most operations one record may hold. The engine refuses a larger batch.
 inline constexpr std::size_t kMaxLogOperationsBytes = 0x7fff'0000;
+inline constexpr std::uint32_t kLogFormatVersion = 1;
+inline constexpr std::string_view kLogHeadName = "lsmkvwal";
+inline constexpr std::size_t kLogHeadOperationsBytes = 8 + 4;            ///< of a head: name and version
+inline constexpr std::size_t kLogHeadBytes = kLogHeaderBytes + kLogHeadOperationsBytes;
 inline constexpr std::string_view kDroppedSuffix = ".dropped";
 
 /// A record as it lies in a segment; `operations` borrows from the reader.
@@ -63,7 +71,8 @@ struct LogRecord {
   std::uint32_t count = 0;
   std::string_view operations;
 
-  bool IsMarker() const { return count == 0; }
+  bool IsMarker() const { return count == 0; }                            ///< a head too
+  bool IsHead() const { return count == 0 && !operations.empty(); }
   SequenceNumber last_sequence() const { return first_sequence + count - 1; }
   std::uint64_t size_bytes() const { return kLogHeaderBytes + operations.size(); }
 };
@@ -88,6 +97,13 @@ inline void EncodeLogRecord(std::string* out, std::uint64_t segment, std::uint64
   const std::string_view body = std::string_view(*out).substr(start + kLogPrefixBytes);
   const std::uint64_t checksum = LogChecksum(segment, offset, body);
   std::memcpy(out->data() + start + 4, &checksum, 8);
+}
+
+/// The operations of a head.
+inline std::string LogHeadOperations(std::uint32_t version = kLogFormatVersion) {
+  std::string out(kLogHeadName);
+  PutFixed(&out, version);
+  return out;
 }
 
 inline std::string SegmentFileName(std::uint64_t id) { return fmt::format("wal_{:06}.log", id); }

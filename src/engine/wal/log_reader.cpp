@@ -18,18 +18,19 @@ bool IsPlausible(std::uint32_t length, std::uint32_t count, std::uint64_t availa
   if (length < kLogBodyHeaderBytes || length > kLogBodyHeaderBytes + kMaxLogOperationsBytes) return false;
   if (length > available - kLogPrefixBytes) return false;
   const std::uint64_t operations_bytes = length - kLogBodyHeaderBytes;
-  return count == 0 ? operations_bytes == 0 : operations_bytes / kMinOperationBytes >= count;
+  if (count == 0) return operations_bytes == 0 || operations_bytes == kLogHeadOperationsBytes;
+  return operations_bytes / kMinOperationBytes >= count;
 }
 
 }  // namespace
 
-LogReader::LogReader(std::unique_ptr<RandomAccessFile> file, std::uint64_t segment)
-    : file_(std::move(file)), segment_(segment) {}
+LogReader::LogReader(std::unique_ptr<RandomAccessFile> file, std::string path, std::uint64_t segment)
+    : file_(std::move(file)), path_(std::move(path)), segment_(segment) {}
 
 Result<LogReader> LogReader::Open(FileSystem& fs, const std::string& path, std::uint64_t segment) {
   Result<std::unique_ptr<RandomAccessFile>> file = fs.NewRandomAccessFile(path);
   if (!file) return file.error();
-  return LogReader(std::move(*file), segment);
+  return LogReader(std::move(*file), path, segment);
 }
 
 Result<std::string_view> LogReader::View(std::uint64_t offset, std::size_t bytes) {
@@ -63,7 +64,17 @@ Result<std::optional<LogRecord>> LogReader::TryRecord(std::uint64_t offset) {
   const std::string_view body = whole->substr(kLogPrefixBytes);
   if (DecodeFixed<std::uint64_t>(whole->data() + 4) != LogChecksum(segment_, offset, body)) return std::nullopt;
   record.operations = body.substr(kLogBodyHeaderBytes);
+  if (record.IsHead()) {
+    if (!record.operations.starts_with(kLogHeadName)) return std::nullopt;
+    if (Status known = CheckHead(record.operations); !known.ok()) return known;
+  }
   return record;
+}
+
+Status LogReader::CheckHead(std::string_view operations) const {
+  const auto version = DecodeFixed<std::uint32_t>(operations.data() + kLogHeadName.size());
+  if (version <= kLogFormatVersion) return {};
+  return Status::Unsupported(fmt::format("{}: log format {} is newer than this program, which reads up to {}", path_, version, kLogFormatVersion));
 }
 
 Result<LogReader::Look> LogReader::At(std::uint64_t offset) {

@@ -28,6 +28,7 @@ class LogReader {
     LogRecord record;
   };
 
+  /// Reading, here and below: kUnsupported for a segment of a newer format, by its number.
   static Result<LogReader> Open(FileSystem& fs, const std::string& path, std::uint64_t segment);
 
   /// What lies at `offset`. kEnd: the end of the file, or nothing but zeros up to it.
@@ -41,13 +42,16 @@ class LogReader {
   std::uint64_t size() const { return file_->size(); }
 
  private:
-  LogReader(std::unique_ptr<RandomAccessFile> file, std::uint64_t segment);
+  LogReader(std::unique_ptr<RandomAccessFile> file, std::string path, std::uint64_t segment);
   /// `bytes` at `offset`, which the file has; valid until the next call.
   Result<std::string_view> View(std::uint64_t offset, std::size_t bytes);
+  /// A head's version is one that is known.
+  Status CheckHead(std::string_view operations) const;
   /// Whether a whole record with a right checksum lies at `offset`; nullopt: it does not.
   Result<std::optional<LogRecord>> TryRecord(std::uint64_t offset);
 
   std::unique_ptr<RandomAccessFile> file_;
+  std::string path_;
   std::uint64_t segment_;
   std::string window_;
   std::uint64_t window_offset_ = 0;

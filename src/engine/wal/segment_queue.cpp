@@ -42,6 +42,11 @@ void SegmentQueue::Append(const LogRecord& record) {
   LSMKV_ASSERT(record.operations.size() <= kMaxLogOperationsBytes);
   MutexLock lock(buffer_mutex_);
   Segment& segment = *segments_.back();
+  if (segment.appended_bytes == 0) {
+    const std::string head = LogHeadOperations();
+    EncodeLogRecord(&segment.pending, segment.id, 0, {0, 0, head});
+    segment.appended_bytes = kLogHeadBytes;
+  }
   EncodeLogRecord(&segment.pending, segment.id, segment.appended_bytes, record);
   segment.appended_bytes += record.size_bytes();
   if (record.IsMarker()) return;

@@ -164,7 +164,7 @@ class Replay {
     };
     const std::string path = Path(ids_[damage.segment_index]);
     // At the beginning of a segment that is whole itself: what is missing was in front of it.
-    if (damage.offset == 0 && damage.segment_index > 0 && whole) {
+    if (damage.offset <= kLogHeadBytes && damage.segment_index > 0 && whole) {
       const std::string before = Path(ids_[damage.segment_index - 1]);
       return lost(fmt::format("{}: ends too early, at offset {}, or a segment between it and {} is gone", before,
                               fs_.FileSize(before).value_or(0), path));

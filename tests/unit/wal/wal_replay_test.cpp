@@ -25,6 +25,26 @@ TEST_CASE("replay hands over every record from the floor on, in order", "[wal]")
   CHECK(above.summary.entries == 5);
 }
 
+TEST_CASE("a segment says its format, and a newer one is refused by name", "[wal]") {
+  FaultFileSystem fs;
+  {
+    const auto wal = OpenWal(fs, WalFsync::kNo);
+    AppendMany(*wal, 2);
+    REQUIRE(wal->Close().ok());
+  }
+  CHECK(fs.ReadWholeFile(PathOf(1))->find("lsmkvwal") != std::string::npos);
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(2));
+
+  std::string bytes;
+  EncodeLogRecord(&bytes, 2, 0, {0, 0, LogHeadOperations(kLogFormatVersion + 1)});
+  SegmentText(2).Store(fs, bytes + "what this program does not know");
+  const Replayed refused = Replay(fs, kFromTheStart);
+  CHECK(refused.status.code() == StatusCode::kUnsupported);
+  CHECK(refused.status.message().find("wal_000002.log: log format 2 is newer") != std::string::npos);
+  CHECK(Replay(fs, kSkip).status.code() == StatusCode::kUnsupported);
+  CHECK(fs.ReadWholeFile(PathOf(2))->size() > bytes.size());       // untouched
+}
+
 TEST_CASE("an empty WAL replays to nothing and keeps the flushed sequence", "[wal]") {
   FaultFileSystem fs;
   REQUIRE(fs.CreateDirectories(kDir).ok());
