@@ -54,6 +54,10 @@ class Server:
         self.process = None
         self._log = None
 
+    def set_directives(self, directives):
+        """For the next start."""
+        self._directives = list(directives)
+
     def environment(self, variables):
         """What the server's processes are started with, beside what this one has."""
         self._environment = {**os.environ, **variables}
@@ -140,3 +144,8 @@ def main():
 
 def binary():
     return _binary
+
+
+def use_binary(path):
+    global _binary
+    _binary = path

@@ -236,9 +236,6 @@ class Run:
 
 
 class TorturedServer(Server):
-    def set_directives(self, directives):
-        self._directives = directives
-
     def start_and_kill(self, seconds):
         """Killed before it answers, after so long or when it does answer."""
         self._launch()
