@@ -106,6 +106,14 @@ class Engine {
   // ---- writing
   /// Applies `batch` as one. Returns the last sequence number it was given. Empty batches are kInvalidArgument.
   virtual Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions& options = {}) = 0;
+  /// Batches from this size on are better given to WriteLarge().
+  static constexpr std::uint64_t kLargeBatchBytes = 4u << 20;
+  /// Write() for a large batch, on a thread that may wait: it is written to the disk and synced before it is applied, so that nobody
+  /// else's write waits behind it, and its memory is kept as it is. Of such batches only as much as the memtables may have is in memory
+  /// at a time, or one: others wait here for its flush.
+  virtual Result<SequenceNumber> WriteLarge(WriteBatch batch, const WriteOptions& options = {}) { return Write(batch, options); }
+  /// Of large batches, in memtables.
+  virtual std::uint64_t LargeBytesInMemory() const { return 0; }
   /// Hands every batch applied so far to the operating system. Returns the sequence number that must be durable before
   /// replies may leave: 0 unless wal-fsync is always. Cheap when there is nothing to do. Never waits for a sync.
   virtual Result<SequenceNumber> Commit() = 0;

@@ -58,6 +58,14 @@ class WriteBatch {
     oversized_ = false;
   }
 
+  /// Hands the operations over, and is empty then.
+  std::string TakeOperations() {
+    std::string taken = std::move(operations_);
+    operations_ = std::string();
+    Clear();
+    return taken;
+  }
+
   bool empty() const { return count_ == 0; }
   std::uint32_t count() const { return count_; }
   /// A key or a value is over its bound: Write() will refuse the batch.

@@ -9,7 +9,7 @@
 //      visible_ moves past a batch only when all of it is in the memtable. So a reader sees a batch whole or not at all.
 //   2. A memtable holds whole WAL segments: both are rotated together.
 //   3. visible_ is read before the view: a view taken later holds everything up to it.
-// Lock order  write_mutex_, then the leaves inside Wal, Tree, Scheduler and WriteAdmission.
+// Lock order  large_mutex_ (whose turn it is to write a large batch; held over the disk, by threads that may wait), write_mutex_, then the leaves inside Wal, Tree, Scheduler and WriteAdmission.
 #pragma once
 
 #include <atomic>
@@ -36,6 +36,9 @@ class EngineImpl final : public Engine {
   ~EngineImpl() override;
 
   Result<SequenceNumber> Write(const WriteBatch& batch, const WriteOptions& options) override;
+  Result<SequenceNumber> WriteLarge(WriteBatch batch, const WriteOptions& options) override
+      LSMKV_EXCLUDES(large_mutex_, write_mutex_);
+  std::uint64_t LargeBytesInMemory() const override;
   Result<SequenceNumber> Commit() override;
   Status Sync() override { return wal_->Sync(); }
   SequenceNumber last_sequence() const override { return visible_.load(std::memory_order_acquire); }
@@ -98,7 +101,11 @@ class EngineImpl final : public Engine {
   void LogLimits() const;
   void SaveMemtablesOfBrokenWal() LSMKV_EXCLUDES(write_mutex_);
 
+  // write_large.cpp
+  Status MakeRoomForLarge(std::uint64_t bytes) LSMKV_REQUIRES(large_mutex_) LSMKV_EXCLUDES(write_mutex_);
+
   // write.cpp
+  Status MayWrite(const WriteBatch& batch, const WriteOptions& options);
   Status WhyRefused(std::uint64_t batch_bytes, bool may_use_reserve);
   void WaitAsAdmissionSays(const Admission& admission);
   bool IsFull(const MemTable& memtable) const;
@@ -156,6 +163,7 @@ class EngineImpl final : public Engine {
   std::atomic<bool> some_refused_{false};            // relaxed; the same, or little room is left: writers look closer
   std::atomic<SequenceNumber> visible_{0};           // release by Write, acquire by readers
 
+  Mutex large_mutex_;
   Mutex write_mutex_;
   Memory active_ LSMKV_GUARDED_BY(write_mutex_);     // the tree's active memtable, without asking the tree
   SequenceNumber last_sequence_ LSMKV_GUARDED_BY(write_mutex_) = 0;

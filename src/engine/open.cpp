@@ -61,6 +61,7 @@ struct RecoveredState {
   std::uint64_t next_segment = 1;
   std::optional<SequenceNumber> flushed_sequence;
   SequenceNumber last_sequence = 0;
+  RecoveredAsides asides;
   bool flush_at_once = false;             ///< the WAL holds damage that must not be met again
   bool lost_writes = false;               ///< and that cost writes which its closing note tells of
 };
@@ -102,7 +103,7 @@ Status EngineImpl::Start() {
     last_sequence_ = state->last_sequence;
     visible_.store(last_sequence_, std::memory_order_release);
     Result<std::unique_ptr<Wal>> wal = Wal::Open(fs, context_.wal_dir, context_.options.wal_fsync, state->next_segment,
-                                                 last_sequence_, context_.clock, context_.options.memtable_bytes);
+                                                 last_sequence_, context_.clock, context_.options.memtable_bytes, std::move(state->asides));
     if (!wal) return wal.error();
     wal_ = std::move(*wal);
     if (active_.table->largest_sequence() == 0) state->tree.active.first_segment = active_.first_segment = wal_->current_segment();
@@ -191,6 +192,7 @@ Status EngineImpl::RecoverWal(RecoveredState* state) {
   state->next_segment = std::max(summary->max_segment_id, state->wal_floor) + 1;
   state->flush_at_once = summary->skipped_bytes > 0 || summary->lost_writes;
   state->lost_writes = summary->lost_writes;
+  state->asides = summary->asides;
   LogInfo("recovery", "WAL: {} records with {} entries in {} segments; last sequence number {}", summary->records,
           summary->entries, summary->segments, state->last_sequence);
   if (memories.empty()) memories.push_back({std::make_shared<MemTable>(), state->next_segment});

@@ -11,7 +11,8 @@
 
 namespace lsmkv {
 
-Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOptions& options) {
+/// Waits for admission if it is asked to.
+Status EngineImpl::MayWrite(const WriteBatch& batch, const WriteOptions& options) {
   if (batch.empty()) return Status::InvalidArgument("an empty batch");
   if (batch.oversized()) return Status::InvalidArgument("a key may have 1 MiB and a value 1020 MiB");
   if (batch.operations().size() > kMaxLogOperationsBytes) return Status::InvalidArgument("a batch of more than 2 GiB");
@@ -25,7 +26,11 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
   if (batch.operations().size() >= DiskReserve::kLargeBatchBytes && !reserve_.near()) [[unlikely]] {
     if (Status status = reserve_.Take(batch.operations().size()); !status.ok()) return status;
   }
+  return {};
+}
 
+Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOptions& options) {
+  if (Status may = MayWrite(batch, options); !may.ok()) return may;
   MutexLock lock(write_mutex_);
   const SequenceNumber first = last_sequence_ + 1;
   wal_->Append(first, batch.count(), batch.operations());
@@ -87,12 +92,13 @@ bool EngineImpl::IsFull(const MemTable& memtable) const {
   return (entries != 0 && memtable.entries() >= entries) || (bytes != 0 && memtable.bytes() >= bytes);
 }
 
-/// What a reader still holds counts as well. Only a flush ends this, so it is not so when there is nothing to flush.
+/// What a reader still holds counts as well; large batches come on top, and wait for each other (write_large.cpp). Only a flush ends
+/// this, so it is not so when there is nothing to flush.
 bool EngineImpl::MemtablesFull(const SuperVersion& now) const {
   const std::uint64_t most = context_.memory.max_memory_bytes.load(std::memory_order_relaxed);
   if (most == 0 || now.immutables.empty()) return false;
-  std::uint64_t bytes = now.active.table->bytes() + tree_->RetiredMemtableBytes();
-  for (const Memory& immutable : now.immutables) bytes += immutable.table->bytes();
+  std::uint64_t bytes = now.active.table->own_bytes() + tree_->RetiredMemtableBytes();
+  for (const Memory& immutable : now.immutables) bytes += immutable.table->own_bytes();
   return bytes >= most;
 }
 

@@ -129,7 +129,13 @@ Status Operation::Commit() {
   }
   if (!staged_) return Status::Ok();
   const WriteOptions options{.wait_for_admission = false, .may_use_reserve = may_use_reserve_ || !adds_data_};
-  return WriteStatus(keyspace_.engine().Write(ThreadBatch(), options).status());
+  WriteBatch& batch = ThreadBatch();
+  if (!may_block_ || batch.operations().size() < Engine::kLargeBatchBytes) {
+    return WriteStatus(keyspace_.engine().Write(batch, options).status());
+  }
+  WriteBatch large = std::move(batch);
+  batch = WriteBatch();
+  return WriteStatus(keyspace_.engine().WriteLarge(std::move(large), options).status());
 }
 
 }  // namespace lsmkv

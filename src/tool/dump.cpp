@@ -202,6 +202,11 @@ Exit DumpWal(FileSystem& fs, const std::string& path, std::uint64_t segment, con
       Print(fmt::format("{:>10}  everything up to {} is on disk\n", offset, record.first_sequence));
     } else {
       Print(fmt::format("{:>10}  {} operations from {}, {} bytes\n", offset, record.count, record.first_sequence, record.size_bytes()));
+      if (const std::optional<AsideRef> aside = DecodeAside(record.operations)) {
+        Print(fmt::format("            in {}, {} bytes\n", AsideFileName(aside->id), aside->bytes));
+        offset += record.size_bytes();
+        continue;
+      }
       OperationReader operations(record.operations);
       EntryView entry;
       for (entry.sequence = record.first_sequence; operations.Next(&entry); ++entry.sequence)

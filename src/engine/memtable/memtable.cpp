@@ -30,10 +30,23 @@ MemTable::MemTable(const MemTableOptions& options)
       index_(&arena_, options.expected_entries, warm_index_ ? Arena::Pages::kWarm : Arena::Pages::kLazy) {}
 
 void MemTable::Add(SequenceNumber sequence, const EntryView& entry, std::uint64_t hash) {
+  index_.Prefetch(hash);
+  AddNode(MemTableNode::Create(&arena_, sequence, entry), hash);
+}
+
+void MemTable::AddKept(SequenceNumber sequence, const EntryView& entry, std::uint64_t hash) {
+  AddNode(MemTableNode::CreateElsewhere(&arena_, sequence, entry), hash);
+}
+
+void MemTable::Keep(std::shared_ptr<const void> memory, std::uint64_t bytes) {
+  kept_.push_back(std::move(memory));
+  kept_bytes_.store(kept_bytes() + bytes, std::memory_order_relaxed);
+}
+
+void MemTable::AddNode(MemTableNode* node, std::uint64_t hash) {
+  const SequenceNumber sequence = node->sequence;
   LSMKV_ASSERT(sequence > largest_sequence_.load(std::memory_order_relaxed));      // invariant 1
   LSMKV_INVARIANT(!frozen_.load(std::memory_order_relaxed));
-  index_.Prefetch(hash);
-  MemTableNode* const node = MemTableNode::Create(&arena_, sequence, entry);
   index_.Publish(hash, node);
   const int change = static_cast<int>(IsLive(node)) - static_cast<int>(IsLive(node->older));
   if (change != 0) {
@@ -102,7 +115,7 @@ std::uint64_t MemTable::bytes() const {
   // A lazy index's pages appear as keys fall on them, at most one for each key.
   const std::uint64_t touched = warm_index_ ? UINT64_MAX : keys() * kPageBytes;
   const std::uint64_t index_bytes = std::min<std::uint64_t>(arena_.zeroed_bytes(), touched);
-  return arena_.used_bytes() + log_.count() * sizeof(const MemTableNode*) + index_bytes;
+  return arena_.used_bytes() + kept_bytes() + log_.count() * sizeof(const MemTableNode*) + index_bytes;
 }
 
 }  // namespace lsmkv

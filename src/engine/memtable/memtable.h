@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/arena.h"
 #include "engine/internal_iterator.h"
@@ -53,6 +54,11 @@ class MemTable {
   /// @param hash      Hash(entry.key).
   /// Cost  one copy, two cache misses; sometimes a shard of the index is copied (hash_index.h).
   void Add(SequenceNumber sequence, const EntryView& entry, std::uint64_t hash);
+
+  /// The same without copying a value: for those in memory that Keep() was given.
+  void AddKept(SequenceNumber sequence, const EntryView& entry, std::uint64_t hash);
+  /// `bytes` of memory stay until the memtable goes.
+  void Keep(std::shared_ptr<const void> memory, std::uint64_t bytes);
 
   /// `sequence` was given to nothing: no version here has it, and it counts as seen (largest_sequence).
   /// @param sequence  larger than that of every Add before.
@@ -91,13 +97,17 @@ class MemTable {
   std::uint64_t keys() const { return index_.keys(); }        ///< different keys
   /// Keys whose newest version is not a tombstone; those that have expired since are counted.
   std::uint64_t live_hint() const { return live_keys_.load(std::memory_order_relaxed); }
-  /// Memory in use: nodes, log and index. Sorted runs (8 bytes an entry) are left out: it stays the same once frozen.
+  /// Memory in use: nodes, log and index, and what is kept. Sorted runs (8 bytes an entry) are left out: it stays the same once frozen.
   std::uint64_t bytes() const;
+  /// Of them, what Keep() was given.
+  std::uint64_t own_bytes() const { return bytes() - kept_bytes(); }
+  std::uint64_t kept_bytes() const { return kept_bytes_.load(std::memory_order_relaxed); }
   /// 0 while empty.
   SequenceNumber smallest_sequence() const { return smallest_sequence_.load(std::memory_order_relaxed); }
   SequenceNumber largest_sequence() const { return largest_sequence_.load(std::memory_order_relaxed); }
 
  private:
+  void AddNode(MemTableNode* node, std::uint64_t hash);
   std::optional<std::string> SampleRareKey(std::string_view begin, std::string_view end, std::uint64_t random) const;
 
   const bool warm_index_;
@@ -105,10 +115,12 @@ class MemTable {
   HashIndex index_;
   InsertionLog log_;
   mutable SortedRuns runs_;
+  std::vector<std::shared_ptr<const void>> kept_;             // the writer's
   // Written by the writer only. Relaxed: they publish nothing; whoever needs them exact has synchronised with the writer.
   std::atomic<std::uint64_t> live_keys_{0};
   std::atomic<SequenceNumber> smallest_sequence_{0};
   std::atomic<SequenceNumber> largest_sequence_{0};
+  std::atomic<std::uint64_t> kept_bytes_{0};
   std::atomic<bool> frozen_{false};                           // release by Freeze, acquire by NewIterator
 };
 

@@ -57,7 +57,7 @@ std::uint64_t Tree::RetiredMemtableBytes() const {
   for (const Memory& memory : current_->immutables) counted.insert(memory.table.get());
   std::uint64_t bytes = 0;
   const auto count = [&](const Memory& memory) {
-    if (counted.insert(memory.table.get()).second) bytes += memory.table->bytes();
+    if (counted.insert(memory.table.get()).second) bytes += memory.table->own_bytes();
   };
   for (const SuperVersionPtr& retired : retired_) {
     count(retired->active);

@@ -30,6 +30,8 @@
 //
 // A file that is cut short has lost its markers as well; closing_note.h tells that.
 //
+// A batch of several megabytes lies in a file of its own, which its record names: aside_file.h.
+//
 // `wal-skip-corruption yes` goes on at the next good record where recovery would refuse. What is cut off is not destroyed:
 // the rest of the segment and all later segments stay beside the log as `*.log.dropped`; of these, the newest few are kept.
 // On a full disk there is no copy: what is cut off was never acknowledged as safe, and a start needs no room.

@@ -26,26 +26,28 @@ Result<std::vector<std::uint64_t>> ListSegments(FileSystem& fs, const std::strin
 
 Result<std::unique_ptr<Wal>> Wal::Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
                                        std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
-                                       std::uint64_t preallocate_bytes) {
+                                       std::uint64_t preallocate_bytes, RecoveredAsides asides) {
   if (Status made = fs.CreateDirectories(wal_dir); !made.ok()) return made;
   Result<SegmentPtr> first = CreateSegment(fs, wal_dir, first_segment, preallocate_bytes);
   if (!first) return first.error();
   const Result<std::vector<std::uint64_t>> ids = ListSegments(fs, wal_dir);
   if (!ids) return ids.error();
   std::unique_ptr<Wal> wal(
-      new Wal(fs, wal_dir, mode, std::move(*first), durable_sequence, clock, preallocate_bytes));
+      new Wal(fs, wal_dir, mode, std::move(*first), durable_sequence, clock, preallocate_bytes, std::move(asides)));
   wal->segment_count_ = ids->size();
   wal->thread_ = Thread("wal", [&wal = *wal] { wal.Run(); });
   return wal;
 }
 
 Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, SequenceNumber durable_sequence,
-         Clock& clock, std::uint64_t preallocate_bytes)
+         Clock& clock, std::uint64_t preallocate_bytes, RecoveredAsides asides)
     : fs_(fs),
       wal_dir_(std::move(wal_dir)),
       clock_(clock),
       preallocate_bytes_(preallocate_bytes),
       queue_(first, durable_sequence, preallocate_bytes),
+      next_aside_(asides.max_id + 1),
+      asides_(std::move(asides.places)),
       mode_(mode),
       opened_sequence_(durable_sequence),
       durable_sequence_(durable_sequence),
@@ -62,6 +64,16 @@ Wal::~Wal() {
 void Wal::Append(SequenceNumber first, std::uint32_t count, std::string_view operations) {
   LSMKV_ASSERT(count > 0);
   queue_.Append({first, count, operations});
+}
+
+Result<AsideRef> Wal::WriteAside(std::string_view operations) {
+  return lsmkv::WriteAside(fs_, wal_dir_, next_aside_.fetch_add(1, std::memory_order_relaxed), operations);
+}
+
+void Wal::AppendAside(SequenceNumber first, std::uint32_t count, const AsideRef& aside) {
+  Append(first, count, EncodeAside(aside, count));
+  MutexLock lock(aside_mutex_);
+  asides_.push_back({current_segment(), aside.id});
 }
 
 std::uint64_t Wal::Rotate() {
@@ -186,6 +198,20 @@ Status Wal::RemoveSegmentsBelow(std::uint64_t floor) {
     if (Status removed = fs_.RemoveFile(SegmentPath(wal_dir_, id)); !removed.ok()) return removed;
     segment_count_.fetch_sub(1, std::memory_order_relaxed);
     LogDebug("wal", "{} removed: its writes are in tables", SegmentFileName(id));
+  }
+  return RemoveAsidesBelow(std::min(floor, in_use));
+}
+
+Status Wal::RemoveAsidesBelow(std::uint64_t floor) {
+  std::vector<AsidePlace> obsolete;
+  {
+    MutexLock lock(aside_mutex_);
+    const auto rest = std::ranges::partition(asides_, [floor](const AsidePlace& place) { return place.segment >= floor; });
+    obsolete.assign(rest.begin(), rest.end());
+    asides_.erase(rest.begin(), rest.end());
+  }
+  for (const AsidePlace& place : obsolete) {
+    if (Status removed = fs_.RemoveFile(wal_dir_ + "/" + AsideFileName(place.id)); !removed.ok()) return removed;
   }
   return Status::Ok();
 }

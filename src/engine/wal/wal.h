@@ -32,10 +32,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/thread.h"
+#include "engine/wal/aside_file.h"
 #include "engine/wal/commit_listeners.h"
 #include "engine/wal/segment_queue.h"
 #include "fs/file_system.h"
@@ -56,10 +58,11 @@ class Wal {
   /// Creates segment `first_segment` (an id never used before) in `wal_dir` and starts the WAL thread.
   /// @param durable_sequence   the last sequence number recovered (ReplayWal has made it durable); Append() continues it.
   /// @param preallocate_bytes  how long a segment is likely to become; 0: unknown.
+  /// @param asides             what ReplayWal found beside the log.
   /// @param fs, clock          outlive the WAL.
   static Result<std::unique_ptr<Wal>> Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
                                            std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
-                                           std::uint64_t preallocate_bytes = 0);
+                                           std::uint64_t preallocate_bytes = 0, RecoveredAsides asides = {});
   /// As Close(); its error goes to the log.
   ~Wal();
   Wal(const Wal&) = delete;
@@ -71,6 +74,11 @@ class Wal {
   /// Threads  one caller at a time for Append() and Rotate(), beside any callers of the rest.
   /// Cost     no system call.
   void Append(SequenceNumber first, std::uint32_t count, std::string_view operations);
+  /// Writes a large batch's operations beside the log (aside_file.h). Blocks on the disk. Errors: kNoSpace, kIoError; they are this
+  /// batch's alone.
+  Result<AsideRef> WriteAside(std::string_view operations);
+  /// Append() for a batch that WriteAside() has written.
+  void AppendAside(SequenceNumber first, std::uint32_t count, const AsideRef& aside) LSMKV_EXCLUDES(aside_mutex_);
   /// Whether Rotate() may be called: the next segment is there.
   bool RotationReady() const { return queue_.prepared(); }
   /// True while the disk refuses a next segment (it is tried again and again).
@@ -101,17 +109,19 @@ class Wal {
   /// Calls come from the WAL thread, one at a time, and once RemoveListener() has returned there are no more.
   void AddListener(CommitListener* listener) { listeners_.Add(listener); }
   void RemoveListener(CommitListener* listener) { listeners_.Remove(listener); }
-  /// Removes the files of segments below `floor`, but none that this WAL still writes or has to sync. Blocks on the disk.
-  Status RemoveSegmentsBelow(std::uint64_t floor);
+  /// Removes the files of segments below `floor`, and those beside them, but none that this WAL still writes or has to sync. Blocks on
+  /// the disk.
+  Status RemoveSegmentsBelow(std::uint64_t floor) LSMKV_EXCLUDES(aside_mutex_);
 
  private:
   using SegmentPtr = SegmentQueue::SegmentPtr;
   using Micros = std::chrono::microseconds;
 
   Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, SequenceNumber durable_sequence, Clock& clock,
-      std::uint64_t preallocate_bytes);
+      std::uint64_t preallocate_bytes, RecoveredAsides asides);
 
   // Any thread: wal.cpp.
+  Status RemoveAsidesBelow(std::uint64_t floor) LSMKV_EXCLUDES(aside_mutex_);
   void ReportWriteFailure(const Status& status);
   void ReportSyncFailure(const Status& status);
   void SetHealth(Status health) LSMKV_EXCLUDES(status_mutex_);
@@ -144,6 +154,10 @@ class Wal {
   const std::uint64_t preallocate_bytes_;
   SegmentQueue queue_;
   CommitListeners listeners_;
+
+  std::atomic<std::uint64_t> next_aside_;             // relaxed: a number
+  Mutex aside_mutex_;                                 // a leaf
+  std::vector<AsidePlace> asides_ LSMKV_GUARDED_BY(aside_mutex_);
 
   std::atomic<WalFsync> mode_;
   const SequenceNumber opened_sequence_;              // what was durable at the start

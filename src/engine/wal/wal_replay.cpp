@@ -58,6 +58,7 @@ class Replay {
     if (options_.read_only) return summary_;
     if (Status safe = MakeSafe(place.segment_index); !safe.ok()) return safe;
     RemoveOldDropped();
+    RemoveUnnamedAsides();
     return summary_;
   }
 
@@ -71,6 +72,8 @@ class Replay {
       const bool dropped = name.ends_with(kDroppedSuffix);
       if (dropped) name.remove_suffix(kDroppedSuffix.size());
       const std::optional<std::uint64_t> id = ParseSegmentFileName(name);
+      const std::optional<std::uint64_t> aside = ParseAsideFileName(name);
+      if (aside) aside_ids_.push_back(*aside);
       if (!id) continue;
       summary_.max_segment_id = std::max(summary_.max_segment_id, *id);
       if (dropped) dropped_ids_.push_back(*id);
@@ -78,6 +81,7 @@ class Replay {
     }
     std::ranges::sort(ids_);
     summary_.segments = ids_.size();
+    if (!aside_ids_.empty()) summary_.asides.max_id = *std::ranges::max_element(aside_ids_);
     return Status::Ok();
   }
 
@@ -132,11 +136,28 @@ class Replay {
   Status HandOver(std::uint64_t id, const LogRecord& record) {
     summary_.bytes += record.size_bytes();
     if (record.IsMarker()) return Status::Ok();
-    if (Status taken = on_record_(id, record.first_sequence, record.count, record.operations); !taken.ok()) return taken;
+    if (Status taken = HandOverOperations(id, record); !taken.ok()) return taken;
     ++summary_.records;
     summary_.entries += record.count;
     awaited_ = record.last_sequence() + 1;
     summary_.last_sequence = std::max(summary_.last_sequence, record.last_sequence());
+    return Status::Ok();
+  }
+
+  Status HandOverOperations(std::uint64_t id, const LogRecord& record) {
+    const std::optional<AsideRef> aside = DecodeAside(record.operations);
+    if (!aside) return on_record_(id, record.first_sequence, record.count, record.operations);
+    summary_.asides.places.push_back({id, aside->id});
+    const Result<std::string> operations = ReadAside(fs_, dir_, *aside);
+    if (operations) return on_record_(id, record.first_sequence, record.count, *operations);
+    if (operations.error().code() != StatusCode::kCorruption) return operations.error();
+    if (!options_.skip_corruption) {
+      return Status::Corruption(fmt::format("{}; it holds the writes with sequence numbers {} to {}. {}", operations.error().message(),
+                                            record.first_sequence, record.last_sequence(), kRemedy));
+    }
+    summary_.lost_writes = true;
+    summary_.skipped_bytes += aside->bytes;
+    if (!options_.read_only) LogWarning("wal", "{}; its writes are lost (wal-skip-corruption)", operations.error().message());
     return Status::Ok();
   }
 
@@ -301,6 +322,17 @@ class Replay {
     }
   }
 
+  /// What a death left of batches that no record came to name.
+  void RemoveUnnamedAsides() {
+    for (const std::uint64_t id : aside_ids_) {
+      if (std::ranges::find(summary_.asides.places, id, &AsidePlace::id) != summary_.asides.places.end()) continue;
+      const std::string path = dir_ + "/" + AsideFileName(id);
+      const Status removed = fs_.RemoveFile(path);
+      if (removed.ok()) LogInfo("wal", "{} is named by no record (an unfinished write); removed", path);
+      if (!removed.ok()) LogWarning("wal", "{}", removed.message());
+    }
+  }
+
   Status Copy(const std::string& from, std::uint64_t begin, const std::string& to) {
     constexpr std::uint64_t kCopyBytes = 1 << 20;
     const Result<std::unique_ptr<RandomAccessFile>> source = fs_.NewRandomAccessFile(from);
@@ -325,6 +357,7 @@ class Replay {
   static constexpr std::string_view kRemedy = "Restore the file, or set `wal-skip-corruption yes` to start without the damaged writes";
 
   std::vector<std::uint64_t> ids_;          // at or above the floor, ascending
+  std::vector<std::uint64_t> aside_ids_;    // there are
   std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any
   SequenceNumber noted_sequence_ = 0;       // closing_note.h; 0: not known
