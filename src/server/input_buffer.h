@@ -4,11 +4,14 @@
 //   0          begin_       end_   capacity_
 //
 // Reads append at end_. The buffer moves its bytes only in Prepare(), which its session calls only while no command is
-// suspended: views into it stay valid until then.
+// suspended: views into it stay valid until then. From kMapBytes on the memory is mapped: a large argument arrives without being copied
+// again and again, and its memory can be given to another thread to free.
 #pragma once
 
 #include <cstddef>
 #include <string_view>
+
+#include "base/mapped_memory.h"
 
 namespace lsmkv {
 
@@ -29,10 +32,18 @@ class InputBuffer {
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   std::size_t capacity() const { return capacity_; }
+  /// Its memory, when that is mapped; what is unread goes to a small buffer of its own. Views into it stay valid as long as that.
+  MappedMemory TakeMapped();
   /// Gives memory back when nothing is unread and it is more than `keep_bytes`.
   void Shrink(std::size_t keep_bytes);
 
  private:
+  static constexpr std::size_t kMapBytes = 1 << 20;
+
+  void Grow(std::size_t capacity);
+  void Free();
+
+  MappedMemory mapped_;           // empty: data_ is the allocator's
   char* data_ = nullptr;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

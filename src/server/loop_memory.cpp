@@ -65,13 +65,15 @@ void Loop::FavourOne() {
       favoured_received_ = favoured->received_bytes();
       favoured_at_ = now_;
     }
-    if (now_ - favoured_at_ < kPatience) return;
+    if (now_ - favoured_at_ < kPatience || favoured->HoldsMoreThanAll()) return;
     favoured->EndFavour();
   }
   if (held_.empty()) return;
+  const auto is_large = [](const Session& session) { return session.missing_bytes() >= Engine::kLargeBatchBytes; };
   Session* const next = *std::ranges::min_element(held_, {}, [this](const Session* session) {
     return std::pair(session->id() == favoured_id_, session->missing_bytes());     // whoever was impatient waits for the others
   });
+  if (is_large(*next) && !context_.client_memory.TryFavourLarge(next->id())) return;
   favoured_id_ = next->id();
   favoured_received_ = next->received_bytes();
   favoured_at_ = now_;

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/mapped_memory.h"
 
 // Weak: the sanitizer builds and the tests run without jemalloc.
 extern "C" int mallctl(const char* name, void* old_value, size_t* old_bytes, void* new_value, size_t new_bytes)
@@ -34,7 +35,7 @@ std::uint64_t AskAllocator(const char* name) {
 }
 
 void ReadAllocator(MemoryUse* use) {
-  use->mapped_bytes = Arena::mapped_bytes();
+  use->mapped_bytes = Arena::mapped_bytes() + MappedMemory::total_bytes();
   if (mallctl != nullptr) {
     RefreshAllocatorStats();
     use->allocated_bytes = AskAllocator("stats.allocated");

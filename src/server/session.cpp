@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -42,6 +43,8 @@ Session::Session(Loop& loop, const ServerContext& context, int fd, ClientState c
 
 Session::~Session() {
   context_.client_memory.Change(counted_bytes_, 0);
+  if (favoured_) EndFavour();
+  DisposeOfInput(std::exchange(large_bytes_, 0));
   if (state_ != State::kClosed) ::close(fd_);
 }
 
@@ -160,7 +163,7 @@ void Session::FinishCommand() {
   input_.Consume(command_bytes_);
   command_bytes_ = 0;
   args_.clear();
-  favoured_ = false;
+  if (favoured_) EndFavour();
   SetState(State::kReady);
   if (peer_gone_) return Close();
   if (close_after_reply_) CloseAfterReplies();
@@ -278,6 +281,7 @@ void Session::Close() {
     for (int i = 0; i < kMaxDrainedReads && ::recv(fd_, scratch, sizeof(scratch), MSG_DONTWAIT) > 0; ++i) {}
   }
   SetState(State::kClosed);
+  if (favoured_) EndFavour();
   ::close(fd_);
   client_.fd = -1;
   loop_.Bury(this);
@@ -291,6 +295,7 @@ bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
     Close();
     return true;
   }
+  if (CloseIfInTheWay(now_ms)) return true;
   const OutputBufferLimit& limit = settings.client_output_buffer[static_cast<std::size_t>(ClientClass::kNormal)];
   if (limit.soft_bytes == 0 || replies_.unsent_bytes() <= limit.soft_bytes) {
     soft_limit_since_ms_ = 0;

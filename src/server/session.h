@@ -84,8 +84,10 @@ class Session {
   void ShrinkEmptyBuffers(std::size_t keep_bytes);
   /// It was held and is no more. `favoured`: it is not held again before a command is complete.
   void GoOnReading(bool favoured);
-  void EndFavour() { favoured_ = false; }
+  void EndFavour();
   bool favoured() const { return favoured_; }
+  /// It is the favoured large one, with more than all clients together may hold: another like it would be too much.
+  bool HoldsMoreThanAll() const;
   std::uint64_t received_bytes() const { return received_bytes_; }
   /// Of the command that has begun to arrive, at least.
   std::size_t missing_bytes() const { return parser_.wanted(); }
@@ -118,6 +120,9 @@ class Session {
   static constexpr std::size_t kMaxReadBytes = 64 << 10;     // more per tick would be unfair to the loop's other sessions
 
   bool Reads() const { return state_ == State::kReady && !output_full_ && !draining_ && !held_; }
+  static constexpr std::chrono::microseconds kLargeRecheck{5'000};
+  static constexpr std::uint64_t kLargeStallMillis = 3'000;
+
   static bool Waits(State state) { return state >= State::kSuspended && state <= State::kPaused; }
   bool HasArguments() const { return Waits(state_); }
   void SetState(State state);
@@ -145,6 +150,10 @@ class Session {
   void CountMemory();
   std::uint64_t FairShare() const;
   bool HoldBack();
+  bool MayRunLarge();
+  void LargeIsDone();
+  void DisposeOfInput(std::uint64_t large_bytes);
+  bool CloseIfInTheWay(std::uint64_t now_ms);
   std::size_t ReadBound(std::size_t wanted) const;
   std::size_t SoftOutputBytes() const;
 
@@ -178,7 +187,8 @@ class Session {
   std::chrono::microseconds parked_since_{0};
   std::size_t read_bytes_;          // how much room to offer to recv
   std::uint64_t received_bytes_ = 0;
-  std::uint64_t counted_bytes_ = 0; // of it, in context_.client_memory
+  std::uint64_t counted_bytes_ = 0; // of what it holds, in context_.client_memory
+  std::uint64_t large_bytes_ = 0;   // of the large command that runs, likewise; 0: none
 
   InputBuffer input_;
   resp::Parser parser_;

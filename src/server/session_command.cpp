@@ -1,10 +1,12 @@
 // One command of a session: may it run, where does it run, and what becomes of its reply.
 #include <algorithm>
+#include <utility>
 
 #include "base/ascii.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "commands/replies.h"
+#include "server/client_memory.h"
 #include "server/loop.h"
 #include "server/session.h"
 
@@ -133,11 +135,13 @@ void Session::RunOnLoop() {
 }
 
 void Session::Suspend(ThreadPool& pool) {
+  if (command_bytes_ >= Engine::kLargeBatchBytes && !MayRunLarge()) [[unlikely]] return Park(kLargeRecheck, false);
   SetState(State::kSuspended);
   job_running_ = true;
   loop_.counters().suspensions.Add();
   if (pool.Submit([this] { RunOnPool(); })) return;
   job_running_ = false;
+  if (large_bytes_ != 0) context_.client_memory.EndLarge(std::exchange(large_bytes_, 0));
   Reject([](resp::Writer& reply) { reply.Error("ERR the server is shutting down"); });
 }
 
@@ -162,6 +166,7 @@ void Session::RunOnPool() {
 
 void Session::JobFinished() {
   job_running_ = false;
+  if (large_bytes_ != 0) [[unlikely]] LargeIsDone();
   loop_.NoteCommandRun();   // what it wrote is committed by this tick, whether or not its client is still there
   if (state_ == State::kClosed) return loop_.Bury(this);
   loop_.set_command_start_cycles(CycleClock::Now() - job_cycles_);

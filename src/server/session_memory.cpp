@@ -1,6 +1,9 @@
 // What a session holds, and what it does while all clients together hold too much (client_memory.h).
 #include <algorithm>
+#include <memory>
+#include <utility>
 
+#include "base/log.h"
 #include "server/client_memory.h"
 #include "server/loop.h"
 #include "server/session.h"
@@ -37,6 +40,60 @@ bool Session::HoldBack() {
   held_ = true;
   loop_.HoldForMemory(this);
   UpdateInterest();
+  return true;
+}
+
+void Session::EndFavour() {
+  favoured_ = false;
+  context_.client_memory.EndFavourLarge(id());
+}
+
+bool Session::HoldsMoreThanAll() const {
+  return context_.client_memory.IsFavouredLarge(id()) && MemoryBytes() > context_.client_memory.limit_bytes();
+}
+
+bool Session::MayRunLarge() {
+  const std::uint64_t most = std::max<std::uint64_t>(1, loop_.settings().read_threads / 2);   // the others are for who reads
+  if (large_bytes_ == 0 && !context_.client_memory.TryBeginLarge(command_bytes_, most)) return false;
+  large_bytes_ = command_bytes_;
+  return true;
+}
+
+// Its job has been done: nobody needs its arguments any more.
+void Session::LargeIsDone() {
+  if (job_outcome_ == Outcome::kDeferred) {
+    context_.client_memory.EndLarge(std::exchange(large_bytes_, 0));
+    return;
+  }
+  args_.clear();
+  input_.Consume(command_bytes_);
+  command_bytes_ = 0;
+  DisposeOfInput(std::exchange(large_bytes_, 0));
+  CountMemory();
+}
+
+// Giving hundreds of megabytes back takes longer than a loop may be away. `large_bytes`: of a large command that ends with it, or 0.
+void Session::DisposeOfInput(std::uint64_t large_bytes) {
+  auto memory = std::make_shared<MappedMemory>(input_.TakeMapped());
+  const auto dispose = [memory, &counted = context_.client_memory, large_bytes] {
+    memory->Release();
+    if (large_bytes != 0) counted.EndLarge(large_bytes);
+  };
+  const bool worth_it = memory->size() >= Engine::kLargeBatchBytes;
+  if (!worth_it || !context_.read_pool.Submit(dispose)) dispose();
+}
+
+// Once a second: others cannot send their large commands because of one that does not go on.
+bool Session::CloseIfInTheWay(std::uint64_t now_ms) {
+  if (state_ != State::kReady || !context_.client_memory.IsInTheWay(id()) || now_ms < client_.last_active_ms + kLargeStallMillis) return false;
+  if (!HoldsMoreThanAll()) {
+    EndFavour();
+    return false;
+  }
+  LogWarning("server", "closing client {} ({}): it has sent {} bytes of a command and nothing for {} s, and others wait to send theirs "
+             "(maxmemory-clients)", client_.id, client_.address, input_.size(), kLargeStallMillis / 1000);
+  loop_.counters().query_buffer_disconnects.Add();
+  Close();
   return true;
 }
 

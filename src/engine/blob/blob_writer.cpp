@@ -1,5 +1,7 @@
 #include "engine/blob/blob_writer.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace lsmkv {
@@ -11,8 +13,16 @@ BlobWriter::BlobWriter(WritableFile& file, std::uint64_t id, Compression compres
 
 Result<BlobPointer> BlobWriter::Add(std::uint64_t key_hash, std::string_view value) {
   Compression used = Compression::kNone;
-  const std::string_view stored = compressor_.Compress(value, &used);
+  const std::string_view stored = LooksPackable(value) ? compressor_.Compress(value, &used) : value;
   return AddStored(key_hash, stored, used, value.size());
+}
+
+/// Packing takes as much memory again as the value: not for one of hundreds of megabytes that gains nothing by it.
+bool BlobWriter::LooksPackable(std::string_view value) {
+  if (value.size() < 4 * kSampleBytes) return true;
+  Compression used = Compression::kNone;
+  compressor_.Compress(value.substr(value.size() / 2, kSampleBytes), &used);
+  return used != Compression::kNone;
 }
 
 Result<BlobPointer> BlobWriter::AddStored(std::uint64_t key_hash, std::string_view stored, Compression compression,
@@ -52,12 +62,14 @@ void BlobWriter::FlushBuffer() {
 }
 
 void BlobWriter::Write(std::string_view bytes) {
-  if (!status_.ok() || bytes.empty()) return;
-  status_ = file_.Append(bytes);
-  written_ += bytes.size();
-  if (written_ - hinted_ < kWritebackBytes) return;
-  file_.StartWriteback();
-  hinted_ = written_;
+  for (; status_.ok() && !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), kWritebackBytes))) {
+    const std::string_view piece = bytes.substr(0, kWritebackBytes);
+    status_ = file_.Append(piece);
+    written_ += piece.size();
+    if (written_ - hinted_ < kWritebackBytes) continue;
+    file_.StartWriteback();
+    hinted_ = written_;
+  }
 }
 
 }  // namespace lsmkv

@@ -36,11 +36,13 @@ class BlobWriter {
 
  private:
   static constexpr std::size_t kCopyBytes = 32u << 10;        // a value from this size on is not copied into the buffer
-  static constexpr std::size_t kWritebackBytes = 512u << 10;  // from hint to hint
+  static constexpr std::size_t kWritebackBytes = 512u << 10;  // from hint to hint, and at most a write
+  static constexpr std::size_t kSampleBytes = 1u << 20;       // of a value many times as large, packed to see whether the rest pays
 
   void Append(std::string_view bytes);
   void FlushBuffer();
   void Write(std::string_view bytes);
+  bool LooksPackable(std::string_view value);
 
   WritableFile& file_;
   const std::uint64_t id_;
