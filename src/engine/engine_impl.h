@@ -120,6 +120,7 @@ class EngineImpl final : public Engine {
   void ReviewDiskSpace() LSMKV_EXCLUDES(write_mutex_);
   bool DeletionsAreWanted();
   double MemtableFill(const SuperVersion& now) const;
+  std::uint64_t OwnBytes(const SuperVersion& now) const;
   void LogPressure(double debt, bool stopped, const SuperVersion& now);
   void AdaptCompactionRate(const Version& version);
   std::optional<std::chrono::microseconds> PressureReview() const;

@@ -96,10 +96,14 @@ bool EngineImpl::IsFull(const MemTable& memtable) const {
 /// this, so it is not so when there is nothing to flush.
 bool EngineImpl::MemtablesFull(const SuperVersion& now) const {
   const std::uint64_t most = context_.memory.max_memory_bytes.load(std::memory_order_relaxed);
-  if (most == 0 || now.immutables.empty()) return false;
+  return most != 0 && !now.immutables.empty() && OwnBytes(now) >= most;
+}
+
+/// Of all memtables, without the large batches that are kept beside them.
+std::uint64_t EngineImpl::OwnBytes(const SuperVersion& now) const {
   std::uint64_t bytes = now.active.table->own_bytes() + tree_->RetiredMemtableBytes();
   for (const Memory& immutable : now.immutables) bytes += immutable.table->own_bytes();
-  return bytes >= most;
+  return bytes;
 }
 
 /// How much of what memtables may take is taken, 0 to 1.
@@ -108,11 +112,9 @@ double EngineImpl::MemtableFill(const SuperVersion& now) const {
   const auto share = [](std::uint64_t figure, std::uint64_t limit) {
     return limit == 0 ? 0.0 : std::min(1.0, static_cast<double>(figure) / static_cast<double>(limit));
   };
-  const double of_active = std::max(share(active.entries(), context_.options.memtable_entries), share(active.bytes(), MemtableByteLimit()));
+  const double of_active = std::max(share(active.entries(), context_.options.memtable_entries), share(active.own_bytes(), MemtableByteLimit()));
   const double by_count = (static_cast<double>(now.immutables.size()) + of_active) / (context_.options.max_immutable_memtables + 1.0);
-  std::uint64_t bytes = active.bytes() + tree_->RetiredMemtableBytes();
-  for (const Memory& immutable : now.immutables) bytes += immutable.table->bytes();
-  return std::max(by_count, share(bytes, context_.memory.max_memory_bytes.load(std::memory_order_relaxed)));
+  return std::max(by_count, share(OwnBytes(now), context_.memory.max_memory_bytes.load(std::memory_order_relaxed)));
 }
 
 void EngineImpl::RotateIfFullLocked() {
