@@ -146,6 +146,7 @@ EngineStats EngineImpl::Stats() const {
   EngineStats stats;
   // Before the levels: none running then, and no level over its limit now, is a tree at rest.
   stats.compactions_running = context_.counters.compactions_running.load(std::memory_order_acquire);
+  stats.retired_memtable_bytes = tree_->RetiredMemtableBytes();   // first: what is retired after this look is counted with it, not twice
   const SuperVersionPtr now = tree_->Current();
   const std::vector<bool> compacting = scheduler_->CompactingLevels();
   const std::uint32_t levels = std::max<std::uint32_t>(1, now->version->level_count());
@@ -168,7 +169,6 @@ EngineStats EngineImpl::Stats() const {
     stats.memtable_bytes += memory.table->bytes();
   }
   stats.immutable_memtables = now->immutables.size();
-  stats.retired_memtable_bytes = tree_->RetiredMemtableBytes();
   const BlockCache::Stats cache = context_.tables->block_cache.stats();
   stats.block_cache_bytes = cache.bytes;
   stats.block_cache_index_bytes = cache.index_bytes;

@@ -202,6 +202,13 @@ void EngineImpl::UpdatePressure(bool background_error) {
   some_refused_.store(refuse || reserve_.near(), std::memory_order_relaxed);
   const bool stopped = !refuse && (memtables_full || memory_full || l0_full);
   admission_.SetPressure(refuse ? 0 : debt, stopped, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+  // A writer that has filled the last memtable since `now` was looked at has stopped the writers itself, and was just overruled.
+  const auto filled_since = [this] {
+    const SuperVersionPtr then = tree_->Current();
+    return MemtablesFull(*then) || (IsFull(*then->active.table) && then->immutables.size() >= context_.options.max_immutable_memtables);
+  };
+  if (!stopped && !refuse && filled_since())
+    admission_.SetPressure(1, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
   LogPressure(refuse ? 0 : debt, stopped, *now);
   AdaptCompactionRate(*now->version);
 }
