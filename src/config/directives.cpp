@@ -69,7 +69,8 @@ const Directive kDirectives[] = {
 
     {"maxmemory-clients", "", ByteSize{&S::maxmemory_clients_bytes, 0, kMaxBytes}, "0", kRunTime, kClients,
      "What all clients together may make the server hold: input not yet run, replies not yet sent. Above it nothing is\n"
-     "read from those who hold the most until their replies are taken; nobody is closed. 0: by memory-budget."},
+     "read from those who hold the most until their replies are taken. Nobody is closed, but for who has sent part of an\n"
+     "argument larger than all this, is silent for seconds, and keeps others of that kind waiting. 0: by memory-budget."},
 
     // ---- memory
     {"memory-budget", "", ByteSize{&S::memory_budget_bytes, 0, kMaxBytes}, "0", kRunTime, kMemory,
