@@ -47,8 +47,8 @@ class Scrub(unittest.TestCase):
             messages = b"\n".join(found["damaged"]).decode()
             self.assertRegex(messages, f"{table}: offset [0-9]+: block checksum does not match")
             self.assertIn(f"{blob}: offset 32: record checksum does not match", messages)
+            lsmkv_server.wait_until(lambda: f"{table}: offset " in server.log_text(), "the log names the damage")
             self.assertIn("[scrub]", server.log_text())
-            self.assertIn(f"{table}: offset ", server.log_text())
 
             figures = client.info("lsm")
             self.assertEqual(figures["scrubs"], 2)
