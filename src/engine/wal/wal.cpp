@@ -210,10 +210,15 @@ Status Wal::RemoveAsidesBelow(std::uint64_t floor) {
     obsolete.assign(rest.begin(), rest.end());
     asides_.erase(rest.begin(), rest.end());
   }
+  Status failed;
   for (const AsidePlace& place : obsolete) {
-    if (Status removed = fs_.RemoveFile(wal_dir_ + "/" + AsideFileName(place.id)); !removed.ok()) return removed;
+    Status removed = fs_.RemoveFile(wal_dir_ + "/" + AsideFileName(place.id));
+    if (removed.ok() || removed.code() == StatusCode::kNotFound) continue;
+    failed = std::move(removed);
+    MutexLock lock(aside_mutex_);
+    asides_.push_back(place);                 // the next time round
   }
-  return Status::Ok();
+  return failed;
 }
 
 }  // namespace lsmkv

@@ -148,6 +148,7 @@ class Replay {
     const std::optional<AsideRef> aside = DecodeAside(record.operations);
     if (!aside) return on_record_(id, record.first_sequence, record.count, record.operations);
     summary_.asides.places.push_back({id, aside->id});
+    summary_.asides.max_id = std::max(summary_.asides.max_id, aside->id);    // the file itself may be gone
     const Result<std::string> operations = ReadAside(fs_, dir_, *aside);
     if (operations) return on_record_(id, record.first_sequence, record.count, *operations);
     if (operations.error().code() != StatusCode::kCorruption) return operations.error();
