@@ -49,7 +49,8 @@ struct Options {
 
   // Tables and caches.
   std::uint64_t block_bytes = 4096;             ///< of a data block before compression
-  std::uint64_t block_cache_bytes = 256ull << 20;  ///< data, index and filter blocks together
+  std::uint64_t block_cache_bytes = 256ull << 20;  ///< data, index and filter blocks together, and rows
+  std::uint32_t row_cache_percent = 40;         ///< so much of it may hold single keys instead of blocks; 0 to 80
   std::uint32_t max_open_sstables = 1000;
   std::uint32_t bloom_bits_per_key = 10;        ///< 0: no filters
   bool optimize_for_hits = false;               ///< no filters in the last level: most keys asked for are there
@@ -80,6 +81,7 @@ struct MemoryLimits {
   std::uint64_t background_bytes = 0;
   std::uint64_t block_cache_bytes = 0;
   std::uint32_t max_open_sstables = 0;
+  std::uint32_t row_cache_percent = 0;
 };
 
 }  // namespace lsmkv

@@ -35,6 +35,10 @@ struct EngineStats {
   std::uint64_t block_cache_capacity_bytes = 0;
   std::uint64_t block_cache_hits = 0;
   std::uint64_t block_cache_misses = 0;
+  std::uint64_t row_cache_bytes = 0;        ///< taken from the block cache's capacity
+  std::uint64_t row_cache_rows = 0;
+  std::uint64_t row_cache_hits = 0;         ///< lookups that no memtable answered and a row did
+  std::uint64_t row_cache_misses = 0;
   std::uint64_t open_sstables = 0;
   std::uint64_t open_sstable_bytes = 0;     ///< memory: their top indexes and files
   std::uint64_t table_record_bytes = 0;     ///< memory: what is known of each table, open or not

@@ -164,6 +164,9 @@ const Directive kDirectives[] = {
     {"block-cache-mb", "", Count{&S::block_cache_mb, 0, kMaxMb}, "0", kRunTime, kTables,
      "Memory for blocks of tables: data, indexes and filters. The more of the data fits, the fewer disk reads.\n"
      "0: what memory-budget leaves."},
+    {"row-cache-percent", "", Count{&S::row_cache_percent, 0, 80}, "40", kRunTime, kTables,
+     "Of that memory, how much may hold single keys with their values (of at most 2kb together) instead of blocks. They are\n"
+     "found at once, and a hot key takes its own size rather than a block's. Blocks have what rows have not grown to. 0: none."},
     {"block-size", "", ByteSize{&S::block_bytes, 512, kMb}, "4kb", kStart, kTables,
      "Size of a data block before compression: what one read from the disk fetches. Smaller: less read for a small\n"
      "value; larger: better compression, smaller indexes."},

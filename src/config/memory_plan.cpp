@@ -188,12 +188,13 @@ Result<MemoryPlan> PlanMemory(const Settings& settings, const MachineMemory& mac
   plan.open_tables_bytes = shares[kOpenTables];
   plan.max_open_sstables = settings.max_open_sstables != 0 ? settings.max_open_sstables : plan.open_tables_bytes / kOpenTableBytes;
   plan.block_cache_bytes = shares[kBlockCache];
+  plan.row_cache_percent = static_cast<std::uint32_t>(settings.row_cache_percent);
   return plan;
 }
 
 MemoryLimits LimitsOf(const MemoryPlan& plan) {
   return {plan.memtable_bytes, plan.memtables_bytes, plan.background_bytes, plan.block_cache_bytes,
-          static_cast<std::uint32_t>(plan.max_open_sstables)};
+          static_cast<std::uint32_t>(plan.max_open_sstables), plan.row_cache_percent};
 }
 
 void ApplyPlan(const MemoryPlan& plan, Options* options) {
@@ -203,6 +204,7 @@ void ApplyPlan(const MemoryPlan& plan, Options* options) {
   options->background_bytes = limits.background_bytes;
   options->block_cache_bytes = limits.block_cache_bytes;
   options->max_open_sstables = limits.max_open_sstables;
+  options->row_cache_percent = limits.row_cache_percent;
 }
 
 }  // namespace lsmkv

@@ -6,7 +6,7 @@
 //                  ├─ background     what flushes and merges read ahead and gather   -
 //                  ├─ clients        what was read from and is to be sent to them    maxmemory-clients
 //                  ├─ open tables    footer and top index of each                    max-open-sstables
-//                  └─ block cache    blocks, indexes, filters                        block-cache-mb
+//                  └─ block cache    blocks, indexes, filters, rows                  block-cache-mb, row-cache-percent
 //
 // What the directive on the right says is taken as it is. The parts without one share what is left in fixed proportions, and
 // what a part cannot use (its ceiling) goes to the block cache. Without memory-budget the budget is 60% of what the process
@@ -41,6 +41,7 @@ struct MemoryPlan {
   std::uint64_t open_tables_bytes = 0;
   std::uint64_t max_open_sstables = 0;
   std::uint64_t block_cache_bytes = 0;
+  std::uint32_t row_cache_percent = 0;   ///< of the block cache
 
   std::uint64_t sum_bytes() const {
     return reserve_bytes + memtables_bytes + background_bytes + clients_bytes + open_tables_bytes + block_cache_bytes;

@@ -95,6 +95,7 @@ struct Settings {
 
   // Tables and caches
   std::uint64_t block_cache_mb = 0;
+  std::uint64_t row_cache_percent = 0;
   std::uint64_t block_bytes = 0;
   bool optimize_for_hits = false;
   std::uint64_t max_open_sstables = 0;

@@ -142,6 +142,8 @@ class EngineImpl final : public Engine {
   static void WarmTables(const Version& version, std::span<const KeyAndHash> keys);
   View ViewFor(const ReadOptions& options) const;
   View ConsistentView() const;
+  Result<std::optional<PinnedValue>> TimedGetFromTables(const SuperVersionPtr& view, std::string_view key, std::uint64_t hash,
+                                                        const ReadOptions& options) const;
   Result<std::optional<PinnedValue>> GetFromTables(const SuperVersionPtr& view, std::string_view key, std::uint64_t hash,
                                                    const ReadOptions& options) const;
 

@@ -32,6 +32,7 @@ Status CheckOptions(const Options& o) {
                                CheckRange("max_l0_sstables", o.max_l0_sstables, 1, 10000),
                                CheckRange("flush_workers", o.flush_workers, 1, 64),
                                CheckRange("compaction_workers", o.compaction_workers, 1, 64),
+                               CheckRange("row_cache_percent", o.row_cache_percent, 0, 80),
                                CheckRange("max_open_sstables", o.max_open_sstables, 1, 1u << 30)}) {
     if (!status.ok()) return status;
   }
@@ -73,7 +74,7 @@ EngineContext::EngineContext(const Options& opened_with)
       wal_dir(opened_with.dir + "/wal"),
       sst_dir(opened_with.dir + "/sst"),
       blob_dir(opened_with.dir + "/blob"),
-      tables(std::make_shared<TableStore>(fs, opened_with.block_cache_bytes, opened_with.max_open_sstables)),
+      tables(std::make_shared<TableStore>(fs, opened_with.block_cache_bytes, opened_with.row_cache_percent, opened_with.max_open_sstables)),
       memory(opened_with) {}
 
 Result<std::unique_ptr<Engine>> Engine::Open(const Options& options) { return EngineImpl::Open(options); }

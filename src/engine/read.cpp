@@ -55,6 +55,8 @@ std::shared_ptr<const Snapshot> EngineImpl::GetSnapshot() { return std::make_sha
 
 Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const ReadOptions& options) {
   const auto* snapshot = static_cast<const PinnedSnapshot*>(options.snapshot.get());
+  const std::uint64_t ticket = context_.tables->row_cache.Ticket();      // first of all: row_cache.h
+  SwitchPoint();
   const SequenceNumber sequence = snapshot != nullptr ? snapshot->view.sequence : visible_.load(std::memory_order_acquire);
   SwitchPoint();
   const SuperVersionPtr& view = snapshot != nullptr ? snapshot->view.super_version : tree_->View();
@@ -67,6 +69,21 @@ Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const R
   if (view->active.table->Get(key, hash, sequence, &entry)) return answer(entry);
   for (const Memory& memory : view->immutables)
     if (memory.table->Get(key, hash, sequence, &entry)) return answer(entry);
+  if (snapshot != nullptr) return TimedGetFromTables(view, key, hash, options);
+  if (RowRef row = context_.tables->row_cache.Find(key, hash)) {
+    const Row& there = *row;
+    return PinnedValue(there.value(), there.expire_at_ms(), std::move(row));
+  }
+  Result<std::optional<PinnedValue>> found = TimedGetFromTables(view, key, hash, options);
+  if (options.fill_cache && found && found->has_value()) {
+    SwitchPoint();
+    context_.tables->KeepRow(ticket, key, hash, (*found)->data(), (*found)->expire_at_ms());
+  }
+  return found;
+}
+
+Result<std::optional<PinnedValue>> EngineImpl::TimedGetFromTables(const SuperVersionPtr& view, std::string_view key,
+                                                                  std::uint64_t hash, const ReadOptions& options) const {
   if (options.memory_only) return GetFromTables(view, key, hash, options);
   const std::chrono::microseconds start = context_.clock.Monotonic();
   Result<std::optional<PinnedValue>> found = GetFromTables(view, key, hash, options);
@@ -125,9 +142,11 @@ bool EngineImpl::WarmingPays() const {
 void EngineImpl::Warm(std::span<const UpcomingKey> keys) {
   keys = keys.first(std::min(keys.size(), kMostWarmed));
   const SuperVersion& view = *tree_->View();
+  const RowCache& rows = context_.tables->row_cache;
   std::array<std::uint64_t, kMostWarmed> hashes;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     hashes[i] = Hash(keys[i].key);
+    if (keys[i].read) rows.PrefetchSlots(hashes[i]);
     view.active.table->Prefetch(hashes[i]);
     for (const Memory& memory : view.immutables) memory.table->Prefetch(hashes[i]);
   }
@@ -135,7 +154,8 @@ void EngineImpl::Warm(std::span<const UpcomingKey> keys) {
   std::size_t count = 0;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto has = [hash = hashes[i]](const Memory& memory) { return memory.table->PrefetchNode(hash); };
-    if (!has(view.active) && !std::ranges::any_of(view.immutables, has) && keys[i].read) in_tables[count++] = {keys[i].key, hashes[i]};
+    if (has(view.active) || std::ranges::any_of(view.immutables, has) || !keys[i].read) continue;
+    if (!rows.PrefetchRow(hashes[i])) in_tables[count++] = {keys[i].key, hashes[i]};
   }
   if (count > 1) WarmTables(*view.version, std::span(in_tables).first(count));
 }

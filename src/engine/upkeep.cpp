@@ -137,7 +137,7 @@ void EngineImpl::SetMemoryLimits(const MemoryLimits& limits) {
   context_.memory.max_memory_bytes.store(limits.max_memory_bytes, std::memory_order_relaxed);
   context_.memory.background_bytes.store(limits.background_bytes, std::memory_order_relaxed);
   context_.tables->table_cache.SetMaxOpen(std::max<std::uint32_t>(limits.max_open_sstables, 1));
-  context_.tables->block_cache.SetCapacity(limits.block_cache_bytes);
+  context_.tables->SetCacheBytes(limits.block_cache_bytes, limits.row_cache_percent);
   scheduler_->Wake();   // it looks at what writers may do
 }
 
@@ -176,6 +176,11 @@ EngineStats EngineImpl::Stats() const {
   stats.block_cache_capacity_bytes = context_.tables->block_cache.capacity_bytes();
   stats.block_cache_hits = cache.hits;
   stats.block_cache_misses = cache.misses;
+  const RowCache::Stats rows = context_.tables->row_cache.stats();
+  stats.row_cache_bytes = rows.bytes;
+  stats.row_cache_rows = rows.rows;
+  stats.row_cache_hits = rows.hits;
+  stats.row_cache_misses = rows.misses;
   const FilterCounters::Totals filters = context_.tables->table_cache.filter_totals();
   stats.open_sstables = context_.tables->table_cache.open_count();
   stats.open_sstable_bytes = context_.tables->table_cache.open_bytes();

@@ -47,7 +47,7 @@ void InfoText::WriteMemory() {
   const std::uint64_t used = use.used_bytes();
   const std::uint64_t peak = std::max(server_.peak_used_bytes_.load(), used);
   const std::uint64_t data_blocks = engine.block_cache_bytes - std::min(engine.block_cache_bytes, engine.block_cache_index_bytes + engine.block_cache_filter_bytes);
-  const std::uint64_t dataset = std::min(used, engine.memtable_bytes + data_blocks);
+  const std::uint64_t dataset = std::min(used, engine.memtable_bytes + data_blocks + engine.row_cache_bytes);
   Bytes("used_memory", used);
   Bytes("used_memory_rss", use.resident_bytes);
   Bytes("used_memory_peak", peak);
@@ -91,6 +91,7 @@ void InfoText::WriteMemoryParts(const MemoryUse& use, const EngineStats& engine)
   part("mem_block_cache", engine.block_cache_bytes);
   Field("mem_block_cache_indexes", engine.block_cache_index_bytes);
   Field("mem_block_cache_filters", engine.block_cache_filter_bytes);
+  part("mem_row_cache", engine.row_cache_bytes);
   Field("mem_block_cache_limit", plan.block_cache_bytes);
   part("mem_open_tables", engine.open_sstable_bytes);
   Field("mem_open_tables_limit", plan.open_tables_bytes);

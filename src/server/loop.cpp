@@ -6,10 +6,13 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <span>
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "keyspace/keyspace.h"
 #include "server/client_filter.h"
 
 namespace lsmkv {
@@ -104,10 +107,32 @@ bool Loop::Tick(int timeout_ms) {
   for (int i = 0; i < ready; ++i) {
     found_work = true;
     const epoll_event& event = events_[static_cast<std::size_t>(i)];
-    if (event.data.ptr != nullptr) static_cast<Session*>(event.data.ptr)->OnEvents(event.events);
+    if (event.data.ptr == nullptr) continue;
+    auto* const session = static_cast<Session*>(event.data.ptr);
+    if (session->OnEvents(event.events)) received_.push_back(session);
+    if (received_.size() == Engine::kMostWarmed) RunReceived();
   }
+  RunReceived();
   EndTick();
   return found_work;
+}
+
+// The lookups of several sessions wait for main memory together, as those of one session's pipeline do.
+void Loop::RunReceived() {
+  if (received_.size() > 1 && context_.engine.WarmingPays()) WarmFirstKeys();
+  for (Session* const session : received_) session->RunReceived();
+  received_.clear();
+}
+
+void Loop::WarmFirstKeys() {
+  std::array<UpcomingKey, Engine::kMostWarmed> keys;
+  std::size_t count = 0;
+  const std::uint32_t database = received_.front()->client().database;
+  for (Session* const session : received_) {
+    if (session->client().database != database) continue;
+    if (const std::optional<UpcomingKey> key = session->FirstKey()) keys[count++] = *key;
+  }
+  if (count > 1) context_.keyspace.Warm(database, std::span(keys).first(count));
 }
 
 void Loop::ReadClocks() {

@@ -4,8 +4,8 @@
 // Asio waits for: Asio's reactor would need an epoll_ctl for every wait on every socket, this needs one for every time the
 // loop falls asleep. One round is a *tick*:
 //
-//   take mail -> due timers -> epoll_wait -> each ready session: one recv, run its whole commands -> ONE engine.Commit()
-//   -> one send per session
+//   take mail -> due timers -> epoll_wait -> ready sessions, a few at a time: one recv each, then each runs its whole commands
+//   -> ONE engine.Commit() -> one send per session
 //
 //      .--------------------- work found, up to kTicksPerTurn --------------------.
 //      v                                                                          |
@@ -115,6 +115,8 @@ class Loop final : public CommitListener {
   bool HasNews() const;
   bool RunDueTimers();
   void RunRunnable();
+  void RunReceived();
+  void WarmFirstKeys();
   void EndTick();
   TickCommit CommitTick();
   void CheckDurable();
@@ -166,6 +168,7 @@ class Loop final : public CommitListener {
 
   std::vector<epoll_event> events_;
   Mailbox::Contents mail_;
+  std::vector<Session*> received_;               // of a tick, to be run; as many as are looked up together
   std::vector<Session*> dirty_;
   std::vector<Session*> runnable_;
   std::vector<Session*> holding_;

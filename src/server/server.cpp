@@ -211,7 +211,7 @@ Status Server::ApplyConfig(std::span<const std::string> names) {
     if (name == "wal-fsync") engine_->SetWalFsync(settings->wal_fsync);
     if (name == "scrub-interval") engine_->SetScrubInterval(settings->scrub_interval_s * 1000);
     if (name == "disk-reserve") engine_->SetDiskReserve(settings->disk_reserve_bytes);
-    if (name == "memory-budget" || name == "block-cache-mb" || name == "maxmemory-clients") {
+    if (name == "memory-budget" || name == "block-cache-mb" || name == "row-cache-percent" || name == "maxmemory-clients") {
       if (Status status = ApplyMemoryPlan(); !status.ok()) return status;
     }
   }

@@ -61,15 +61,16 @@ void Session::SetState(State state) {
   state_ = state;
 }
 
-void Session::OnEvents(std::uint32_t events) {
-  if (state_ == State::kClosed) return;
+bool Session::OnEvents(std::uint32_t events) {
+  if (state_ == State::kClosed) return false;
   const bool hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if ((events & EPOLLOUT) != 0) Flush();
-  if (Reads()) {
-    if ((events & EPOLLIN) != 0 || hung_up) ReadAndRun();
-    return;
-  }
-  if (state_ == State::kClosed) return;
+  if (Reads()) return ((events & EPOLLIN) != 0 || hung_up) && Receive();
+  if (state_ != State::kClosed) CannotRead(events, hung_up);
+  return false;
+}
+
+void Session::CannotRead(std::uint32_t events, bool hung_up) {
   const bool sends_no_more = (events & EPOLLRDHUP) != 0;
   if (sends_no_more && !hung_up && state_ == State::kParked) {
     half_closed_ = true;   // it may well wait for its reply: the end of file is met when that has gone
@@ -85,8 +86,8 @@ void Session::OnEvents(std::uint32_t events) {
   UpdateInterest();   // it sends although nobody reads: stop being told
 }
 
-void Session::ReadAndRun() {
-  if (HoldBack()) return;
+bool Session::Receive() {
+  if (HoldBack()) return false;
   const Settings& settings = loop_.settings();
   const std::size_t missing = std::min(parser_.wanted(), std::max(kMaxReadBytes, std::min(input_.size(), kMaxGrowBytes)));
   const std::size_t bound = ReadBound(missing);
@@ -97,10 +98,13 @@ void Session::ReadAndRun() {
   const std::size_t room = std::min(input_.room(), bound);
   const ssize_t received = ::recv(fd_, begin, room, MSG_DONTWAIT);
   if (received < 0) {
-    if (errno == EAGAIN || errno == EINTR) return;
-    return Close();
+    if (errno != EAGAIN && errno != EINTR) Close();
+    return false;
   }
-  if (received == 0) return CloseAfterReplies();
+  if (received == 0) {
+    CloseAfterReplies();
+    return false;
+  }
   const auto bytes = static_cast<std::size_t>(received);
   if (bytes == room) read_bytes_ = std::min(read_bytes_ * 4, kMaxReadBytes);
   input_.Received(bytes);
@@ -108,7 +112,12 @@ void Session::ReadAndRun() {
   loop_.counters().net_input_bytes.Add(bytes);
   client_.last_active_ms = loop_.now_ms();
   parser_.limits().max_bulk_bytes = settings.proto_max_bulk_bytes;
+  return true;
+}
+
+void Session::RunReceived() {
   RunCommands();
+  const Settings& settings = loop_.settings();
   if (state_ != State::kClosed && settings.client_query_buffer_bytes != 0 &&
       input_.size() > settings.client_query_buffer_bytes) {
     LogWarning("server", "closing client {} ({}): its query buffer is over the limit", client_.id, client_.address);
@@ -116,6 +125,12 @@ void Session::ReadAndRun() {
     Close();
   }
   CountMemory();
+}
+
+std::optional<UpcomingKey> Session::FirstKey() const {
+  resp::CommandAhead first;
+  if (state_ != State::kReady || resp::LookAhead(input_.unread(), std::span(&first, 1)) == 0) return std::nullopt;
+  return UpcomingKey{first.key, first.only_key};
 }
 
 void Session::RunCommands() {

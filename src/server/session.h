@@ -61,7 +61,12 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  void OnEvents(std::uint32_t events);
+  /// True when it has received something: RunReceived() must follow in the same tick.
+  [[nodiscard]] bool OnEvents(std::uint32_t events);
+  /// Runs the whole commands that are there.
+  void RunReceived();
+  /// What the first of them asks for, when that can be told at a glance.
+  std::optional<UpcomingKey> FirstKey() const;
   /// The tick's Commit() has returned: lets the replies go, or holds them.
   void EndTick(const TickCommit& commit);
   /// What was held up to `durable` may leave. False when nothing more is held.
@@ -126,7 +131,8 @@ class Session {
   static bool Waits(State state) { return state >= State::kSuspended && state <= State::kPaused; }
   bool HasArguments() const { return Waits(state_); }
   void SetState(State state);
-  void ReadAndRun();
+  bool Receive();
+  void CannotRead(std::uint32_t events, bool hung_up);
   void RunCommands();
   void WarmCommandsBehind();
   void FinishCommand();

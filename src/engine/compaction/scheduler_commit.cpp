@@ -89,6 +89,9 @@ bool Scheduler::FinishPendingCommit() {
     tree_.InstallFlush(*version, commit.flushed);
     hooks_.wal_floor_moved(*commit.wal_floor);
     flushes_.erase(commit.flushed);
+  } else if (commit.change.new_entries) {
+    const RowCache::Closed closed(context_.tables->row_cache);
+    tree_.InstallVersion(*version);
   } else {
     tree_.InstallVersion(*version);
   }
@@ -198,6 +201,7 @@ Status Scheduler::CommitMerge(const RunningMerge& running, const JobResult& resu
     for (const TablePtr& table : level.tables) edit.removed.emplace_back(level.level, table->id());
   }
   change.removed = edit.removed;
+  change.new_entries = running.ingest != nullptr;
   for (const TableRecord& record : result.outputs) {
     edit.added.push_back(record);
     change.added.push_back({running.merge.target, context_.MakeTable(record)});

@@ -145,7 +145,10 @@ Result<std::string> Scheduler::Adopt(Reloaded& reloaded) {
   std::uint64_t next = context_.next_table_id.load(std::memory_order_relaxed);
   while (next <= reloaded.tree.max_table_id && !context_.next_table_id.compare_exchange_weak(next, reloaded.tree.max_table_id + 1)) {
   }
-  tree_.InstallVersion(reloaded.version);     // tables that went keep their files: the next start removes what nobody names
+  {
+    const RowCache::Closed closed(context_.tables->row_cache);
+    tree_.InstallVersion(reloaded.version);   // tables that went keep their files: the next start removes what nobody names
+  }
   history_.Add(event);
   return changes;
 }

@@ -22,6 +22,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/arena.h"
@@ -68,6 +69,17 @@ class HashIndex {
       lsmkv::Prefetch(node);
       lsmkv::Prefetch(reinterpret_cast<const char*>(node) + kCacheLineBytes);
       return true;
+    }
+  }
+
+  /// Calls visit(hash) for each key that is here now. A concurrent writer's are visited or not.
+  template <typename Visit>
+  void VisitHashes(Visit visit) const {
+    for (const std::atomic<std::uintptr_t>& shard : shards_) {
+      const std::uintptr_t table = shard.load(std::memory_order_acquire);
+      const std::span<const Slot> slots(SlotsOf(table), MaskOf(table) + 1);
+      for (const Slot& slot : slots)
+        if (slot.node.load(std::memory_order_acquire) != nullptr) visit(slot.hash);
     }
   }
 

@@ -1,8 +1,31 @@
 #include "engine/version/table_file.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace lsmkv {
+
+void TableStore::SetCacheBytes(std::uint64_t cache_bytes, std::uint32_t row_percent) {
+  cache_bytes_.store(cache_bytes, std::memory_order_relaxed);
+  row_cache.SetCapacity(cache_bytes / 100 * row_percent);
+  ShareCache();
+}
+
+void TableStore::ForgetRows(const MemTable& flushed) {
+  if (!row_cache.BeginForgetting()) return;
+  flushed.VisitHashes([this](std::uint64_t hash) { row_cache.Forget(hash); });
+  ShareCache();
+}
+
+void TableStore::ShareCache() {
+  constexpr std::uint64_t kSteps = 128;      // so that blocks make way a little at a time
+  const std::uint64_t step = cache_bytes() / kSteps + 1;
+  const std::uint64_t grant = std::min((row_cache.bytes() / step + 1) * step, std::max(row_cache.capacity_bytes(), row_cache.bytes()));
+  rows_granted_.store(grant, std::memory_order_relaxed);
+  // Read again: another thread may have been later and yet come first.
+  block_cache.SetCapacity(cache_bytes() - std::min(cache_bytes(), rows_granted_.load(std::memory_order_relaxed)));
+}
 
 TableFile::TableFile(TableRecord record, std::string path, std::vector<BlobFilePtr> blobs, std::shared_ptr<TableStore> store,
                      std::shared_ptr<FileJanitor> janitor)

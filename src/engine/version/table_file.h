@@ -10,21 +10,46 @@
 
 #include "engine/blob/open_blobs.h"
 #include "engine/manifest/manifest.h"
+#include "engine/memtable/memtable.h"
 #include "engine/sstable/table_cache.h"
 #include "engine/version/blob_file.h"
 #include "engine/version/file_janitor.h"
+#include "engine/version/row_cache.h"
 
 namespace lsmkv {
 
 /// The caches of one engine. Tables and blob files keep it: a reader's last table may outlive the engine.
 struct TableStore {
-  TableStore(FileSystem& fs, std::uint64_t block_cache_bytes, std::size_t max_open_tables)
-      : block_cache(block_cache_bytes), table_cache(fs, block_cache, max_open_tables), open_blobs(fs, MaxOpenBlobs(max_open_tables)) {}
+  TableStore(FileSystem& fs, std::uint64_t cache_bytes, std::uint32_t row_percent, std::size_t max_open_tables)
+      : block_cache(cache_bytes),
+        row_cache(cache_bytes / 100 * row_percent),
+        table_cache(fs, block_cache, max_open_tables),
+        open_blobs(fs, MaxOpenBlobs(max_open_tables)),
+        cache_bytes_(cache_bytes) {}
   /// So many blob files may be open beside the tables.
   static std::size_t MaxOpenBlobs(std::size_t max_open_tables) { return max_open_tables / 4 + 1; }
+
+  // Blocks and rows share one budget: rows take what they have grown to, up to their percentage, blocks have the rest.
+  void SetCacheBytes(std::uint64_t cache_bytes, std::uint32_t row_percent);
+  std::uint64_t cache_bytes() const { return cache_bytes_.load(std::memory_order_relaxed); }
+  /// See RowCache::Insert.
+  void KeepRow(std::uint64_t ticket, std::string_view key, std::uint64_t hash, std::string_view value, std::uint64_t expire_at_ms) {
+    row_cache.Insert(ticket, key, hash, value, expire_at_ms);
+    if (row_cache.bytes() > rows_granted_.load(std::memory_order_relaxed)) [[unlikely]] ShareCache();
+  }
+  /// `flushed` is among the immutable memtables, and is to become a table.
+  void ForgetRows(const MemTable& flushed);
+
   BlockCache block_cache;
+  RowCache row_cache;
   TableCache table_cache;
   OpenBlobs open_blobs;
+
+ private:
+  void ShareCache();
+
+  std::atomic<std::uint64_t> cache_bytes_;             // relaxed, as the next
+  std::atomic<std::uint64_t> rows_granted_{0};         // what blocks do without
 };
 
 class TableFile {

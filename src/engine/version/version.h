@@ -34,6 +34,7 @@ struct VersionChange {
   };
   std::vector<Added> added;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> removed;   ///< (level, table id)
+  bool new_entries = false;              ///< some were in no table and no memtable before
 };
 
 class Version {

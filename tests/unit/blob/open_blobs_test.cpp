@@ -57,7 +57,7 @@ TEST_CASE("a blob file that is missing or has another size is damage, by name", 
 TEST_CASE("a value is read from the disk once, pinned without a copy, and refused to who may not wait", "[blob]") {
   FaultFileSystem fs;
   const std::vector<Stored> values = WriteFiles(fs, 1);
-  const auto store = std::make_shared<TableStore>(fs, 1 << 20, 16);
+  const auto store = std::make_shared<TableStore>(fs, 1 << 20, 0, 16);
   const BlobFile file(1, *fs.FileSize(PathOf(1)), PathOf(1), store, nullptr);
   const std::uint64_t hash = Hash(values[0].key);
   CHECK(file.Get(values[0].pointer, hash, {.memory_only = true}).error().code() == StatusCode::kWouldBlock);
@@ -90,7 +90,7 @@ TEST_CASE("a blob file that is obsolete goes with its last holder", "[blob]") {
 TEST_CASE("many readers of few files at once", "[blob][threads]") {
   FaultFileSystem fs;
   const std::vector<Stored> values = WriteFiles(fs, 8);
-  const auto store = std::make_shared<TableStore>(fs, 2000, 4);      // keeps little, so that files are opened and closed
+  const auto store = std::make_shared<TableStore>(fs, 2000, 0, 4);      // keeps little, so that files are opened and closed
   std::vector<std::unique_ptr<BlobFile>> files;
   for (std::uint64_t id = 1; id <= 8; ++id) files.push_back(std::make_unique<BlobFile>(id, *fs.FileSize(PathOf(id)), PathOf(id), store, nullptr));
   std::atomic<int> failures{0};

@@ -99,11 +99,18 @@ TEST_CASE("a reload shows manifests that were changed from outside, and goes on 
     lost = records.back().entries;
     return edit;
   });
-  CHECK(Contents(*engine).size() == 300);
+  const std::map<std::string, std::string> before = Contents(*engine);
+  CHECK(before.size() == 300);
+  const auto found_one_by_one = [&] {
+    return static_cast<std::uint64_t>(std::ranges::count_if(before, [&](const auto& entry) { return Get(*engine, entry.first).has_value(); }));
+  };
+  CHECK(found_one_by_one() == 300);                         // and most are in the row cache now
+  CHECK(engine->Stats().row_cache_rows > 0);
   CHECK(*engine->Reload() == "1 tables added, 2 removed");
   CHECK(engine->Stats().levels[3].sstables == 1);
   CHECK(engine->Stats().levels[2].sstables == tables - 2);
   CHECK(Contents(*engine).size() == 300 - lost);
+  CHECK(found_one_by_one() == 300 - lost);
   std::size_t seen = 0;
   for (held->SeekToFirst(); held->Valid(); held->Next()) ++seen;
   CHECK(seen == 300);                                       // what was open before sees its own view
