@@ -70,7 +70,9 @@ Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const R
   for (const Memory& memory : view->immutables)
     if (memory.table->Get(key, hash, sequence, &entry)) return answer(entry);
   if (snapshot != nullptr) return TimedGetFromTables(view, key, hash, options);
-  if (RowRef row = context_.tables->row_cache.Find(key, hash)) {
+  RowRef row = context_.tables->row_cache.Find(key, hash);
+  // What has expired may be gone from the tables already: they are the ones to say.
+  if (row != nullptr && (row->expire_at_ms() == 0 || !HasExpired(row->expire_at_ms(), context_.clock.WallMillis()))) {
     const Row& there = *row;
     return PinnedValue(there.value(), there.expire_at_ms(), std::move(row));
   }

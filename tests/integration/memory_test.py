@@ -18,7 +18,7 @@ MB = 1 << 20
 VALUE_BYTES = 1000
 BATCH = 500
 READERS = 4
-PARTS = ("memtables", "block_cache", "open_tables", "table_records", "wal_buffers", "background", "clients", "other_heap",
+PARTS = ("memtables", "block_cache", "row_cache", "open_tables", "table_records", "wal_buffers", "background", "clients", "other_heap",
          "allocator_overhead", "code")
 
 

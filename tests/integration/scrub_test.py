@@ -7,7 +7,7 @@ import unittest
 import redis
 
 import lsmkv_server
-from lsmkv_server import Server
+from lsmkv_server import Server, wait_until
 
 
 def flip_byte(path, offset):
@@ -38,7 +38,9 @@ class Scrub(unittest.TestCase):
             self.assertEqual(clean["blob_files"], 1)
             self.assertGreaterEqual(clean["entries"], 2001)
 
-            [table] = glob.glob(os.path.join(server.directory, "data", "sst", "*.sst"))
+            pattern = os.path.join(server.directory, "data", "sst", "*.sst")
+            wait_until(lambda: len(glob.glob(pattern)) == 1, "what was merged is removed")
+            [table] = glob.glob(pattern)
             [blob] = glob.glob(os.path.join(server.directory, "data", "blob", "*.blob"))
             flip_byte(table, os.path.getsize(table) // 2)
             flip_byte(blob, 60)
