@@ -253,7 +253,11 @@ EngineImpl::~EngineImpl() {
   admission_.Close();
   scrubber_.reset();
   context_.janitor->SetWake({});
-  if (scheduler_ != nullptr) scheduler_->Stop();
+  if (scheduler_ != nullptr) {
+    scheduler_->Stop();
+    tree_->ReleaseThreadView();
+    scheduler_->RemoveUnread();     // what the last merges replaced
+  }
   if (wal_ != nullptr) {
     if (Status status = wal_->Close(); !status.ok()) LogError("wal", "closing: {}", status.message());
   }

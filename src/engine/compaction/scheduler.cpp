@@ -122,8 +122,7 @@ void Scheduler::Run() {
     if (!pending_commit_) StartFlushes();
     if (context_.closing.load(std::memory_order_relaxed)) AbandonIngests();
     PublishCompactingLevels();
-    purge_again_ = tree_.PurgeRetired();
-    RemoveDiscarded();
+    RemoveUnread();
     hooks_.update_pressure(!error().ok());
     {
       // Under the mutex: who has just looked and found nothing done must be asleep before it is woken.
@@ -375,7 +374,8 @@ void Scheduler::FinishManual(const ManualPtr& manual, Status status) {
   progress_.NotifyAll();
 }
 
-void Scheduler::RemoveDiscarded() {
+void Scheduler::RemoveUnread() {
+  purge_again_ = tree_.PurgeRetired();
   for (const FileJanitor::Discarded& file : context_.janitor->Take()) {
     context_.tables->block_cache.EraseTable(file.id);
     context_.blob_files.Forget(file.id);

@@ -59,6 +59,8 @@ class Scheduler {
   void Start();
   /// Abandons running merges, finishes running flushes' files or abandons them; nothing that was acknowledged is lost.
   void Stop() LSMKV_EXCLUDES(mutex_);
+  /// Frees versions and memtables that no reader holds, and removes the files that went with them. Once stopped, or its own thread.
+  void RemoveUnread();
   void Wake() LSMKV_EXCLUDES(mutex_);
 
   /// Until no immutable memtable that exists now is left. The error of a flush that failed meanwhile.
@@ -178,7 +180,6 @@ class Scheduler {
   void AnswerIngest(const RunningMerge& running, const Status& status);
   void FinishIngest(const IngestPtr& ingest, Status status) LSMKV_EXCLUDES(mutex_);
   void FailWaitingIngests(const Status& status) LSMKV_EXCLUDES(mutex_);
-  void RemoveDiscarded();
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
   BusyTables Busy() const;
   // scheduler_reload.cpp
