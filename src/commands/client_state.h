@@ -2,9 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace lsmkv {
+
+struct ClientTransaction;   // client_transaction.h
 
 enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext, kSkipping };
 
@@ -29,6 +32,13 @@ struct ClientState {
   std::uint64_t last_active_ms = 0;
   std::string last_command;       ///< "client|list"
   int fd = -1;
+  static constexpr std::int64_t kNotInMulti = -1;
+  std::int64_t queued_commands = kNotInMulti;   ///< since MULTI
+  std::uint64_t transaction_bytes = 0;          ///< what the queue and the watched keys take
+  /// Null until the first MULTI or WATCH. Shared so that this can be copied; the copies that others get to see have none.
+  std::shared_ptr<ClientTransaction> transaction;
+
+  bool in_multi() const { return queued_commands >= 0; }
 };
 
 }  // namespace lsmkv

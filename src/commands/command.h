@@ -17,6 +17,7 @@
 namespace lsmkv {
 
 class Keyspace;
+class Transaction;   // keyspace/transaction.h
 struct CommandSpec;
 
 enum class Outcome : std::uint8_t {
@@ -25,6 +26,7 @@ enum class Outcome : std::uint8_t {
   kDeferred,         ///< a DeferredReply will be completed
   kCloseAfterReply,  ///< send the reply, then close (QUIT)
   kNoReply,          ///< nothing to send (CLIENT REPLY OFF and SKIP)
+  kRanTransaction,   ///< as kDone, and what ran in it is in the client's transaction (EXEC)
 };
 
 struct CommandContext {
@@ -36,6 +38,7 @@ struct CommandContext {
   ServerApi& server;
   std::uint64_t now_ms;                     ///< one reading of the clock a tick
   bool may_block;
+  Transaction* transaction = nullptr;       ///< not null: the command runs inside EXEC, and works on keys through this
 };
 
 using Handler = Outcome (*)(CommandContext&);

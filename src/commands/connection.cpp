@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/numbers.h"
+#include "commands/client_transaction.h"
 #include "commands/replies.h"
 #include "commands/version.h"
 #include "config/config.h"
@@ -150,6 +151,7 @@ Outcome HandleQuit(CommandContext& context) {
 
 Outcome HandleReset(CommandContext& context) {
   ClientState& client = context.client;
+  EndTransaction(client, context.server);
   client.name.clear();
   client.user = kDefaultUser;
   client.authenticated = context.server.config().Current()->requirepass.empty();

@@ -60,6 +60,8 @@ constexpr std::string_view kClientHelp[] = {
 
 std::string FlagLetters(const ClientInfo& info) {
   std::string letters;
+  if (info.state.in_multi()) letters += 'x';
+  if (info.watched_key_changed) letters += 'd';
   if (info.closing) letters += 'c';
   if (info.state.unix_socket) letters += 'U';
   if (info.state.no_evict) letters += 'e';
@@ -83,12 +85,12 @@ bool TakeSwitch(CommandContext& context, std::string_view word, bool& value) {
 std::string ClientLine(const ClientInfo& info, std::uint64_t now_ms) {
   const ClientState& state = info.state;
   return fmt::format(
-      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} "
-      "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events={} cmd={} user={} redir=-1 resp={} lib-name={} "
+      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} qbuf={} qbuf-free={} "
+      "argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events={} cmd={} user={} redir=-1 resp={} lib-name={} "
       "lib-ver={}",
       state.id, state.address, state.local_address, state.fd, state.name, SecondsSince(state.created_ms, now_ms),
-      SecondsSince(state.last_active_ms, now_ms), FlagLetters(info), state.database, info.input_buffer_bytes,
-      info.input_buffer_free_bytes, info.output_buffer_bytes, info.total_memory_bytes, info.output_buffer_bytes > 0 ? "rw" : "r",
+      SecondsSince(state.last_active_ms, now_ms), FlagLetters(info), state.database, state.queued_commands,
+      info.input_buffer_bytes, info.input_buffer_free_bytes, info.queue_bytes, info.output_buffer_bytes, info.total_memory_bytes, info.output_buffer_bytes > 0 ? "rw" : "r",
       state.last_command.empty() ? "NULL" : state.last_command, state.user, state.protocol, state.lib_name, state.lib_version);
 }
 
@@ -124,7 +126,15 @@ Outcome HandleClientSetinfo(CommandContext& context) {
 }
 
 Outcome HandleClientInfo(CommandContext& context) {
-  context.reply.Verbatim("txt", ClientLine(context.server.Describe(context.client), context.now_ms) + "\n");
+  if (context.transaction == nullptr) {
+    context.reply.Verbatim("txt", ClientLine(context.server.Describe(context.client), context.now_ms) + "\n");
+    return Outcome::kDone;
+  }
+  if (!context.may_block) return Outcome::kWouldBlock;
+  ClientFilter itself;                                  // EXEC is not on the session's own thread
+  itself.id = context.client.id;
+  const std::vector<ClientInfo> found = context.server.Clients(itself);
+  context.reply.Verbatim("txt", found.empty() ? "" : ClientLine(found.front(), context.now_ms) + "\n");
   return Outcome::kDone;
 }
 

@@ -19,12 +19,19 @@ inline constexpr std::size_t kManyKeys = 1000;
 inline constexpr std::size_t kLongReplyBytes = 4u << 20;
 
 inline Operation Begin(CommandContext& context) {
-  return Operation(context.keyspace, context.client.database, context.now_ms, context.may_block, (context.spec.flags & kReadOnly) != 0);
+  return Operation(context.keyspace, context.client.database, context.now_ms, context.may_block, (context.spec.flags & kReadOnly) != 0,
+                   context.transaction);
 }
 
 /// True: the handler returns kWouldBlock.
 inline bool TooManyForLoop(const CommandContext& context, std::size_t keys) {
   return !context.may_block && keys > kManyKeys;
+}
+
+/// The physical database behind the client's, here and now.
+inline std::uint64_t PhysicalHere(const CommandContext& context) {
+  const std::uint32_t database = context.client.database;
+  return context.transaction == nullptr ? context.keyspace.Physical(database) : context.transaction->Physical(database);
 }
 
 /// The integer in `text`; nothing when there is none, and the error has been written.

@@ -32,7 +32,8 @@ Outcome ReplyStatus(CommandContext& context, const Status& status) {
 
 Outcome HandleDbsize(CommandContext& context) {
   if (!context.may_block) return Outcome::kWouldBlock;
-  const Result<KeyspaceInfo> info = context.keyspace.CountDatabase(context.client.database, context.now_ms);
+  const Result<KeyspaceInfo> info = context.keyspace.CountDatabase(context.client.database, context.now_ms, CountMode::kExact,
+                                                                      context.transaction);
   if (!info) return Fail(context, info.error());
   context.reply.Integer(static_cast<std::int64_t>(info->keys));
   return Outcome::kDone;
@@ -41,13 +42,13 @@ Outcome HandleDbsize(CommandContext& context) {
 Outcome HandleFlushdb(CommandContext& context) {
   if (!FlushOptionsMakeSense(context)) return Fail(context, kSyntaxError);
   if (!context.may_block) return Outcome::kWouldBlock;
-  return ReplyStatus(context, context.keyspace.FlushDatabase(context.client.database));
+  return ReplyStatus(context, context.keyspace.FlushDatabase(context.client.database, context.transaction));
 }
 
 Outcome HandleFlushall(CommandContext& context) {
   if (!FlushOptionsMakeSense(context)) return Fail(context, kSyntaxError);
   if (!context.may_block) return Outcome::kWouldBlock;
-  return ReplyStatus(context, context.keyspace.FlushAll());
+  return ReplyStatus(context, context.keyspace.FlushAll(context.transaction));
 }
 
 Outcome HandleSwapdb(CommandContext& context) {
@@ -59,7 +60,7 @@ Outcome HandleSwapdb(CommandContext& context) {
   const std::optional<std::uint32_t> second = DatabaseOrReply(context, context.args[2]);
   if (!second) return Outcome::kDone;
   if (!context.may_block) return Outcome::kWouldBlock;
-  return ReplyStatus(context, context.keyspace.SwapDatabases(*first, *second));
+  return ReplyStatus(context, context.keyspace.SwapDatabases(*first, *second, context.transaction));
 }
 
 }  // namespace lsmkv

@@ -45,10 +45,12 @@ std::string UnknownSubcommandOrArity(std::span<const std::string_view> args) {
   return text.append(" HELP.");
 }
 
-void ReplyWrongArity(resp::Writer& reply, const CommandSpec& spec) {
+std::string WrongArity(const CommandSpec& spec) {
   std::string text = "ERR wrong number of arguments for '";
-  reply.Error(text.append(spec.name).append("' command"));
+  return text.append(spec.name).append("' command");
 }
+
+void ReplyWrongArity(resp::Writer& reply, const CommandSpec& spec) { reply.Error(WrongArity(spec)); }
 
 void ReplyUnknownCommand(resp::Writer& reply, std::span<const std::string_view> args) {
   std::string text = "ERR unknown command '";

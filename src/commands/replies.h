@@ -43,6 +43,7 @@ Outcome Fail(CommandContext& context, const Status& status);
 /// What Redis says where a subcommand counts its arguments itself.
 std::string UnknownSubcommandOrArity(std::span<const std::string_view> args);
 /// "ERR wrong number of arguments for 'client|list' command".
+std::string WrongArity(const CommandSpec& spec);
 void ReplyWrongArity(resp::Writer& reply, const CommandSpec& spec);
 /// "ERR unknown command 'x', with args beginning with: 'a' 'b' ", with Redis's limit of 128 bytes.
 void ReplyUnknownCommand(resp::Writer& reply, std::span<const std::string_view> args);

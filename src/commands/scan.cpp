@@ -118,9 +118,9 @@ Outcome HandleScan(CommandContext& context) {
         if (!options->Matches(key, type)) return false;
         keys.Add(key);
         return true;
-      });
+      }, context.transaction);
   if (!position) return Fail(context, position.error());
-  const std::uint64_t physical = context.keyspace.Physical(context.client.database);
+  const std::uint64_t physical = PhysicalHere(context);
   const std::uint64_t next = *position ? cursors.Remember(physical, **position) : 0;
   context.reply.Array(2);
   context.reply.Bulk(std::to_string(next));
@@ -140,7 +140,7 @@ Outcome HandleKeys(CommandContext& context) {
   const Result<std::optional<std::string>> end = context.keyspace.Scan(request, [&](std::string_view key, ValueType) {
     if (GlobMatch(pattern, key)) keys.Add(key);
     return true;
-  });
+  }, context.transaction);
   if (!end) return Fail(context, end.error());
   keys.WriteTo(context.reply);
   return Outcome::kDone;
@@ -149,7 +149,7 @@ Outcome HandleKeys(CommandContext& context) {
 Outcome HandleRandomkey(CommandContext& context) {
   if (!context.may_block) return Outcome::kWouldBlock;
   const Result<std::optional<std::string>> key =
-      context.keyspace.RandomKey(context.client.database, context.now_ms, Random());
+      context.keyspace.RandomKey(context.client.database, context.now_ms, Random(), context.transaction);
   if (!key) return Fail(context, key.error());
   if (*key) {
     context.reply.Bulk(**key);

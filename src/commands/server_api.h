@@ -40,6 +40,8 @@ struct ClientInfo {
   std::uint64_t input_buffer_free_bytes = 0;
   std::uint64_t output_buffer_bytes = 0;
   std::uint64_t total_memory_bytes = 0;
+  std::uint64_t queue_bytes = 0;           ///< of what MULTI has queued
+  bool watched_key_changed = false;
   bool closing = false;
   std::size_t loop = 0;
 };

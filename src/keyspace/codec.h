@@ -80,6 +80,7 @@ std::string DatabaseEnd(std::uint64_t database);
 std::string PrefixEnd(std::uint64_t database, std::string_view prefix);
 /// A record of the server itself.
 std::string ServerKey(std::string_view name);
+inline constexpr std::string_view kDatabaseTableName = "databases";   ///< database_table.h
 
 struct DecodedKey {
   std::uint64_t database = 0;       ///< physical id

@@ -4,11 +4,11 @@
 #include <array>
 
 #include "base/assert.h"
+#include "keyspace/key_walk.h"
 
 namespace lsmkv {
 namespace {
 
-constexpr std::string_view kTableName = "databases";
 constexpr std::uint64_t kLargeDatabaseKeys = 1'000'000;
 constexpr std::uint64_t kRecentMillis = 10'000;
 constexpr int kSampleAttempts = 16;
@@ -56,7 +56,7 @@ void Keyspace::Warm(std::uint32_t database, std::span<const UpcomingKey> user_ke
 
 Result<std::unique_ptr<Keyspace>> Keyspace::Open(Engine& engine, std::uint32_t databases, DatabaseMap& map) {
   if (databases == 0) return Status::InvalidArgument("at least one database");
-  const Result<std::optional<PinnedValue>> record = engine.Get(ServerKey(kTableName));
+  const Result<std::optional<PinnedValue>> record = engine.Get(ServerKey(kDatabaseTableName));
   if (!record) return record.error();
   DatabaseTable table = DatabaseTable::Fresh(databases);
   bool as_it_was = false;
@@ -79,47 +79,6 @@ Result<std::unique_ptr<Keyspace>> Keyspace::Open(Engine& engine, std::uint32_t d
   return keyspace;
 }
 
-Status Keyspace::WriteTable(const DatabaseTable& table) {
-  WriteBatch batch;
-  batch.Put(ServerKey(kTableName), table.Encode());
-  return WriteStatus(engine_.Write(batch, {.wait_for_admission = false, .may_use_reserve = true}).status());
-}
-
-Status Keyspace::ChangeTable(const std::function<void(DatabaseTable&)>& change) {
-  DatabaseTable changed;
-  {
-    const MutexLock lock(table_mutex_);
-    changed = table_;
-    change(changed);
-    KeyLocks::Held all;
-    locks_.LockAll(&all);
-    if (Status status = WriteTable(changed); !status.ok()) return status;
-    table_ = changed;
-    ++table_changes_;
-    map_.Install(changed);
-  }
-  if (Status status = WriteStatus(engine_.Sync()); !status.ok()) return status;
-  map_.MarkDurable(changed);
-  return Status::Ok();
-}
-
-Status Keyspace::FlushDatabase(std::uint32_t database) {
-  Status status = ChangeTable([database](DatabaseTable& table) { table.Flush(database); });
-  if (status.ok()) engine_.ReclaimDeadRanges();
-  return status;
-}
-
-Status Keyspace::FlushAll() {
-  Status status = ChangeTable([](DatabaseTable& table) { table.FlushAll(); });
-  if (status.ok()) engine_.ReclaimDeadRanges();
-  return status;
-}
-
-Status Keyspace::SwapDatabases(std::uint32_t first, std::uint32_t second) {
-  if (first == second) return Status::Ok();
-  return ChangeTable([first, second](DatabaseTable& table) { table.Swap(first, second); });
-}
-
 // ---- bundles
 
 Result<IngestPlace> Keyspace::PlaceOfBundle(std::string_view prefix) {
@@ -139,6 +98,8 @@ Result<IngestReport> Keyspace::Ingest(const std::string& bundle) {
   request.place = [this](std::string_view prefix) { return PlaceOfBundle(prefix); };
   Result<IngestReport> report = engine_.Ingest(request);
   ingests_.fetch_add(1, std::memory_order_release);
+  // Which keys it brought nobody looks up: whoever watches something is told that it may have changed.
+  if (report && watched_.any()) watched_.TouchAll([](const Watch&) { return true; });
   return report;
 }
 
@@ -160,23 +121,28 @@ bool Keyspace::StillHolds(const Count& count, std::uint64_t physical, std::uint6
   return mode == CountMode::kRecent && count.keys > kLargeDatabaseKeys && now_ms - count.counted_at_ms <= kRecentMillis;
 }
 
-Result<KeyspaceInfo> Keyspace::CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode) {
+Result<KeyspaceInfo> Keyspace::CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode, const Transaction* transaction) {
   LSMKV_ASSERT(database < databases());
-  const std::uint64_t physical = Physical(database);
+  const std::uint64_t physical = PhysicalIn(transaction, database);
+  if (transaction != nullptr && transaction->changed_anything()) {   // nobody else's count
+    const Result<Count> count = Walk(physical, now_ms, transaction);
+    if (!count) return count.error();
+    return count->InfoAt(now_ms);
+  }
   {
     const MutexLock lock(counts_mutex_);
     counts_.resize(databases());
     const Count& last = counts_[database];
     if (StillHolds(last, physical, now_ms, mode)) return last.InfoAt(now_ms);
   }
-  const Result<Count> count = Walk(physical, now_ms);
+  const Result<Count> count = Walk(physical, now_ms, nullptr);
   if (!count) return count.error();
   const MutexLock lock(counts_mutex_);
   counts_[database] = *count;
   return count->InfoAt(now_ms);
 }
 
-Result<Keyspace::Count> Keyspace::Walk(std::uint64_t physical, std::uint64_t now_ms) {
+Result<Keyspace::Count> Keyspace::Walk(std::uint64_t physical, std::uint64_t now_ms, const Transaction* transaction) {
   const std::string end = DatabaseEnd(physical);
   Count count;
   count.ingests = ingests_.load(std::memory_order_acquire);   // before the snapshot: one that ends in between is counted anew
@@ -188,16 +154,16 @@ Result<Keyspace::Count> Keyspace::Walk(std::uint64_t physical, std::uint64_t now
   count.physical = physical;
   count.sequence = options.snapshot->sequence();
   count.counted_at_ms = now_ms;
-  const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
-  for (keys->Seek(DatabaseBegin(physical)); keys->Valid(); keys->Next()) {
+  KeyWalk keys(engine_, options, transaction);
+  for (keys.Seek(DatabaseBegin(physical)); keys.Valid(); keys.Next()) {
     ++count.keys;
-    const std::uint64_t deadline = keys->expire_at_ms();
+    const std::uint64_t deadline = keys.expire_at_ms();
     if (deadline == 0) continue;
     ++count.expires;
     count.deadlines_sum += static_cast<double>(deadline);
     count.first_expiry_ms = std::min(count.first_expiry_ms, deadline);
   }
-  if (Status status = keys->status(); !status.ok()) return status;
+  if (Status status = keys.status(); !status.ok()) return status;
   return count;
 }
 
@@ -226,42 +192,48 @@ Result<ContentDigest> Keyspace::Digest(std::uint64_t now_ms) {
 // ---- some key, all keys
 
 Result<std::optional<std::string>> Keyspace::FirstLiveKey(std::string_view begin, std::string_view end,
-                                                          std::uint64_t now_ms, std::uint64_t max_skipped) {
+                                                          std::uint64_t now_ms, std::uint64_t max_skipped,
+                                                          const Transaction* transaction) {
   ReadOptions options;
   options.now_ms = now_ms;
   options.max_skipped = max_skipped;
   options.upper_bound = end;
-  const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
-  keys->Seek(begin);
-  if (Status status = keys->status(); !status.ok()) return status;
-  if (!keys->Valid()) return std::optional<std::string>();
-  return std::optional<std::string>(UserKey(keys->key()));
+  KeyWalk keys(engine_, options, transaction);
+  keys.Seek(begin);
+  if (Status status = keys.status(); !status.ok()) return status;
+  if (!keys.Valid()) return std::optional<std::string>();
+  return std::optional<std::string>(UserKey(keys.key()));
 }
 
-Result<std::optional<std::string>> Keyspace::RandomKey(std::uint32_t database, std::uint64_t now_ms, std::uint64_t random) {
-  const std::uint64_t physical = Physical(database);
+Result<std::optional<std::string>> Keyspace::RandomKey(std::uint32_t database, std::uint64_t now_ms, std::uint64_t random,
+                                                       const Transaction* transaction) {
+  const std::uint64_t physical = PhysicalIn(transaction, database);
   const std::string begin = DatabaseBegin(physical);
   const std::string end = DatabaseEnd(physical);
   std::string somewhere = begin;
   for (int attempt = 0; attempt < kSampleAttempts; ++attempt, random = Mix(random)) {
     Result<std::optional<std::string>> sample = engine_.SampleKey(begin, end, random);
     if (!sample) return sample.error();
-    if (!*sample) return std::optional<std::string>();
-    const Result<std::optional<PinnedValue>> value = engine_.Get(**sample);
-    if (!value) return value.error();
-    if (*value && IsLive(**value, now_ms)) return std::optional<std::string>(UserKey(**sample));
+    if (!*sample) break;                          // what there is was staged
     somewhere = std::move(**sample);
-    Result<std::optional<std::string>> near = FirstLiveKey(somewhere, end, now_ms, kDeadAfterSample);
+    if (transaction == nullptr || transaction->Find(somewhere) == nullptr) {
+      const Result<std::optional<PinnedValue>> value = engine_.Get(somewhere);
+      if (!value) return value.error();
+      if (*value && IsLive(**value, now_ms)) return std::optional<std::string>(UserKey(somewhere));
+    }
+    Result<std::optional<std::string>> near = FirstLiveKey(somewhere, end, now_ms, kDeadAfterSample, transaction);
     if (!near || *near) return near;
   }
+  if (somewhere == begin && (transaction == nullptr || !transaction->changed_anything())) return std::optional<std::string>();
   // Mostly dead keys here: the first live one from the last sample on, or else from the beginning.
-  Result<std::optional<std::string>> found = FirstLiveKey(somewhere, end, now_ms, 0);
+  Result<std::optional<std::string>> found = FirstLiveKey(somewhere, end, now_ms, 0, transaction);
   if (!found || *found || somewhere == begin) return found;
-  return FirstLiveKey(begin, end, now_ms, 0);
+  return FirstLiveKey(begin, end, now_ms, 0, transaction);
 }
 
-Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, const ScanVisitor& visit) {
-  const std::uint64_t physical = Physical(request.database);
+Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, const ScanVisitor& visit,
+                                                  const Transaction* transaction) {
+  const std::uint64_t physical = PhysicalIn(transaction, request.database);
   const std::string end = PrefixEnd(physical, request.prefix);
   std::string begin(EngineKey(physical, request.prefix).view());
   if (request.after) {
@@ -274,24 +246,24 @@ Result<std::optional<std::string>> Keyspace::Scan(const ScanRequest& request, co
   options.upper_bound = end;
   options.fill_cache = request.fill_cache;
   options.max_skipped = request.max_examined;
-  const std::unique_ptr<Iterator> keys = engine_.NewIterator(options);
+  KeyWalk keys(engine_, options, transaction);
   std::uint64_t counted = 0;
-  for (keys->Seek(begin); keys->Valid(); keys->Next()) {
-    const std::optional<DecodedKey> key = DecodeEngineKey(keys->key());
+  for (keys.Seek(begin); keys.Valid(); keys.Next()) {
+    const std::optional<DecodedKey> key = DecodeEngineKey(keys.key());
     LSMKV_ASSERT(key.has_value() && key->database == physical);
-    const std::optional<DecodedValue> value = DecodeValue(keys->value_head());
+    const std::optional<DecodedValue> value = DecodeValue(keys.value_head());
     if (!value) return UnknownType(key->user_key);
     if (visit(key->user_key, value->type)) ++counted;
-    if (counted >= request.max_keys || keys->examined() >= request.max_examined) {
+    if (counted >= request.max_keys || keys.examined() >= request.max_examined) {
       std::optional<std::string> position(key->user_key);
-      keys->Next();   // a walk that just reached its end says so
-      if (Status status = keys->status(); !status.ok()) return status;
-      if (keys->Valid()) return position;
+      keys.Next();   // a walk that just reached its end says so
+      if (Status status = keys.status(); !status.ok()) return status;
+      if (keys.Valid()) return position;
       break;
     }
   }
-  if (Status status = keys->status(); !status.ok()) return status;
-  if (keys->paused()) return std::optional<std::string>(UserKey(keys->position()));   // there may be more behind the dead ones
+  if (Status status = keys.status(); !status.ok()) return status;
+  if (keys.paused()) return std::optional<std::string>(UserKey(keys.position()));   // there may be more behind the dead ones
   return std::optional<std::string>();
 }
 

@@ -6,9 +6,11 @@
 // A change of the table (FLUSHDB, FLUSHALL, SWAPDB)
 //   1. takes all key locks: no writer is then between asking for a physical id and its batch being applied;
 //   2. writes the new table as one engine batch, so that a crash finds the old or the new table, whole;
-//   3. shows commands the new table and gives the locks back: the command has taken effect;
+//   3. marks those who watch what changes by it (watched_keys.h), shows commands the new table and gives the locks back: the
+//      command has taken effect;
 //   4. waits for Engine::Sync(), and only then tells compaction what has died (database_map.h says why).
 // A reader asks for the physical id once and then reads; it may finish on the old database, as if it had come first.
+// In a transaction (transaction.h) the same steps are its own lock, its Commit(), and its Settle().
 //
 // Threads  every method from any thread; those that say "blocks" are for pools, not for event loops.
 #pragma once
@@ -31,6 +33,7 @@
 #include "keyspace/key_locks.h"
 #include "keyspace/lookup_counters.h"
 #include "keyspace/scan_cursors.h"
+#include "keyspace/watched_keys.h"
 #include "lsmkv/engine.h"
 
 namespace lsmkv {
@@ -67,6 +70,8 @@ struct ScanRequest {
 /// Gets each live key; the view is valid during the call. True: the key counts towards max_keys.
 using ScanVisitor = std::function<bool(std::string_view user_key, ValueType type)>;
 
+class Transaction;
+
 class Keyspace {
  public:
   /// Reads the database table, or creates it at the first start, makes it durable and arms `map`, which is the
@@ -79,29 +84,44 @@ class Keyspace {
   KeyLocks& locks() { return locks_; }
   ScanCursors& cursors() { return cursors_; }
   LookupCounters& lookups() { return lookups_; }
+  WatchedKeys& watched() { return watched_; }
 
   /// A hint that commands on these keys of a database follow on this thread: see Engine::Warm.
   void Warm(std::uint32_t database, std::span<const UpcomingKey> user_keys);
 
+  // ---- for operations and transactions
+  /// Applies `batch`, whose keys the caller has locked, and marks who watches them. It is given away if it is large and waiting is
+  /// allowed. On an error nothing was applied. kWriteRefused: the disk takes no writes.
+  Status Write(WriteBatch& batch, const WriteOptions& options, bool may_block);
+  /// The same with a new table, everything being locked; in steps 2 and 3 above. Step 4 is SettleTable(), without the locks.
+  Status WriteWithTable(WriteBatch& batch, const DatabaseTable& table, const WriteOptions& options) LSMKV_EXCLUDES(table_mutex_);
+  Status SettleTable(const DatabaseTable& table);
+  /// The table as it is; it stays so while the caller has everything locked.
+  DatabaseTable Table() LSMKV_EXCLUDES(table_mutex_);
+
+  // With a `transaction`, what follows is a part of that, which has everything locked: it sees what was staged, and changes nothing
+  // before the transaction commits.
+
   // ---- the table; each blocks. On an error before the change nothing has changed; an error of the sync comes after it.
-  Status FlushDatabase(std::uint32_t database);
-  Status FlushAll();
-  Status SwapDatabases(std::uint32_t first, std::uint32_t second);
+  Status FlushDatabase(std::uint32_t database, Transaction* transaction = nullptr);
+  Status FlushAll(Transaction* transaction = nullptr);
+  Status SwapDatabases(std::uint32_t first, std::uint32_t second, Transaction* transaction = nullptr);
 
   // ---- whole databases; each blocks on the disk
   /// Takes in a bundle that `lsmkv-tool build` made for one database: see Engine::Ingest. The keys come to lie in what was that
   /// database at the moment of the ingest. Errors: those of Engine::Ingest; kInvalidArgument: there is no such database here.
   Result<IngestReport> Ingest(const std::string& bundle) LSMKV_EXCLUDES(table_mutex_);
   /// Walks the database, unless nothing was written and nothing has expired since the last count.
-  Result<KeyspaceInfo> CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode = CountMode::kExact)
-      LSMKV_EXCLUDES(counts_mutex_);
+  Result<KeyspaceInfo> CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode = CountMode::kExact,
+                                     const Transaction* transaction = nullptr) LSMKV_EXCLUDES(counts_mutex_);
   /// Of every live key of every database with its value and its deadline.
   Result<ContentDigest> Digest(std::uint64_t now_ms);
   /// Some live key at about the `random`-th place; nothing when there is none. Looks at some thousand keys in several places, and
   /// only when all of those are dead goes through the database for one that is not.
-  Result<std::optional<std::string>> RandomKey(std::uint32_t database, std::uint64_t now_ms, std::uint64_t random);
+  Result<std::optional<std::string>> RandomKey(std::uint32_t database, std::uint64_t now_ms, std::uint64_t random,
+                                               const Transaction* transaction = nullptr);
   /// Returns the key to go on after when the walk ended at a bound, nothing when it came to the end. That key may be a dead one.
-  Result<std::optional<std::string>> Scan(const ScanRequest& request, const ScanVisitor& visit);
+  Result<std::optional<std::string>> Scan(const ScanRequest& request, const ScanVisitor& visit, const Transaction* transaction = nullptr);
 
  private:
   /// What a walk over a database found, and until when that is still so.
@@ -119,21 +139,25 @@ class Keyspace {
 
   Keyspace(Engine& engine, DatabaseMap& map, DatabaseTable table) : engine_(engine), map_(map), table_(std::move(table)) {}
   Status WriteTable(const DatabaseTable& table);
+  void TouchWritten(const WriteBatch& batch, const DatabaseTable* table);
+  void TouchMoved(const DatabaseTable& before, const DatabaseTable& after);
   Result<IngestPlace> PlaceOfBundle(std::string_view prefix) LSMKV_EXCLUDES(table_mutex_);
-  Status ChangeTable(const std::function<void(DatabaseTable&)>& change) LSMKV_EXCLUDES(table_mutex_);
-  Result<Count> Walk(std::uint64_t physical, std::uint64_t now_ms);
+  Status ChangeTable(const std::function<void(DatabaseTable&)>& change, Transaction* transaction) LSMKV_EXCLUDES(table_mutex_);
+  Result<Count> Walk(std::uint64_t physical, std::uint64_t now_ms, const Transaction* transaction);
+  std::uint64_t PhysicalIn(const Transaction* transaction, std::uint32_t database) const;
   bool StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const;
   /// @param max_skipped  gives up after so many dead ones; 0: never.
   Result<std::optional<std::string>> FirstLiveKey(std::string_view begin, std::string_view end, std::uint64_t now_ms,
-                                                  std::uint64_t max_skipped);
+                                                  std::uint64_t max_skipped, const Transaction* transaction);
 
   Engine& engine_;
   DatabaseMap& map_;
   KeyLocks locks_;
   ScanCursors cursors_;
   LookupCounters lookups_;
+  WatchedKeys watched_;
 
-  Mutex table_mutex_;                                       // taken before all key locks; no disk wait under it
+  Mutex table_mutex_;                                       // changed under all key locks, too, which are taken first
   DatabaseTable table_ LSMKV_GUARDED_BY(table_mutex_);
   std::uint64_t table_changes_ LSMKV_GUARDED_BY(table_mutex_) = 0;
   std::atomic<std::uint64_t> ingests_{0};                   // release when one has ended, acquire before a walk

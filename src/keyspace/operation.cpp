@@ -20,23 +20,34 @@ WriteBatch& ThreadBatch() {
 }  // namespace
 
 Operation::~Operation() {
-  if (!gave_up_ && hits_ + misses_ > 0) keyspace_.lookups().Count(hits_, misses_);
+  if (!gave_up_ && hits_ + misses_ > 0) {
+    transaction_ == nullptr ? keyspace_.lookups().Count(hits_, misses_) : transaction_->CountLookups(hits_, misses_);
+  }
   if (staged_ && ThreadBatch().operations().size() > kBatchKeptBytes) ThreadBatch() = WriteBatch();
 }
 
 Status Operation::Lock(std::string_view key) {
   LSMKV_ASSERT(physical_ == kNotAsked);
+  if (transaction_ != nullptr) [[unlikely]] return Status::Ok();
   return keyspace_.locks().Lock(key, may_block_, &held_) ? Status::Ok() : Status::WouldBlock();
 }
 
 Status Operation::LockSeveral(std::span<const std::string_view> keys, std::size_t step) {
   LSMKV_ASSERT(physical_ == kNotAsked);
+  if (transaction_ != nullptr) [[unlikely]] return Status::Ok();
   return keyspace_.locks().LockSeveral(keys, step, may_block_, &held_) ? Status::Ok() : Status::WouldBlock();
 }
 
 void Operation::ReadOneMoment() {
   LSMKV_ASSERT(physical_ == kNotAsked);   // a flush in between must not leave a new moment with an old database
-  options_.snapshot = keyspace_.engine().GetSnapshot();
+  if (transaction_ != nullptr) [[unlikely]] return;
+  // Nor an old moment with a new one: a transaction may have flushed and written what is not in that moment yet.
+  std::uint64_t before = 0;
+  do {
+    before = keyspace_.Physical(database_);
+    options_.snapshot = keyspace_.engine().GetSnapshot();
+    physical_ = keyspace_.Physical(database_);
+  } while (before != physical_);            // again for each change of the table in between
 }
 
 void Operation::WillRead(std::span<const std::string_view> keys) {
@@ -48,9 +59,17 @@ void Operation::WillRead(std::span<const std::string_view> keys) {
   keyspace_.engine().WillRead(views, options_);
 }
 
+/// The newest version for this operation.
+Result<std::optional<PinnedValue>> Operation::Get(std::string_view engine_key) {
+  const Transaction::Staged* const staged = transaction_ == nullptr ? nullptr : transaction_->Find(engine_key);
+  if (staged == nullptr) [[likely]] return keyspace_.engine().Get(engine_key, options_);
+  if (staged->value == nullptr) return std::optional<PinnedValue>();
+  return std::optional<PinnedValue>(std::in_place, std::string_view(*staged->value), staged->expire_at_ms, staged->value);
+}
+
 Result<std::optional<Record>> Operation::ReadIn(std::uint64_t physical, std::string_view key) {
   const EngineKey engine_key(physical, key);
-  Result<std::optional<PinnedValue>> value = keyspace_.engine().Get(engine_key.view(), options_);
+  Result<std::optional<PinnedValue>> value = Get(engine_key.view());
   if (!value) [[unlikely]] {
     gave_up_ = true;
     return std::move(value.error());
@@ -128,14 +147,14 @@ Status Operation::Commit() {
     return Status::WouldBlock();
   }
   if (!staged_) return Status::Ok();
-  const WriteOptions options{.wait_for_admission = false, .may_use_reserve = may_use_reserve_ || !adds_data_};
+  const bool may_use_reserve = may_use_reserve_ || !adds_data_;
   WriteBatch& batch = ThreadBatch();
-  if (!may_block_ || batch.operations().size() < Engine::kLargeBatchBytes) {
-    return WriteStatus(keyspace_.engine().Write(batch, options).status());
+  if (transaction_ != nullptr) [[unlikely]] {
+    Status staged = transaction_->Stage(batch, may_use_reserve);
+    gave_up_ = !staged.ok();
+    return staged;
   }
-  WriteBatch large = std::move(batch);
-  batch = WriteBatch();
-  return WriteStatus(keyspace_.engine().WriteLarge(std::move(large), options).status());
+  return keyspace_.Write(batch, {.wait_for_admission = false, .may_use_reserve = may_use_reserve}, may_block_);
 }
 
 }  // namespace lsmkv

@@ -12,9 +12,10 @@
 //   3. The logical database is looked up once, after the locks: what is committed goes where the reads came from.
 //   4. An expired key is absent. A deadline that is now or has passed is staged as a deletion.
 //
-// Room was left for  MULTI/EXEC, which will lock for all its commands, give each of them an operation whose locks are
-//                    these, whose reads look at the common batch first and whose Commit() leaves it staged; and for other
-//                    types: Record carries the type, and every command that does not care about it (DEL, EXPIRE, RENAME, …)
+// An operation that is a part of a transaction (transaction.h) has its locks already, reads what those before it have staged, and
+// its Commit() only adds to that.
+//
+// Room was left for  other types: Record carries the type, and every command that does not care about it (DEL, EXPIRE, RENAME, …)
 //                    goes through Record.
 // Threads  one at a time; at most one operation with staged writes a thread (the batch is the thread's).
 #pragma once
@@ -27,6 +28,7 @@
 
 #include "keyspace/codec.h"
 #include "keyspace/keyspace.h"
+#include "keyspace/transaction.h"
 
 namespace lsmkv {
 
@@ -65,10 +67,18 @@ class Operation {
   static constexpr std::size_t kLongBytes = 1u << 20;
 
   /// @param counts_reads  as CountReads() says.
-  Operation(Keyspace& keyspace, std::uint32_t database, std::uint64_t now_ms, bool may_block, bool counts_reads = false)
-      : keyspace_(keyspace), database_(database), may_block_(may_block), counts_reads_(counts_reads), now_ms_(now_ms) {
+  /// @param transaction   what it is a part of; null: it stands alone.
+  Operation(Keyspace& keyspace, std::uint32_t database, std::uint64_t now_ms, bool may_block, bool counts_reads = false,
+            Transaction* transaction = nullptr)
+      : keyspace_(keyspace),
+        transaction_(transaction),
+        database_(database),
+        may_block_(may_block),
+        counts_reads_(counts_reads),
+        now_ms_(now_ms) {
     options_.memory_only = !may_block;
     options_.now_ms = now_ms;
+    if (transaction != nullptr) [[unlikely]] options_.snapshot = transaction->snapshot();
   }
   /// Counts what its reads found, unless it gave up because it would have blocked.
   ~Operation();
@@ -119,19 +129,26 @@ class Operation {
   static constexpr std::uint64_t kNotAsked = UINT64_MAX;
 
   std::uint64_t PhysicalHere() {
-    if (physical_ == kNotAsked) physical_ = keyspace_.Physical(database_);
+    if (physical_ == kNotAsked) physical_ = AskPhysical(database_);
     return physical_;
   }
   std::uint64_t PhysicalOf(std::uint32_t database) {
-    return database == database_ ? PhysicalHere() : keyspace_.Physical(database);
+    return database == database_ ? PhysicalHere() : AskPhysical(database);
   }
+  std::uint64_t AskPhysical(std::uint32_t database) const {
+    return transaction_ == nullptr ? keyspace_.Physical(database) : transaction_->Physical(database);
+  }
+  Result<std::optional<PinnedValue>> Get(std::string_view engine_key);
   Result<std::optional<Record>> ReadIn(std::uint64_t physical, std::string_view key);
   void Stage(std::uint64_t physical, std::string_view key, std::uint8_t type_byte, std::string_view first,
              std::string_view second, std::uint64_t expire_at_ms);
   WriteBatch& Batch();
-  bool HoldsLockOf(std::string_view key) const { return held_.Holds(KeyLocks::StripeOf(key)); }
+  bool HoldsLockOf(std::string_view key) const {
+    return transaction_ == nullptr ? held_.Holds(KeyLocks::StripeOf(key)) : transaction_->Holds(key);
+  }
 
   Keyspace& keyspace_;
+  Transaction* const transaction_;
   const std::uint32_t database_;
   const bool may_block_;
   bool counts_reads_;

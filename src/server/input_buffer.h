@@ -32,6 +32,7 @@ class InputBuffer {
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   std::size_t capacity() const { return capacity_; }
+  bool mapped() const { return mapped_.data() != nullptr; }
   /// Its memory, when that is mapped; what is unread goes to a small buffer of its own. Views into it stay valid as long as that.
   MappedMemory TakeMapped();
   /// Gives memory back when nothing is unread and it is more than `keep_bytes`.

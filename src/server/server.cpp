@@ -197,9 +197,9 @@ void Server::CloseEverything() {
   if (upkeep_pool_ != nullptr) upkeep_pool_->Stop(ThreadPool::StopMode::kDrop);
   if (admin_pool_ != nullptr) admin_pool_->Stop(ThreadPool::StopMode::kDrop);
   if (read_pool_ != nullptr) read_pool_->Stop(ThreadPool::StopMode::kDrop);
-  keyspace_.reset();
   engine_.reset();            // before the loops: it may still call OnWritable's callbacks
   loops_.clear();
+  keyspace_.reset();          // after the sessions, which may watch keys
 }
 
 // ---- ServerApi

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "commands/client_transaction.h"
 #include "keyspace/keyspace.h"
 #include "resp/look_ahead.h"
 #include "server/client_memory.h"
@@ -45,6 +46,7 @@ Session::~Session() {
   context_.client_memory.Change(counted_bytes_, 0);
   if (favoured_) EndFavour();
   DisposeOfInput(std::exchange(large_bytes_, 0));
+  EndTransaction(client_, context_.api);
   if (state_ != State::kClosed) ::close(fd_);
 }
 
@@ -177,6 +179,7 @@ void Session::WarmCommandsBehind() {
 void Session::FinishCommand() {
   input_.Consume(command_bytes_);
   command_bytes_ = 0;
+  exec_bytes_ = 0;
   args_.clear();
   if (favoured_) EndFavour();
   SetState(State::kReady);
@@ -339,6 +342,9 @@ ClientInfo Session::Describe() const {
   info.input_buffer_free_bytes = input_.capacity() - input_.size();
   info.output_buffer_bytes = replies_.unsent_bytes();
   info.total_memory_bytes = MemoryBytes();
+  info.state.transaction.reset();   // not for others
+  info.queue_bytes = client_.transaction_bytes;
+  info.watched_key_changed = client_.transaction != nullptr && client_.transaction->watches.touched();
   info.closing = state_ == State::kClosing || state_ == State::kClosed || close_after_reply_;
   info.loop = loop_.index();
   return info;

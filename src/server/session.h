@@ -15,8 +15,11 @@
 //      does not read can make the server hold is bounded by that, one reply, and one input buffer. What all clients
 //      together can make it hold is bounded as client_memory.h says.
 //   5. A session that a pool thread or a DeferredReply still knows is not destroyed, only closed.
+// Between MULTI and EXEC commands are queued instead of run (session_transaction.cpp). That costs others one branch a command.
+//
 // Threads  the loop's, but for RunOnPool(), which has command_, args_, client_ and job_replies_ to itself while kSuspended; the
-//          loop may read client_ meanwhile (CLIENT LIST), so only commands that run on loops change it.
+//          loop may read client_ meanwhile (CLIENT LIST), so only commands that run on loops change it. EXEC and WATCH, which run in
+//          a pool at times, get a copy there, which is taken over when they come back.
 // Source   Redis networking.c for what a client sees.
 #pragma once
 
@@ -140,7 +143,9 @@ class Session {
   // session_command.cpp: one command
   void Dispatch(bool admitted);
   bool Refused();
+  void RefuseCommand(std::string_view error);
   bool MustWait(bool admitted);
+  void Run(RunsOn where);
   void Park(std::chrono::microseconds delay, bool stopped);
   void RunOnLoop();
   void Suspend(ThreadPool& pool);
@@ -150,6 +155,15 @@ class Session {
   template <typename Write>
   void Reject(Write write);
   void CountRun(std::size_t reply_begin, bool failed_reply);
+
+  // session_transaction.cpp: between MULTI and EXEC
+  void DispatchInMulti(bool admitted);
+  void QueueCommand();
+  bool QueueIsTooLong(std::uint64_t more_bytes);
+  std::string RefusalInMulti(std::string_view error);
+  void CountRanCommands();
+  /// Of the command that runs, with what EXEC runs.
+  std::size_t WorkBytes() const { return command_bytes_ + exec_bytes_; }
 
   // session_memory.cpp
   std::uint64_t MemoryBytes() const;
@@ -201,9 +215,12 @@ class Session {
   resp::ArgVector args_;
   std::size_t command_bytes_ = 0;           // of the command in args_
   const CommandSpec* command_ = nullptr;    // the one that runs or waits, or the last one
+  std::uint32_t run_flags_ = 0;             // its CommandFlags, with those of what EXEC runs
+  std::size_t exec_bytes_ = 0;              // of what EXEC runs; 0: it is not EXEC
   ReplyQueue replies_;
 
   // A job's, from Suspend() to JobFinished().
+  std::optional<SessionClient> job_client_; // what the command may change while the loop looks at client_
   resp::OutputBuffer job_replies_;
   Outcome job_outcome_ = Outcome::kDone;
   std::uint64_t job_cycles_ = 0;

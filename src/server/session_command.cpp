@@ -5,6 +5,7 @@
 #include "base/ascii.h"
 #include "base/assert.h"
 #include "base/log.h"
+#include "commands/client_transaction.h"
 #include "commands/replies.h"
 #include "server/client_memory.h"
 #include "server/loop.h"
@@ -40,10 +41,15 @@ void Session::Reject(Write write) {
 // `admitted`: it has waited for the engine's admission already.
 void Session::Dispatch(bool admitted) {
   if (!admitted && Refused()) return;
+  if (client_.in_multi()) [[unlikely]] return DispatchInMulti(admitted);
   if (MustWait(admitted)) return;
+  Run(command_->runs_on);
+}
+
+void Session::Run(RunsOn where) {
   was_skipping_ = client_.reply_mode == ReplyMode::kSkipping;
-  if ((command_->flags & kWrite) != 0) wrote_ = true;
-  switch (command_->runs_on) {
+  if ((run_flags_ & kWrite) != 0) wrote_ = true;
+  switch (where) {
     case RunsOn::kLoop: return RunOnLoop();
     case RunsOn::kReadPool: return Suspend(context_.read_pool);
     case RunsOn::kAdminPool: return Suspend(context_.admin_pool);
@@ -60,6 +66,7 @@ bool Session::Refused() {
       Close();
       return true;
     }
+    if (client_.in_multi()) RefuseTransaction(client_, context_.api);
     Reject([&](resp::Writer& reply) {
       if (found != nullptr || unknown_subcommand) return ReplyUnknownSubcommand(reply, args_);
       ReplyUnknownCommand(reply, args_);
@@ -67,21 +74,27 @@ bool Session::Refused() {
     return true;
   }
   command_ = found;
+  run_flags_ = found->flags;
   if (!ArityFits(*found, args_.size())) {
-    loop_.counters().by_command[found->index].rejected.Add();
-    Reject([&](resp::Writer& reply) { ReplyWrongArity(reply, *found); });
+    RefuseCommand(WrongArity(*found));
     return true;
   }
   if (!client_.authenticated && (found->flags & kNoAuth) == 0) {
-    loop_.counters().by_command[found->index].rejected.Add();
-    Reject([](resp::Writer& reply) { reply.Error(kNoAuthentication); });
+    RefuseCommand(kNoAuthentication);
     return true;
   }
   return false;
 }
 
+/// Before it runs.
+void Session::RefuseCommand(std::string_view error) {
+  loop_.counters().by_command[command_->index].rejected.Add();
+  const std::string text = RefusalInMulti(error);
+  Reject([&](resp::Writer& reply) { reply.Error(text); });
+}
+
 bool Session::MustWait(bool admitted) {
-  if (context_.pause.Holds(command_->flags, loop_.now_ms())) [[unlikely]] {
+  if (context_.pause.Holds(run_flags_, loop_.now_ms())) [[unlikely]] {
     SetState(State::kPaused);
     ++ticket_;
     const std::uint64_t until_ms = context_.pause.until_ms();
@@ -92,8 +105,8 @@ bool Session::MustWait(bool admitted) {
                    });
     return true;
   }
-  if (admitted || (command_->flags & kWrite) == 0) return false;
-  const Admission admission = context_.engine.AdmitWrite(command_bytes_);
+  if (admitted || (run_flags_ & kWrite) == 0) return false;
+  const Admission admission = context_.engine.AdmitWrite(WorkBytes());
   if (admission.kind == Admission::Kind::kGo) [[likely]] return false;
   const bool stopped = admission.kind == Admission::Kind::kStop;
   Park(stopped ? kStoppedRecheck : admission.delay, stopped);
@@ -135,12 +148,14 @@ void Session::RunOnLoop() {
 }
 
 void Session::Suspend(ThreadPool& pool) {
-  if (command_bytes_ >= Engine::kLargeBatchBytes && !MayRunLarge()) [[unlikely]] return Park(kLargeRecheck, false);
+  if (WorkBytes() >= Engine::kLargeBatchBytes && !MayRunLarge()) [[unlikely]] return Park(kLargeRecheck, false);
+  if (ChangesClientOnPool(*command_)) job_client_.emplace(client_);
   SetState(State::kSuspended);
   job_running_ = true;
   loop_.counters().suspensions.Add();
   if (pool.Submit([this] { RunOnPool(); })) return;
   job_running_ = false;
+  job_client_.reset();
   if (large_bytes_ != 0) context_.client_memory.EndLarge(std::exchange(large_bytes_, 0));
   Reject([](resp::Writer& reply) { reply.Error("ERR the server is shutting down"); });
 }
@@ -150,7 +165,8 @@ void Session::RunOnPool() {
   const std::uint64_t begin = CycleClock::Now();
   {
     resp::Writer writer(job_replies_, client_.protocol);
-    CommandContext context{args_,           *command_,     writer, client_, context_.keyspace, context_.api,
+    ClientState& client = job_client_ ? *job_client_ : client_;
+    CommandContext context{args_,           *command_,     writer, client, context_.keyspace, context_.api,
                            context_.clock.WallMillis(), true};
     job_outcome_ = command_->handler(context);
     if (job_outcome_ == Outcome::kWouldBlock) {
@@ -169,8 +185,12 @@ void Session::JobFinished() {
   if (large_bytes_ != 0) [[unlikely]] LargeIsDone();
   loop_.NoteCommandRun();   // what it wrote is committed by this tick, whether or not its client is still there
   if (state_ == State::kClosed) return loop_.Bury(this);
+  if (job_client_) [[unlikely]] {
+    static_cast<ClientState&>(client_) = std::move(*job_client_);
+    job_client_.reset();
+  }
   loop_.set_command_start_cycles(CycleClock::Now() - job_cycles_);
-  if ((command_->flags & kWrite) != 0) wrote_ = true;
+  if ((run_flags_ & kWrite) != 0) wrote_ = true;
   const std::size_t begin = replies_.buffer().size();
   if (begin == 0) {
     replies_.buffer().Swap(job_replies_);
@@ -186,6 +206,10 @@ void Session::JobFinished() {
 
 void Session::HandleOutcome(Outcome outcome, std::size_t reply_begin) {
   switch (outcome) {
+    case Outcome::kRanTransaction:
+      CountRanCommands();
+      CountRun(reply_begin, true);
+      return FinishReply(reply_begin);
     case Outcome::kCloseAfterReply:
       close_after_reply_ = true;
       [[fallthrough]];
@@ -219,7 +243,7 @@ void Session::CompleteDeferred(std::function<void(resp::Writer&)> write) {
   }
   if (state_ != State::kDeferred) return;
   loop_.NoteCommandRun();
-  if ((command_->flags & kWrite) != 0) wrote_ = true;
+  if ((run_flags_ & kWrite) != 0) wrote_ = true;
   const std::size_t begin = replies_.buffer().size();
   resp::Writer writer(replies_.buffer(), client_.protocol);
   write(writer);

@@ -11,7 +11,8 @@
 namespace lsmkv {
 
 std::uint64_t Session::MemoryBytes() const {
-  return sizeof(Session) + input_.capacity() + replies_.capacity() + args_.capacity() * sizeof(args_[0]) + parser_.memory_bytes();
+  return sizeof(Session) + input_.capacity() + replies_.capacity() + args_.capacity() * sizeof(args_[0]) + parser_.memory_bytes() +
+         client_.transaction_bytes;
 }
 
 void Session::CountMemory() {
@@ -54,8 +55,8 @@ bool Session::HoldsMoreThanAll() const {
 
 bool Session::MayRunLarge() {
   const std::uint64_t most = std::max<std::uint64_t>(1, loop_.settings().read_threads / 2);   // the others are for who reads
-  if (large_bytes_ == 0 && !context_.client_memory.TryBeginLarge(command_bytes_, most)) return false;
-  large_bytes_ = command_bytes_;
+  if (large_bytes_ == 0 && !context_.client_memory.TryBeginLarge(WorkBytes(), most)) return false;
+  large_bytes_ = WorkBytes();
   return true;
 }
 

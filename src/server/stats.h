@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cycle_clock.h"
 #include "base/mutex.h"
 
 namespace lsmkv {
@@ -35,19 +36,6 @@ struct CommandCounters {
   Counter cycles;      ///< of the time stamp counter, see CycleClock
   Counter rejected;    ///< refused before the handler ran (arity, NOAUTH)
   Counter failed;      ///< the handler answered with an error
-};
-
-/// The processor's time stamp counter: a reading costs a few nanoseconds, so every command gets one.
-class CycleClock {
- public:
-  CycleClock();
-  static std::uint64_t Now();
-  /// Calibrated against the monotonic clock over the time since construction: exact enough after some milliseconds.
-  double MicrosPerCycle() const;
-
- private:
-  const std::uint64_t start_cycles_;
-  const std::uint64_t start_nanos_;
 };
 
 /// Totals over all loops, or of one.
