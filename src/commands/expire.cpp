@@ -69,7 +69,7 @@ Outcome SetDeadline(CommandContext& context, TimeUnit unit, TimeBase base) {
   if (sets) {
     // What lies at or before now, also before 1970, is a deletion.
     const std::int64_t at_least_1 = *deadline > 0 ? *deadline : 1;
-    operation.PutRecord(operation.database(), key, **record, static_cast<std::uint64_t>(at_least_1));
+    operation.PutDeadline(key, **record, static_cast<std::uint64_t>(at_least_1));
     operation.MayUseReserve();
   }
   if (Status status = operation.Commit(); !status.ok()) return Fail(context, status);

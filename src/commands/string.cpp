@@ -147,7 +147,7 @@ Outcome HandleGetex(CommandContext& context) {
     // Redis looks at the time only when there is a key for it.
     const std::optional<std::uint64_t> deadline = DeadlineOfOptionsOrReply(context, *options);
     if (!deadline) return Outcome::kDone;
-    if (*deadline != read->expire_at_ms()) operation.PutRecord(operation.database(), key, read->record, *deadline);
+    if (*deadline != read->expire_at_ms()) operation.PutDeadline(key, read->record, *deadline);
     if (Status status = operation.Commit(); !status.ok()) return Fail(context, status);
   }
   ReplyValueOrNull(context.reply, *read);

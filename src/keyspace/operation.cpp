@@ -113,7 +113,7 @@ void Operation::Stage(std::uint64_t physical, std::string_view key, std::uint8_t
     return;
   }
   const EngineKey engine_key(physical, key);
-  if (expire_at_ms != 0 && expire_at_ms <= now_ms_) {
+  if (HasExpired(expire_at_ms, now_ms_)) {
     Batch().Delete(engine_key.view());
     return;
   }

@@ -10,7 +10,7 @@
 //   1. A writer locks all keys it may read or write, at once, before its first read; one Lock call an operation.
 //   2. Reads do not see what the same operation has staged: a command reads first, then decides, then stages.
 //   3. The logical database is looked up once, after the locks: what is committed goes where the reads came from.
-//   4. An expired key is absent. A deadline that is now or has passed is staged as a deletion.
+//   4. An expired key is absent. A deadline that has passed is staged as a deletion; one that is now is kept, for its millisecond.
 //
 // An operation that is a part of a transaction (transaction.h) has its locks already, reads what those before it have staged, and
 // its Commit() only adds to that.
@@ -117,6 +117,11 @@ class Operation {
   /// The same value with another name, place or deadline.
   void PutRecord(std::uint32_t database, std::string_view key, const Record& record, std::uint64_t expire_at_ms);
   void Delete(std::string_view key);
+  /// Gives what was read a deadline (0: none) of the client's; one that is now or has passed is a deletion at once.
+  void PutDeadline(std::string_view key, const Record& record, std::uint64_t expire_at_ms) {
+    if (expire_at_ms != 0 && expire_at_ms <= now_ms_) return Delete(key);
+    PutRecord(database_, key, record, expire_at_ms);
+  }
 
   /// What will be staged gives space back in time though it writes a value, as a deadline does: it is taken while only the
   /// disk's reserve is left. Deletions alone are anyway.

@@ -3,7 +3,7 @@
 Each connection has a database of its own, so that what it sees depends on its own commands alone, and they take effect in
 the order in which they were sent. When the server is killed, the commands without an answer took effect up to some place
 and not beyond it, each wholly or not at all: so the database must be what the answered commands made, and the first n of
-the others, for some n.
+the others, for some n. A transaction is one of these commands.
 
 A command is a function of the state and nothing else; the plan of commands is a function of the seed. Keys that begin with
 "e:" have deadlines in the near future: what is read of them near the deadline may be either.
@@ -11,6 +11,8 @@ A command is a function of the state and nothing else; the plan of commands is a
 
 import random
 import time
+
+from raw_client import command
 
 KEYS = 250
 LARGE = 120_000            # bytes; far over min-blob-size
@@ -67,6 +69,33 @@ class Command:
     def __init__(self, words, apply):
         self.words = words
         self.apply = apply
+
+    def sent(self):
+        return command(*self.words)
+
+    def reply(self, client):
+        return client.reply()
+
+
+class Transaction:
+    """Commands between MULTI and EXEC: one command, whose reply is all of theirs."""
+
+    def __init__(self, commands):
+        self.words = ["EXEC", *(c.words[:2] for c in commands)]
+        self._commands = commands
+
+    def sent(self):
+        return command("MULTI") + b"".join(c.sent() for c in self._commands) + command("EXEC")
+
+    def reply(self, client):
+        for expected in [OK, *([b"+QUEUED"] * len(self._commands))]:
+            reply = client.reply()
+            if reply != expected:
+                return reply
+        return client.reply()
+
+    def apply(self, state):
+        return [c.apply(state) for c in self._commands]
 
 
 OK = b"+OK"
@@ -183,6 +212,17 @@ class Plan:
 
     def next(self):
         r = self._random
+        if r.random() < 0.08:
+            commands = [self._command() for _ in range(r.randrange(1, 12))]
+            if r.random() < 0.02:
+                commands.insert(r.randrange(len(commands)), flush())
+            return Transaction(commands)
+        if r.random() < 0.03:
+            return near(b"e:%d" % r.randrange(50), self._value(), now_ms() + r.randrange(1, NEAR_MS))
+        return self._command()
+
+    def _command(self):
+        r = self._random
         kind = r.random()
         if kind < 0.38:
             return set_(self._key(), self._value())
@@ -204,8 +244,6 @@ class Plan:
             return set_(self._key(), self._value(), keep=True)
         if kind < 0.84:
             return set_(self._key(), self._value(), deadline=now_ms() + 3_600_000)
-        if kind < 0.87:
-            return near(b"e:%d" % r.randrange(50), self._value(), now_ms() + r.randrange(1, NEAR_MS))
         if kind < 0.89:
             return rename(self._key(), self._key())
         if kind < 0.90:

@@ -21,6 +21,7 @@ from torture_model import Plan, State, now_ms
 
 CONNECTIONS = 8
 SHARED_DATABASE = 15
+TWIN_DATABASES = (13, 14)
 LONG = "LSMKV_LONG_TESTS" in os.environ
 ROUNDS = int(os.environ.get("LSMKV_ROUNDS") or (100 if LONG else 5))
 
@@ -59,9 +60,9 @@ class Connection(threading.Thread):
         try:
             while self.wrong is None:
                 self.pending = [self._plan.next() for _ in range(self._random.choice((1, 1, 4, 20)))]
-                self._client.send(b"".join(command(*c.words) for c in self.pending))
+                self._client.send(b"".join(c.sent() for c in self.pending))
                 while self.pending:
-                    self._take(self._client.reply())
+                    self._take(self.pending[0].reply(self._client))
         except (EOFError, OSError):
             pass
         finally:
@@ -133,6 +134,33 @@ class Counter(threading.Thread):
             self._client.close()
 
 
+class Twins(threading.Thread):
+    """Increments two keys, in two databases, that others increment too: never one of them alone."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self._client = RawClient(server)
+        self.answered = 0
+        self.unanswered = 0
+
+    def run(self):
+        select = [command("SELECT", database) for database in TWIN_DATABASES]
+        sent = command("MULTI") + b"".join(s + command("INCR", "twin") for s in select) + command("EXEC")
+        try:
+            while True:
+                self.unanswered = 5
+                self._client.send(sent * 5)
+                for _ in range(5):
+                    for _ in range(6):
+                        self._client.reply()
+                    self.answered += 1
+                    self.unanswered -= 1
+        except (EOFError, OSError):
+            pass
+        finally:
+            self._client.close()
+
+
 class Upkeep(threading.Thread):
     """What an operator does beside it all."""
 
@@ -165,6 +193,7 @@ class Run:
         self.server = server
         self.states = [State() for _ in range(CONNECTIONS)]
         self.shared = 0
+        self.twin = 0
         self.levels = 0
         self.compactions = 0
         self.answered = 0
@@ -179,7 +208,8 @@ class Run:
         workers = [Connection(self.server, i, state, Plan(f"{self.seed}/{number}/{i}"), f"{self.seed}/{number}/{i}/pipeline")
                    for i, state in enumerate(self.states)]
         counters = [Counter(self.server), Counter(self.server)]
-        threads = [*workers, *counters, Upkeep(self.server, f"{self.seed}/{number}/upkeep")]
+        twins = [Twins(self.server), Twins(self.server)]
+        threads = [*workers, *counters, *twins, Upkeep(self.server, f"{self.seed}/{number}/upkeep")]
         for thread in threads:
             thread.start()
         enough = r.randrange(500, 8000 if mode != "always" else 3000)
@@ -192,7 +222,7 @@ class Run:
         if wrong:
             raise AssertionError(f"wrong replies: {wrong}")
         self._tool_finds_nothing()
-        self._settle(workers, counters, r)
+        self._settle(workers, counters, twins, r)
 
     def _watch(self, r):
         """Death comes in the middle of a flush, of a compaction, or anywhere."""
@@ -210,7 +240,7 @@ class Run:
             self.levels = max(self.levels, int(info["num_levels"]))
             self.compactions += int(info["compactions"])
 
-    def _settle(self, workers, counters, r):
+    def _settle(self, workers, counters, twins, r):
         if r.random() < 0.3:               # and once more, while it recovers
             self.server.start_and_kill(r.random() * 0.05)
         self.server.start()
@@ -225,7 +255,19 @@ class Run:
             if not least <= value <= most:
                 raise AssertionError(f"the shared counter is {value}, between {least} and {most} was counted")
             self.shared = value
+            self._settle_twins(client, twins)
         self.server.kill()
+
+    def _settle_twins(self, client, twins):
+        values = []
+        for database in TWIN_DATABASES:
+            client.ask("SELECT", database)
+            values.append(int(client.ask("GET", "twin") or 0))
+        least = self.twin + sum(t.answered for t in twins)
+        most = least + sum(t.unanswered for t in twins)
+        if values[0] != values[1] or not least <= values[0] <= most:
+            raise AssertionError(f"the twins are {values}, between {least} and {most} transactions were done")
+        self.twin = values[0]
 
     def _tool_finds_nothing(self):
         tool = os.environ.get("LSMKV_TOOL") or os.path.join(os.path.dirname(lsmkv_server.binary()), "lsmkv-tool")

@@ -300,5 +300,56 @@ TEST_CASE("any history of commands is answered as a plain model answers it", "[c
   }
 }
 
+TEST_CASE("any history of transactions is answered as their commands one after another, or not at all", "[commands][model][transaction]") {
+  const auto seed = GENERATE(range(100u, 112u));
+  CAPTURE(seed);
+  Generator generator(seed);
+  KeyBench bench;
+  bench.engine.would_block_one_in = seed % 3 == 0 ? 0 : seed - 95;
+  Model model;
+  int refused = 0;
+  int left_loop = 0;
+  for (int step = 0; step < 600; ++step) {
+    Model after = model;
+    after.now = bench.now_ms;
+    std::string expected;
+    std::string lines;
+    REQUIRE(bench.ServeLine("multi") == kOkReply);
+    const unsigned commands = generator.Below(12);
+    for (unsigned i = 0; i < commands; ++i) {
+      const Words words = generator.Next();
+      for (const std::string& word : words) lines.append(word).append(" ");
+      lines += "| ";
+      REQUIRE(bench.Serve({words.begin(), words.end()}) == "+QUEUED\r\n");
+      expected += after.Run(words);
+    }
+    CAPTURE(step, lines);
+    const unsigned how = generator.Below(10);
+    const int left_before = bench.left_loop;
+    if (how == 0) {
+      REQUIRE(bench.ServeLine("discard") == kOkReply);
+    } else {
+      bench.engine.fail_writes = how == 1;
+      const std::string reply = bench.ServeLine("exec");
+      bench.engine.fail_writes = false;
+      if (how == 1 && reply.starts_with("-EXECABORT Transaction discarded because of: MISCONF")) {
+        ++refused;
+      } else {
+        REQUIRE(reply == "*" + std::to_string(commands) + "\r\n" + expected);
+        model = after;
+      }
+    }
+    left_loop += bench.left_loop - left_before;
+    REQUIRE(bench.client.database == model.selected);
+    model.now = bench.now_ms;
+    REQUIRE(bench.ServeLine("keys *") == model.Run({"keys", "*"}));
+    bench.now_ms += generator.Below(4);
+    if (generator.Below(50) == 0) bench.engine.CompactNow();
+  }
+  CHECK(refused > 10);
+  CHECK(left_loop > 100);
+  CHECK(left_loop < 600);
+}
+
 }  // namespace
 }  // namespace lsmkv

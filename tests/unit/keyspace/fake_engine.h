@@ -89,6 +89,7 @@ class FakeEngine final : public Engine {
       }
     }
     if (!reader.status().ok()) return reader.status();
+    ++batches;
     return sequence_.load();
   }
   Result<SequenceNumber> Commit() override { return SequenceNumber{0}; }
@@ -170,6 +171,7 @@ class FakeEngine final : public Engine {
   void SetMemoryLimits(const MemoryLimits&) override {}
 
   std::atomic<int> reclaims{0};
+  std::atomic<int> batches{0};
   std::atomic<int> iterators_made{0};
 
  private:

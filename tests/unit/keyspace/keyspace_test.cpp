@@ -102,10 +102,24 @@ TEST_CASE("a write whose deadline has passed deletes", "[operation]") {
   test.Put("k", "v");
   Operation operation(*test.keyspace, 0, kNow, true);
   REQUIRE(operation.Lock("k").ok());
-  operation.PutString("k", "new", kNow);
+  operation.PutString("k", "new", kNow - 1);
   REQUIRE(operation.Commit().ok());
   CHECK(test.Get("k") == std::nullopt);
   CHECK(test.engine.size() == 1);   // the database table
+}
+
+TEST_CASE("a key in its last millisecond keeps it when it is written again; a client that sets that deadline deletes", "[operation]") {
+  TestKeyspace test;
+  test.Put("k", "v", kNow);
+  for (const bool sets_it : {false, true}) {
+    Operation operation(*test.keyspace, 0, kNow, true);
+    REQUIRE(operation.Lock("k").ok());
+    const Result<std::optional<Record>> record = operation.Read("k");
+    REQUIRE((record && *record));
+    sets_it ? operation.PutDeadline("k", **record, kNow) : operation.PutRecord(0, "k", **record, kNow);
+    REQUIRE(operation.Commit().ok());
+    CHECK(test.Get("k").has_value() == !sets_it);
+  }
 }
 
 TEST_CASE("nothing is written without a commit, nor what an operation left behind by the next one", "[operation]") {
