@@ -78,7 +78,10 @@ bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& t
 /// From the lock to the reply. On kWouldBlock nothing has happened but to the reply and the ClientState.
 Outcome RunTransaction(CommandContext& context, ClientTransaction& queued) {
   Transaction transaction(context.keyspace, context.may_block);
-  const Status locked = queued.names_no_keys ? transaction.LockEverything() : transaction.Lock(KeysOf(queued));
+  const bool only_reads = (queued.flags & kWrite) == 0 && queued.watches.empty();
+  const Status locked = only_reads             ? transaction.LockNothing()
+                        : queued.names_no_keys ? transaction.LockEverything()
+                                               : transaction.Lock(KeysOf(queued));
   if (!locked.ok()) return Fail(context, locked);
   if (WatchesFailed(context, queued.watches)) {         // for certain now: nobody can change them any more
     context.reply.NullArray();

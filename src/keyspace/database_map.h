@@ -45,6 +45,12 @@ class DatabaseMap final : public CompactionFilter {
     return physical_[logical].load(std::memory_order_acquire);   // pairs with Install()
   }
 
+  /// Odd: a change is under way. The same even number before and after: what was asked in between belongs together, and to what
+  /// the engine showed meanwhile.
+  std::uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
+  /// Returns when changes() is another number.
+  void WaitForChange(std::uint64_t changes) const { changes_.wait(changes, std::memory_order_acquire); }
+
   // ---- for compaction
   bool IsDead(std::string_view engine_key) const override;
   bool IsRangeDead(std::string_view smallest, std::string_view largest) const override;
@@ -52,6 +58,12 @@ class DatabaseMap final : public CompactionFilter {
   // ---- for Keyspace
   /// Once, before any command: how many logical databases there are to be and how many the table has.
   void Prepare(std::uint32_t databases, const DatabaseTable& table) LSMKV_EXCLUDES(mutex_);
+  /// Around the write of a table that is to be installed, and its Install(). By one thread at a time.
+  void BeginChange() { changes_.fetch_add(1, std::memory_order_relaxed); }   // release stores follow: the engine's, Install()'s
+  void EndChange() {
+    changes_.fetch_add(1, std::memory_order_release);
+    changes_.notify_all();
+  }
   /// Shows commands a new table, of the size Prepare() was given.
   void Install(const DatabaseTable& table);
   /// `table`, and every one before it, is on disk for good.
@@ -64,6 +76,7 @@ class DatabaseMap final : public CompactionFilter {
   std::size_t slots_ = 0;                                      // constant after Prepare
   std::unique_ptr<std::atomic<std::uint64_t>[]> physical_;     // by logical index
   std::unique_ptr<std::atomic<std::uint64_t>[]> live_;         // by slot, in no order
+  std::atomic<std::uint64_t> changes_{0};
   /// Release in MarkDurable, after the slots; acquire in IsDead, before them.
   std::atomic<std::uint64_t> dead_below_{0};
   Mutex mutex_;                                                // a leaf: orders MarkDurable calls

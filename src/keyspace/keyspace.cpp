@@ -124,7 +124,7 @@ bool Keyspace::StillHolds(const Count& count, std::uint64_t physical, std::uint6
 Result<KeyspaceInfo> Keyspace::CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode, const Transaction* transaction) {
   LSMKV_ASSERT(database < databases());
   const std::uint64_t physical = PhysicalIn(transaction, database);
-  if (transaction != nullptr && transaction->changed_anything()) {   // nobody else's count
+  if (transaction != nullptr) {   // of its moment, and with what it has staged: nobody else's count
     const Result<Count> count = Walk(physical, now_ms, transaction);
     if (!count) return count.error();
     return count->InfoAt(now_ms);
@@ -214,17 +214,19 @@ Result<std::optional<std::string>> Keyspace::RandomKey(std::uint32_t database, s
   for (int attempt = 0; attempt < kSampleAttempts; ++attempt, random = Mix(random)) {
     Result<std::optional<std::string>> sample = engine_.SampleKey(begin, end, random);
     if (!sample) return sample.error();
-    if (!*sample) break;                          // what there is was staged
+    if (!*sample) break;                          // what there is was staged, or is gone since a transaction's moment
     somewhere = std::move(**sample);
     if (transaction == nullptr || transaction->Find(somewhere) == nullptr) {
-      const Result<std::optional<PinnedValue>> value = engine_.Get(somewhere);
+      ReadOptions options;
+      if (transaction != nullptr) options.snapshot = transaction->snapshot();
+      const Result<std::optional<PinnedValue>> value = engine_.Get(somewhere, options);
       if (!value) return value.error();
       if (*value && IsLive(**value, now_ms)) return std::optional<std::string>(UserKey(somewhere));
     }
     Result<std::optional<std::string>> near = FirstLiveKey(somewhere, end, now_ms, kDeadAfterSample, transaction);
     if (!near || *near) return near;
   }
-  if (somewhere == begin && (transaction == nullptr || !transaction->changed_anything())) return std::optional<std::string>();
+  if (somewhere == begin && transaction == nullptr) return std::optional<std::string>();
   // Mostly dead keys here: the first live one from the last sample on, or else from the beginning.
   Result<std::optional<std::string>> found = FirstLiveKey(somewhere, end, now_ms, 0, transaction);
   if (!found || *found || somewhere == begin) return found;

@@ -96,6 +96,8 @@ class Keyspace {
   /// The same with a new table, everything being locked; in steps 2 and 3 above. Step 4 is SettleTable(), without the locks.
   Status WriteWithTable(WriteBatch& batch, const DatabaseTable& table, const WriteOptions& options) LSMKV_EXCLUDES(table_mutex_);
   Status SettleTable(const DatabaseTable& table);
+  /// A snapshot, and the physical databases of that moment. kWouldBlock, only without `may_wait`: the table is being changed.
+  Status TakeMoment(bool may_wait, std::shared_ptr<const Snapshot>* snapshot, std::vector<std::uint64_t>* physical);
   /// The table as it is; it stays so while the caller has everything locked.
   DatabaseTable Table() LSMKV_EXCLUDES(table_mutex_);
 

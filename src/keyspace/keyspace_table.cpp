@@ -58,12 +58,30 @@ Status Keyspace::WriteWithTable(WriteBatch& batch, const DatabaseTable& table, c
   }
   const MutexLock lock(table_mutex_);
   // Not WriteLarge(), however large: that waits for flushes, and an ingest that asks for the table (Ingest()) may be what they wait for.
+  map_.BeginChange();
   Status status = WriteStatus(engine_.Write(batch, options).status());
-  if (!status.ok()) return status;
-  table_ = table;
-  ++table_changes_;
-  map_.Install(table);
-  return Status::Ok();
+  if (status.ok()) {
+    table_ = table;
+    ++table_changes_;
+    map_.Install(table);
+  }
+  map_.EndChange();
+  return status;
+}
+
+Status Keyspace::TakeMoment(bool may_wait, std::shared_ptr<const Snapshot>* snapshot, std::vector<std::uint64_t>* physical) {
+  while (true) {                                   // again for each change in between
+    const std::uint64_t changes = map_.changes();
+    if (changes % 2 != 0) {
+      if (!may_wait) return Status::WouldBlock();
+      map_.WaitForChange(changes);
+      continue;
+    }
+    physical->clear();
+    for (std::uint32_t i = 0; i < databases(); ++i) physical->push_back(Physical(i));
+    *snapshot = engine_.GetSnapshot();
+    if (map_.changes() == changes) return Status::Ok();
+  }
 }
 
 Status Keyspace::SettleTable(const DatabaseTable& table) {

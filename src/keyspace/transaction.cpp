@@ -7,8 +7,10 @@ namespace lsmkv {
 
 Status Transaction::Lock(std::span<const std::string_view> keys) {
   LSMKV_ASSERT(snapshot_ == nullptr);
-  if (!keys.empty() && !keyspace_.locks().LockSeveral(keys, 1, may_block_, &held_)) return Status::WouldBlock();
-  return TakeMoment();
+  if (keys.empty()) return LockNothing();
+  if (!keyspace_.locks().LockSeveral(keys, 1, may_block_, &held_)) return Status::WouldBlock();
+  snapshot_ = keyspace_.engine().GetSnapshot();
+  return Status::Ok();
 }
 
 Status Transaction::LockEverything() {
@@ -16,16 +18,18 @@ Status Transaction::LockEverything() {
   if (!may_block_) return Status::WouldBlock();
   keyspace_.locks().LockAll(&held_);
   everything_ = true;
-  return TakeMoment();
-}
-
-Status Transaction::TakeMoment() {
   snapshot_ = keyspace_.engine().GetSnapshot();
   return Status::Ok();
 }
 
+Status Transaction::LockNothing() {
+  LSMKV_ASSERT(snapshot_ == nullptr);
+  return keyspace_.TakeMoment(may_block_, &snapshot_, &physical_);
+}
+
 std::uint64_t Transaction::Physical(std::uint32_t database) const {
-  return table_ ? table_->id(database) : keyspace_.Physical(database);
+  if (table_) return table_->id(database);
+  return physical_.empty() ? keyspace_.Physical(database) : physical_[database];
 }
 
 const Transaction::Staged* Transaction::Find(std::string_view engine_key) const {

@@ -6,7 +6,8 @@
 //            invariant 1), in the same order of stripes, so transactions wait neither for each other in a ring nor for operations.
 //            Whatever commands do not name (FLUSHALL, KEYS, DBSIZE, SCAN, ...) is locked by locking everything, which is
 //            what a change of the database table does anyway. Reads see one snapshot, taken behind the locks: what has no locks (an
-//            ingest) cannot come between them either.
+//            ingest) cannot come between them either. Commands that only read, with nothing watched, need no locks: the snapshot, and
+//            the databases of its moment, are enough. So readers do not wait for writers, nor writers for them.
 // Its writes An operation of a transaction commits to memory: to a map from engine key to what is to become of it. Reads, and
 //            walks over a database (KeyWalk), look there first. So a command sees what those before it have done, and giving up
 //            is nothing but forgetting: a transaction that would have to wait on an event loop is run again from its start.
@@ -33,6 +34,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "keyspace/database_table.h"
 #include "keyspace/key_locks.h"
@@ -64,6 +66,8 @@ class Transaction {
   // ---- first, one of these. kWouldBlock: somebody else holds one of them, and nothing is held.
   Status Lock(std::span<const std::string_view> keys);
   Status LockEverything();
+  /// Nothing: it will only read. kWouldBlock: the database table is being changed.
+  Status LockNothing();
 
   // ---- for operations, and for what walks over databases
   bool Holds(std::string_view key) const { return held_.Holds(KeyLocks::StripeOf(key)); }
@@ -92,14 +96,13 @@ class Transaction {
   Status Settle();
 
  private:
-  Status TakeMoment();
-
   Keyspace& keyspace_;
   const bool may_block_;
   const std::uint64_t max_bytes_;
   KeyLocks::Held held_;
   bool everything_ = false;
   std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<std::uint64_t> physical_;    // by logical database, of the snapshot's moment; empty: locks keep them as they are
   StagedMap staged_;
   std::uint64_t staged_bytes_ = 0;
   bool needs_no_reserve_ = false;          // something staged does not make room

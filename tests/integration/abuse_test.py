@@ -273,8 +273,29 @@ class EveryCommand(unittest.TestCase):
                     except (EOFError, OSError) as error:
                         self.fail(f"{b' '.join(name)} with {arguments!r:.300}: {error!r}; {server.process.poll()}")
                     self.fail(f"{name}: no answer")
-                client.send(command("AUTH", "x") + command("CLIENT", "REPLY", "ON") + command("SELECT", "0") + command("HELLO", "2"))
-                for _ in range(4):
+                client.send(command("DISCARD") + command("AUTH", "x") + command("CLIENT", "REPLY", "ON") + command("SELECT", "0") + command("HELLO", "2"))
+                for _ in range(5):
+                    client.reply()
+                self.assertEqual(client.ask("PING"), b"+PONG", name)
+            self.assertIsNone(server.process.poll())
+
+    def test_so_they_are_in_transactions(self):
+        r = random.Random(seed_of_run())
+        with Server() as server, RawClient(server) as client:
+            client.ask("SET", "text", "no number")
+            names = [name for name in self._names(client) if name[0] not in (b"multi", b"watch", b"exec", b"discard", b"reset", b"quit")]
+            for name in names:
+                for count in range(8):
+                    tries = [r.choices(self.WORDS, k=count) for _ in range(20 if LONG else 4)]
+                    self.assertEqual(client.ask("MULTI"), b"+OK", name)
+                    queued = [client.ask(*name, *arguments) for arguments in tries]
+                    reply = client.ask("EXEC")
+                    if queued == [b"+QUEUED"] * len(tries):
+                        self.assertEqual(len(reply), len(tries), name)
+                    else:
+                        self.assertTrue(reply.startswith(b"-EXECABORT"), f"{name}: {queued} {reply}")
+                client.send(command("AUTH", "x") + command("SELECT", "0") + command("HELLO", "2"))
+                for _ in range(3):
                     client.reply()
                 self.assertEqual(client.ask("PING"), b"+PONG", name)
             self.assertIsNone(server.process.poll())

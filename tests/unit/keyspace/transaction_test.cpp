@@ -94,6 +94,12 @@ TEST_CASE("on a loop too much is left for a pool", "[transaction]") {
   WriteBatch batch;
   batch.Put("a", std::string(Transaction::kLongBytes, 'x'));
   CHECK(transaction.Stage(batch, false).code() == StatusCode::kWouldBlock);
+  Transaction reader(*test.keyspace, false);
+  CHECK(reader.LockNothing().ok());
+  test.map.BeginChange();
+  Transaction late(*test.keyspace, false);
+  CHECK(late.LockNothing().code() == StatusCode::kWouldBlock);
+  test.map.EndChange();
   Transaction everything(*test.keyspace, false);
   CHECK(everything.LockEverything().code() == StatusCode::kWouldBlock);
 }
@@ -205,6 +211,11 @@ struct Bank : TestKeyspace {
     Put(to, std::to_string(there + 1), 0, &transaction);
     if (!transaction.Commit().ok()) std::abort();
   }
+  int SumSeenIn(Transaction& transaction) {
+    int sum = 0;
+    for (const std::string_view key : keys) sum += Balance(key, &transaction);
+    return sum;
+  }
   /// As MGET reads.
   int SumSeenFromOutside() {
     Operation operation(*keyspace, 0, kNow, true);
@@ -237,12 +248,10 @@ TEST_CASE("whoever looks while money is moved finds all of it", "[transaction][t
     while (!bank.stop) bank.wrong += bank.SumSeenFromOutside() == kAccounts * kMoney ? 0 : 1;
   });
   std::thread inside([&] {
-    while (!bank.stop) {
+    for (int i = 0; !bank.stop; ++i) {
       Transaction transaction(*bank.keyspace, true);
-      if (!transaction.Lock(bank.keys).ok()) std::abort();
-      int sum = 0;
-      for (const std::string_view key : bank.keys) sum += bank.Balance(key, &transaction);
-      bank.wrong += sum == kAccounts * kMoney ? 0 : 1;
+      if (!(i % 2 == 0 ? transaction.LockNothing() : transaction.Lock(bank.keys)).ok()) std::abort();
+      bank.wrong += bank.SumSeenIn(transaction) == kAccounts * kMoney ? 0 : 1;
     }
   });
   for (std::thread& thread : threads) thread.join();
@@ -255,19 +264,50 @@ TEST_CASE("whoever looks while money is moved finds all of it", "[transaction][t
 
 TEST_CASE("whoever looks while everything is flushed and written anew finds all of it", "[transaction][threads]") {
   Bank bank;
+  {
+    Operation operation(*bank.keyspace, 1, kNow, true);
+    REQUIRE(operation.Lock("money").ok());
+    operation.PutString("money", "v");
+    REQUIRE(operation.Commit().ok());
+  }
   std::thread outside([&] {
     while (!bank.stop) bank.wrong += bank.SumSeenFromOutside() == kAccounts * kMoney ? 0 : 1;
+  });
+  // In two databases: all of the money is always in one of them.
+  std::thread inside([&] {
+    while (!bank.stop) {
+      Transaction transaction(*bank.keyspace, true);
+      if (!transaction.LockNothing().ok()) std::abort();
+      int found = 0;
+      for (const std::uint32_t database : {1u, 2u}) {
+        Operation operation(*bank.keyspace, database, kNow, true, false, &transaction);
+        const Result<StringRead> read = operation.ReadString("money");
+        if (!read) std::abort();
+        found += read->found() ? 1 : 0;
+      }
+      bank.wrong += found == 1 ? 0 : 1;
+    }
   });
   for (int i = 0; i < 1000; ++i) {
     Transaction transaction(*bank.keyspace, true);
     REQUIRE(transaction.LockEverything().ok());
     REQUIRE(bank.keyspace->FlushDatabase(0, &transaction).ok());
     for (const std::string_view key : bank.keys) bank.Put(key, std::to_string(kMoney), 0, &transaction);
+    if (i % 2 == 0) {
+      REQUIRE(bank.keyspace->SwapDatabases(1, 2, &transaction).ok());
+    } else {
+      REQUIRE(bank.keyspace->FlushDatabase(2, &transaction).ok());
+      REQUIRE(bank.keyspace->FlushDatabase(1, &transaction).ok());
+      Operation operation(*bank.keyspace, 1, kNow, true, false, &transaction);
+      operation.PutString("money", "v");
+      REQUIRE(operation.Commit().ok());
+    }
     REQUIRE(transaction.Commit().ok());
     REQUIRE(transaction.Settle().ok());
   }
   bank.stop = true;
   outside.join();
+  inside.join();
   CHECK(bank.wrong == 0);
 }
 
