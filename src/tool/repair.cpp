@@ -155,7 +155,7 @@ class Repair {
 
   // ---- making: one run of everything
   Status MergeEverything() {
-    RunMerger merger(*directory_, options_);
+    RunMerger merger(*directory_);
     for (const OldTable& table : tables_) {
       if (table.whole) {
         merger.Add(table.record, dir_ + "/" + table.record.file);

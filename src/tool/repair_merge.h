@@ -6,14 +6,13 @@
 #include <vector>
 
 #include "engine/version/table_file.h"
-#include "lsmkv/options.h"
 #include "tool/new_directory.h"
 
 namespace lsmkv::tool {
 
 class RunMerger {
  public:
-  RunMerger(NewDirectory& directory, const Options& options) : directory_(directory), options_(options) {}
+  explicit RunMerger(NewDirectory& directory) : directory_(directory) {}
 
   /// A table of the old directory that is whole, and so are the blob files that it names. The range in `record` is the table's.
   void Add(const TableRecord& record, const std::string& path);
@@ -24,7 +23,6 @@ class RunMerger {
 
  private:
   NewDirectory& directory_;
-  const Options& options_;
   std::vector<TablePtr> tables_;
   std::vector<TableRecord> aside_;
   std::uint64_t bytes_ = 0;

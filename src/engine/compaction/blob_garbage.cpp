@@ -11,7 +11,10 @@ BlobGarbage::BlobGarbage(const Version& version) {
     dead_bytes_ += usage.dead_bytes();
     if (usage.dead_share() >= kLeastDeadBlob) candidates_.push_back(&usage);
   }
-  std::ranges::stable_sort(candidates_, std::greater<>{}, &BlobUsage::dead_share);
+  std::ranges::sort(candidates_, [](const BlobUsage* left, const BlobUsage* right) {
+    const double left_share = left->dead_share(), right_share = right->dead_share();
+    return left_share != right_share ? left_share > right_share : left->file->id() < right->file->id();
+  });
   const bool many = dead_share() >= kMoveInPassing;
   const auto most = static_cast<std::uint64_t>(kVictimsShare * static_cast<double>(bytes_));
   std::uint64_t victims_bytes = 0;

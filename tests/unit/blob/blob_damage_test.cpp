@@ -68,7 +68,8 @@ TEST_CASE("no flipped byte anywhere gives a wrong value, and none goes unnoticed
   REQUIRE(DamageIn(bytes) == 0);
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     const char saved = bytes[at];
-    bytes[at] = static_cast<char>(saved ^ (random() % 2 == 0 ? 1 << random() % 8 : 1 + random() % 255));
+    const std::uint64_t flipped = random() % 2 == 0 ? std::uint64_t{1} << random() % 8 : 1 + random() % 255;
+    bytes[at] = static_cast<char>(saved ^ static_cast<char>(flipped));
     const Answers answers = CheckAnswers(bytes, 7, values);
     if (answers.whole) FAIL("unnoticed at " << at);
     if (DamageIn(bytes) == 0) FAIL("unnoticed by the check at " << at);
@@ -94,7 +95,7 @@ TEST_CASE("a check goes on behind a damaged value", "[blob]") {
   std::mt19937_64 random(9);
   std::vector<Stored> values = SomeValues(random, 12, 700);
   std::string bytes = BlobBytes(7, Compression::kNone, &values);
-  for (const std::size_t damaged : {1, 5, 9}) bytes[values[damaged].pointer.offset + kBlobRecordHeaderBytes] ^= 1;
+  for (const std::size_t damaged : {1u, 5u, 9u}) bytes[values[damaged].pointer.offset + kBlobRecordHeaderBytes] ^= 1;
   CHECK(DamageIn(bytes) == 3);
 }
 

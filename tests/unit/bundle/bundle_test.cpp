@@ -107,7 +107,7 @@ TEST_CASE("a table that turns into another one under the reader's hands ends the
 TEST_CASE("a description says exactly what is wrong with it", "[bundle]") {
   FaultFileSystem fs;
   const BundleDescription good = WriteBundle(fs, "in", "p", SomeModel(40), 700);
-  REQUIRE(DecodeBundle(EncodeBundle(good), "b") == good);
+  REQUIRE(DecodeBundle(EncodeBundle(good), "b").value() == good);
   struct Case {
     const char* what;
     std::function<void(BundleDescription&)> change;

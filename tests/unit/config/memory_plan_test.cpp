@@ -29,7 +29,7 @@ MemoryPlan Plan(const Settings& settings, const MachineMemory& machine = {}) {
 }  // namespace
 
 TEST_CASE("the parts fill the budget and never exceed it", "[memory-plan]") {
-  const std::uint64_t budget_mb = GENERATE(32, 33, 48, 64, 100, 128, 256, 512, 1024, 4096, 65536, 1u << 20);
+  const std::uint64_t budget_mb = GENERATE(32u, 33u, 48u, 64u, 100u, 128u, 256u, 512u, 1024u, 4096u, 65536u, 1u << 20);
   CAPTURE(budget_mb);
   const MemoryPlan plan = Plan(With(budget_mb));
   CHECK(plan.budget_bytes == budget_mb * kMb);
@@ -155,7 +155,7 @@ TEST_CASE("explicit parts that do not fit into an explicit budget are refused", 
 
 TEST_CASE("the budget that an error asks for is enough", "[memory-plan]") {
   Settings s = With(64);
-  s.block_cache_mb = GENERATE(100, 101, 1000, 4097);
+  s.block_cache_mb = GENERATE(100u, 101u, 1000u, 4097u);
   s.memtable_mb = 16;
   const std::string error = PlanMemory(s, {}).status().message();
   CAPTURE(error);

@@ -110,7 +110,7 @@ TEST_CASE("a scrub finds every damaged block, and a file that is gone", "[engine
   const std::vector<std::string> tables = Files(fs, "db/sst");
   REQUIRE(tables.size() == 1);
   REQUIRE(fs.FileSize(tables[0]).value_or(0) > 3000);
-  for (const std::uint64_t byte : {100, 1100, 2100}) REQUIRE(fs.FlipBit(tables[0], 8 * byte).ok());
+  for (const std::uint64_t byte : {100u, 1100u, 2100u}) REQUIRE(fs.FlipBit(tables[0], 8 * byte).ok());
   const ScrubReport report = MustScrub(*engine);
   CHECK(report.damage == 3);
   CHECK(report.messages.size() == 3);
