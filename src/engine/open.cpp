@@ -60,7 +60,7 @@ struct RecoveredState {
   SuperVersion tree;
   std::uint64_t wal_floor = 0;
   std::uint64_t next_segment = 1;
-  std::optional<SequenceNumber> flushed_sequence;
+  SequenceNumber flushed_sequence = 0;
   SequenceNumber last_sequence = 0;
   RecoveredAsides asides;
   bool flush_at_once = false;             ///< the WAL holds damage that must not be met again
@@ -141,7 +141,7 @@ Result<RecoveredState> EngineImpl::Recover() {
   RemoveOrphans(recovered->orphans);
   state.wal_floor = recovered->wal_floor.value_or(0);
   state.flushed_sequence = recovered->flushed_sequence;
-  state.last_sequence = std::max(state.last_sequence, recovered->flushed_sequence.value_or(0));
+  state.last_sequence = std::max(state.last_sequence, state.flushed_sequence);
   Result<VersionPtr> version = Version::Make(std::move(levels));
   if (!version) return version.error();
   state.tree.version = std::move(*version);
@@ -183,9 +183,7 @@ Status EngineImpl::RecoverWal(RecoveredState* state) {
   };
   ReplayOptions replay;
   replay.skip_corruption = context_.options.wal_skip_corruption;
-  // Where nothing was flushed yet the log begins right behind the tables there are (built, restored, or none at all), or before: without
-  // that a first segment which a power cut has emptied would go unnoticed, and the second be taken for the beginning.
-  replay.flushed_sequence = state->flushed_sequence.value_or(state->last_sequence);
+  replay.flushed_sequence = state->flushed_sequence;
   replay.flushed_sequence_known = true;
   const Result<ReplaySummary> summary = ReplayWal(context_.fs, context_.wal_dir, state->wal_floor, replay, on_record);
   if (!summary) return summary.error();

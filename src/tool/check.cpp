@@ -3,7 +3,8 @@
 //   manifests   read, checksum, figures, no overlap within a level; none missing; they do not contradict each other
 //   tables      every byte of every table that counts (table_walk.h), and that it is what its manifest says
 //   blob files  every byte of every file that these tables name, and every pointer to a value in them (check_blobs.h)
-//   wal         every record that a start would read, and what a start would make of the end
+//   wal         every record that a start would read, every batch beside the log that one of them names, and what a start would make
+//               of the beginning and the end
 //
 // What a start puts right by itself, such as the torn end of the log or files of an unfinished compaction, is a note.
 #include "tool/check.h"
@@ -45,6 +46,7 @@ class Checker {
     blobs_.AddFigures();
     report_.Figure("wal segments", wal_.segments);
     report_.Figure("wal records", wal_.records);
+    report_.Figure("batches beside the log", wal_.asides.places.size());
     return {};
   }
 
@@ -167,24 +169,34 @@ class Checker {
     const Result<std::vector<std::string>> names = NamesIn(fs_, wal_dir);
     if (!names) return names.error();
     if (names->empty()) return {};
-    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, WalFloor(manifests.live), LookingReplay(manifests.live), check_record);
-    if (replayed) {
-      wal_ = *replayed;
-      if (wal_.cut_segment != 0) {
-        report_.Note("wal/" + SegmentFileName(wal_.cut_segment),
-                     fmt::format("offset {}: {} bytes with {} whole records that a power cut left unsynced; the next start sets them aside",
-                                 wal_.cut_offset, wal_.dropped_bytes, wal_.dropped_records));
-      }
-      if (wal_.skipped_segment != 0) {
-        report_.Damage("wal/" + SegmentFileName(wal_.skipped_segment), wal_.skipped_offset,
-                       fmt::format("no record; going on behind it, a start loses no write ({} bytes in all)", wal_.skipped_bytes));
-      }
-      return {};
-    }
-    if (replayed.error().code() != StatusCode::kCorruption) return replayed.error();
-    const std::string& message = replayed.error().message();
-    report_.Damage(replayed.error(), message.substr(0, message.find(": ")));
+    std::vector<LostBatch> lost;
+    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, WalFloor(manifests), LookingReplay(manifests), check_record, &lost);
+    for (const LostBatch& batch : lost) ReportWalDamage(batch.damage);
+    if (!replayed && replayed.error().code() != StatusCode::kCorruption) return replayed.error();
+    if (!replayed) return ReportWalDamage(replayed.error()), Status();
+    wal_ = *replayed;
+    ReportReplay();
     return {};
+  }
+
+  void ReportWalDamage(const Status& damage) {
+    const std::string& message = damage.message();
+    report_.Damage(damage, message.substr(0, message.find(": ")));
+  }
+
+  /// What a start would make of a log that it reads to its end.
+  void ReportReplay() {
+    if (wal_.cut_segment != 0) {
+      report_.Note("wal/" + SegmentFileName(wal_.cut_segment),
+                   fmt::format("offset {}: {} bytes with {} whole records that a power cut left unsynced; the next start sets them aside",
+                               wal_.cut_offset, wal_.dropped_bytes, wal_.dropped_records));
+    }
+    if (wal_.skipped_segment != 0) {
+      report_.Damage("wal/" + SegmentFileName(wal_.skipped_segment), wal_.skipped_offset,
+                     fmt::format("no record; going on behind it, a start loses no write ({} bytes in all)", wal_.skipped_bytes));
+    }
+    for (const std::uint64_t id : wal_.asides.unnamed)
+      report_.Note("wal/" + AsideFileName(id), "is named by no record of the log that counts; the next start removes it");
   }
 
   FileSystem& fs_;

@@ -89,18 +89,18 @@ Result<ReadManifests> ReadAllManifests(FileSystem& fs, const std::string& dir) {
   return read;
 }
 
-std::uint64_t WalFloor(const Manifests& manifests) {
-  const auto l0 = manifests.find(0);
-  return l0 == manifests.end() ? 0 : l0->second.wal_floor.value_or(0);
+std::uint64_t WalFloor(const ReadManifests& manifests) {
+  const auto l0 = manifests.whole.find(0);
+  return l0 == manifests.whole.end() ? 0 : l0->second.wal_floor.value_or(0);
 }
 
-ReplayOptions LookingReplay(const Manifests& manifests) {
+ReplayOptions LookingReplay(const ReadManifests& manifests) {
   ReplayOptions options;
   options.read_only = true;
-  const auto l0 = manifests.find(0);
-  if (l0 == manifests.end() || !l0->second.flushed_sequence) return options;
-  options.flushed_sequence = *l0->second.flushed_sequence;
-  options.flushed_sequence_known = true;
+  const auto l0 = manifests.whole.find(0);
+  const bool flushed = l0 != manifests.whole.end() && l0->second.flushed_sequence.has_value();
+  options.flushed_sequence_known = flushed || manifests.complete();
+  if (options.flushed_sequence_known) options.flushed_sequence = FlushedSequence(manifests.complete() ? manifests.live : manifests.whole);
   return options;
 }
 

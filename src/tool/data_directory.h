@@ -33,9 +33,10 @@ struct ReadManifests {
 /// Errors: of listing the directory. A manifest that cannot be read is no error here.
 Result<ReadManifests> ReadAllManifests(FileSystem& fs, const std::string& dir);
 
-/// From which segment the log counts, and how to read it without changing anything, as L0's manifest says.
-std::uint64_t WalFloor(const Manifests& manifests);
-ReplayOptions LookingReplay(const Manifests& manifests);
+/// From which segment the log counts, as L0's manifest says; and how to read it as a start would, but without changing anything.
+/// Without all manifests nobody knows where the log should begin, and its beginning is believed.
+std::uint64_t WalFloor(const ReadManifests& manifests);
+ReplayOptions LookingReplay(const ReadManifests& manifests);
 
 /// Names in DIR/`folder`; none when there is no such folder.
 Result<std::vector<std::string>> NamesIn(FileSystem& fs, const std::string& folder);

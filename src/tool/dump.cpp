@@ -5,23 +5,18 @@
 #include "engine/bundle/bundle_description.h"
 #include "engine/manifest/manifest.h"
 #include "engine/sstable/table_load.h"
-#include "engine/wal/log_reader.h"
+#include "engine/wal/aside_file.h"
+#include "engine/wal/log_format.h"
 #include "tool/blob_lookup.h"
 #include "tool/blob_walk.h"
 #include "tool/commands.h"
 #include "tool/data_directory.h"
+#include "tool/dump_log.h"
 #include "tool/table_walk.h"
 #include "tool/text.h"
 
 namespace lsmkv::tool {
 namespace {
-
-struct DumpOptions {
-  std::uint64_t limit = 0;             ///< entries or records shown
-  std::size_t value_bytes = 0;
-  bool blocks = false;                 ///< where each block is
-  bool blob_values = false;            ///< of values in blob files show more than the place
-};
 
 // ---- manifests and bundles
 
@@ -174,51 +169,6 @@ Exit DumpBlob(FileSystem& fs, const std::string& path, std::uint64_t id, const D
   return summary->damaged ? Exit::kDamage : Exit::kFine;
 }
 
-// ---- the log
-
-Exit DumpWal(FileSystem& fs, const std::string& path, std::uint64_t segment, const DumpOptions& options) {
-  Result<LogReader> reader = LogReader::Open(fs, path, segment);
-  if (!reader) return Cannot(reader.error());
-  bool damaged = false;
-  std::uint64_t shown = 0;
-  for (std::uint64_t offset = 0; shown < options.limit;) {
-    const Result<LogReader::Look> look = reader->At(offset);
-    if (!look) return Cannot(look.error());
-    LogRecord record = look->record;
-    if (look->found == LogReader::Found::kEnd) break;
-    if (look->found == LogReader::Found::kDamage) {
-      damaged = true;
-      const Result<std::optional<LogReader::Hit>> hit = reader->Search(offset, 1);
-      if (!hit) return Cannot(hit.error());
-      Print(fmt::format("DAMAGE  offset {}: no record; {}\n", offset, *hit ? fmt::format("the next is at {}", (*hit)->offset) : "none follows"));
-      if (!*hit) break;
-      offset = (*hit)->offset;
-      record = (*hit)->record;
-    }
-    ++shown;
-    if (record.IsHead()) {
-      Print(fmt::format("{:>10}  format {}\n", offset, DecodeFixed<std::uint32_t>(record.operations.data() + kLogHeadName.size())));
-    } else if (record.IsMarker()) {
-      Print(fmt::format("{:>10}  everything up to {} is on disk\n", offset, record.first_sequence));
-    } else {
-      Print(fmt::format("{:>10}  {} operations from {}, {} bytes\n", offset, record.count, record.first_sequence, record.size_bytes()));
-      if (const std::optional<AsideRef> aside = DecodeAside(record.operations)) {
-        Print(fmt::format("            in {}, {} bytes\n", AsideFileName(aside->id), aside->bytes));
-        offset += record.size_bytes();
-        continue;
-      }
-      OperationReader operations(record.operations);
-      EntryView entry;
-      for (entry.sequence = record.first_sequence; operations.Next(&entry); ++entry.sequence)
-        Print(EntryText(entry, options.value_bytes) + "\n");
-      if (!operations.status().ok()) Print(fmt::format("DAMAGE  {}\n", operations.status().message()));
-      damaged = damaged || !operations.status().ok();
-    }
-    offset += record.size_bytes();
-  }
-  return damaged ? Exit::kDamage : Exit::kFine;
-}
-
 }  // namespace
 
 Exit RunDump(const Arguments& arguments) {
@@ -234,13 +184,14 @@ Exit RunDump(const Arguments& arguments) {
   if (const auto id = ParseBlobFileName(name)) return DumpBlob(fs, path, *id, options);
   if (name.ends_with(".sst"))
     return DumpTable(fs, path, options, arguments.Has("block") ? std::optional(*block) : std::nullopt);
-  if (const auto segment = ParseSegmentFileName(name.substr(0, name.find(kDroppedSuffix)))) return DumpWal(fs, path, *segment, options);
+  if (const auto segment = ParseSegmentFileName(name.substr(0, name.find(kDroppedSuffix)))) return DumpSegment(fs, path, *segment, options);
+  if (ParseAsideFileName(name)) return DumpAside(fs, path, options);
   if (name.find(".json") != std::string::npos) {
     const Result<std::string> text = fs.ReadWholeFile(path);
     if (!text) return Cannot(text.error());
     return name.starts_with("manifest_l") ? DumpManifest(path, *text) : DumpBundle(path, *text);
   }
-  return Cannot(Status::InvalidArgument(path + ": not a name of a table (.sst), a blob file (blob_….blob), a log segment (wal_….log), a manifest or a bundle.json"));
+  return Cannot(Status::InvalidArgument(path + ": not a name of a table (.sst), a blob file (blob_….blob), a log segment (wal_….log), a batch beside the log (aside_….ops), a manifest or a bundle.json"));
 }
 
 }  // namespace lsmkv::tool

@@ -54,14 +54,15 @@ constexpr Command kCommands[] = {
      "puts right by itself.",
      kCheckOptions, &RunCheck},
     {"compact", "DIR", 1, 1, "Merges all levels of a data directory into one.", "", kCompactOptions, &RunCompact},
-    {"dump", "FILE", 1, 1, "Shows a manifest, a table, a blob file, a segment of the log or a bundle.",
+    {"dump", "FILE", 1, 1, "Shows a manifest, a table, a blob file, a segment of the log, a batch beside it, or a bundle.",
      "Keys are shown as `db0 name` (with the physical number of the database) or `raw bytes`; what is not printable is \\xNN.\n"
      "A value in a blob file is shown by its place: `blob 17 @ 4096 +10000 bytes`.\n"
      "It takes no lock: of a file that a server is writing it shows what is there.",
      kDumpOptions, &RunDump},
     {"repair", "DIR NEWDIR", 2, 2, "Saves what is whole of a damaged data directory into a new one.",
      "DIR is only read; NEWDIR must not exist. Whole tables and blob files are linked (or copied), of damaged ones the whole blocks\n"
-     "and values are saved, of the log the records up to the damage. What is lost is listed.",
+     "and values are saved, of the log the records up to the damage; a damaged batch beside the log costs only itself. What is lost\n"
+     "is listed.",
      kRepairOptions, &RunRepair},
     {"stats", "DIR", 1, 1, "Shows the levels of a data directory against their limits.", "", kStatsOptions, &RunStats},
 };

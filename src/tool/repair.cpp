@@ -7,7 +7,8 @@
 //                               their sequence numbers: all tables, and the log's records, are merged into one sorted run. Tables
 //                               that no manifest names are taken in, but for those that a whole manifest says it replaced.
 //                               Pointers are passed on, the values stay in their files.
-// The log                       its records up to the first damage, as recovery would read them.
+// The log                       its records up to the first damage, as recovery would read them. A batch that lies beside the log costs
+//                               only itself when its file is damaged or gone, for the log says which writes these were.
 //
 // What is lost is listed: for a block, the range of its keys, of which an older version, in a deeper level, shows again; for a value
 // in a blob file, its key.
@@ -199,7 +200,9 @@ class Repair {
       ++wal_records_;
       return records->bytes() >= kMemtableBytes ? hand_over() : reader.status();
     };
-    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, WalFloor(manifests_.whole), LookingReplay(manifests_.whole), on_record);
+    std::vector<LostBatch> lost;
+    const Result<ReplaySummary> replayed = ReplayWal(fs_, wal_dir, WalFloor(manifests_), LookingReplay(manifests_), on_record, &lost);
+    for (const LostBatch& batch : lost) ReportLost(batch);
     if (!replayed && replayed.error().code() != StatusCode::kCorruption) return replayed.error();
     if (!replayed) {
       const std::string& message = replayed.error().message();
@@ -210,6 +213,13 @@ class Repair {
                    fmt::format("offset {}: {} bytes that a power cut left unsynced are left out", replayed->cut_offset, replayed->dropped_bytes));
     }
     return hand_over();
+  }
+
+  void ReportLost(const LostBatch& lost) {
+    const std::string& message = lost.damage.message();
+    const std::string file = message.substr(0, message.find(": "));
+    report_.Damage(lost.damage, file);
+    report_.Damage(file, std::nullopt, fmt::format("lost: this batch, of {} writes; what follows it in the log is saved", lost.last_sequence - lost.first_sequence + 1));
   }
 
   // ---- the table of databases

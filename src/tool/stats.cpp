@@ -1,4 +1,5 @@
-// lsmkv-tool stats: how large the tree is, level by level, against the limits of a configuration; from the manifests alone.
+// lsmkv-tool stats: how large the tree is, level by level, against the limits of a configuration; from the manifests alone, and
+// the sizes of the log's files.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "engine/blob_pointer.h"
 #include "engine/version/level_limits.h"
+#include "engine/wal/aside_file.h"
 #include "engine/wal/log_format.h"
 #include "tool/commands.h"
 #include "tool/data_directory.h"
@@ -93,7 +95,27 @@ std::string LimitText(const Limit& limit, bool bytes) {
   return bytes ? BytesText(limit.hard) : fmt::format("{}", limit.hard);
 }
 
-std::string Text(const std::vector<LevelFacts>& levels, const BlobFacts& blobs, std::uint64_t segments, std::uint64_t wal_bytes) {
+struct LogFacts {
+  std::uint64_t segments = 0;
+  std::uint64_t bytes = 0;                   ///< of these
+  std::uint64_t batches = 0;                 ///< files beside them
+  std::uint64_t batch_bytes = 0;
+};
+
+Result<LogFacts> LogFactsOf(FileSystem& fs, const std::string& wal_dir) {
+  const Result<std::vector<std::string>> names = NamesIn(fs, wal_dir);
+  if (!names) return names.error();
+  LogFacts facts;
+  for (const std::string& name : *names) {
+    const bool segment = ParseSegmentFileName(name).has_value();
+    if (!segment && !ParseAsideFileName(name)) continue;
+    ++(segment ? facts.segments : facts.batches);
+    (segment ? facts.bytes : facts.batch_bytes) += fs.FileSize(wal_dir + "/" + name).value_or(0);
+  }
+  return facts;
+}
+
+std::string Text(const std::vector<LevelFacts>& levels, const BlobFacts& blobs, const LogFacts& log) {
   std::string text = fmt::format("{:5} {:>7} {:>12} {:>11} {:>11} {:>10}   {:>12} {:>11} {:>6}\n", "level", "tables", "entries", "tombstones",
                                  "expiring", "size", "max entries", "max size", "score");
   for (const LevelFacts& facts : levels) {
@@ -107,10 +129,11 @@ std::string Text(const std::vector<LevelFacts>& levels, const BlobFacts& blobs, 
                         TimeText(facts.last_expiry_ms), facts.tables_expired_whole);
   }
   text += fmt::format("blobs: {} files, {}, {:.1f}% of their values garbage\n", blobs.files, BytesText(blobs.bytes), 100 * blobs.garbage_share());
-  return text + fmt::format("log: {} segments, {}\n", segments, BytesText(wal_bytes));
+  return text + fmt::format("log: {} segments, {}; {} batches beside it, {}\n", log.segments, BytesText(log.bytes), log.batches,
+                            BytesText(log.batch_bytes));
 }
 
-std::string JsonText(const std::vector<LevelFacts>& levels, const BlobFacts& blobs, std::uint64_t segments, std::uint64_t wal_bytes) {
+std::string JsonText(const std::vector<LevelFacts>& levels, const BlobFacts& blobs, const LogFacts& log) {
   using JsonValue = nlohmann::ordered_json;
   JsonValue list = JsonValue::array();
   for (const LevelFacts& facts : levels) {
@@ -122,7 +145,8 @@ std::string JsonText(const std::vector<LevelFacts>& levels, const BlobFacts& blo
   }
   const JsonValue document = {{"levels", std::move(list)}, {"blob_files", blobs.files}, {"blob_file_bytes", blobs.bytes},
                               {"blob_live_bytes", blobs.live_bytes}, {"blob_garbage_bytes", blobs.garbage_bytes},
-                              {"blob_garbage_share", blobs.garbage_share()}, {"wal_segments", segments}, {"wal_bytes", wal_bytes}};
+                              {"blob_garbage_share", blobs.garbage_share()}, {"wal_segments", log.segments}, {"wal_bytes", log.bytes},
+                              {"wal_batches", log.batches}, {"wal_batch_bytes", log.batch_bytes}};
   return document.dump(2) + "\n";
 }
 
@@ -145,16 +169,9 @@ Exit RunStats(const Arguments& arguments) {
   const Options options = EngineOptions(*settings);
   for (const auto& [level, manifest] : manifests->live) levels.push_back(FactsOf(manifest, options, Clock::System().WallMillis()));
   const BlobFacts blobs = BlobFactsOf(manifests->live);
-  std::uint64_t segments = 0;
-  std::uint64_t wal_bytes = 0;
-  const Result<std::vector<std::string>> names = NamesIn(fs, dir + "/wal");
-  if (!names) return Cannot(names.error());
-  for (const std::string& name : *names) {
-    if (!ParseSegmentFileName(name)) continue;
-    ++segments;
-    wal_bytes += fs.FileSize(dir + "/wal/" + name).value_or(0);
-  }
-  Print(arguments.Has("json") ? JsonText(levels, blobs, segments, wal_bytes) : Text(levels, blobs, segments, wal_bytes));
+  const Result<LogFacts> log = LogFactsOf(fs, dir + "/wal");
+  if (!log) return Cannot(log.error());
+  Print(arguments.Has("json") ? JsonText(levels, blobs, *log) : Text(levels, blobs, *log));
   return Exit::kFine;
 }
 

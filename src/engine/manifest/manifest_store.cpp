@@ -74,10 +74,8 @@ Result<RecoveredTree> ManifestStore::Recover() {
 
   RecoveredTree tree;
   tree.levels = std::move(resolution->live);
-  if (const auto l0 = tree.levels.find(0); l0 != tree.levels.end()) {
-    tree.wal_floor = l0->second.wal_floor;
-    tree.flushed_sequence = l0->second.flushed_sequence;
-  }
+  if (const auto l0 = tree.levels.find(0); l0 != tree.levels.end()) tree.wal_floor = l0->second.wal_floor;
+  tree.flushed_sequence = FlushedSequence(tree.levels);
   tree.max_table_id = last_id_;
   tree.orphans = std::move(*orphans);
   return tree;

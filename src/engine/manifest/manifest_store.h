@@ -29,7 +29,7 @@ namespace lsmkv {
 struct RecoveredTree {
   Manifests levels;                                ///< only tables that count
   std::optional<std::uint64_t> wal_floor;          ///< none: no flush yet, every segment counts
-  std::optional<SequenceNumber> flushed_sequence;
+  SequenceNumber flushed_sequence = 0;             ///< FlushedSequence(levels)
   std::uint64_t max_table_id = 0;                  ///< no larger id was ever used, for a table or a blob file
   std::vector<std::string> orphans;                ///< table and blob files nobody names, relative to the data directory
 };

@@ -148,6 +148,15 @@ Result<std::vector<LevelManifest>> PlanCommit(const Manifests& on_disk, const Ve
   return writes;
 }
 
+SequenceNumber FlushedSequence(const Manifests& live) {
+  const auto l0 = live.find(0);
+  if (l0 != live.end() && l0->second.flushed_sequence) return *l0->second.flushed_sequence;
+  SequenceNumber largest = 0;
+  for (const auto& [level, manifest] : live)
+    for (const TableRecord& table : manifest.sstables) largest = std::max(largest, table.largest_seq);
+  return largest;
+}
+
 Result<Resolution> Resolve(const Manifests& on_disk, std::uint64_t now_ms) {
   const std::set<TableRef> named = AllNamed(on_disk);
   std::map<TableRef, TableRef> replaced_by;

@@ -41,6 +41,11 @@ using Manifests = std::map<std::uint32_t, LevelManifest>;
 Result<std::vector<LevelManifest>> PlanCommit(const Manifests& on_disk, const VersionEdit& edit, std::uint64_t last_id,
                                               std::uint64_t now_ms);
 
+/// Everything up to this sequence number is in tables where the log begins that recovery reads: what the last flush says; before the
+/// first one, what there are of tables (built, restored, taken in), since the log begins right behind them, or before. So a first
+/// segment that is gone or empty is noticed there too, and the second is not taken for the beginning.
+SequenceNumber FlushedSequence(const Manifests& live);
+
 struct Resolution {
   Manifests live;                           ///< what counts: without replaced tables
   std::vector<LevelManifest> to_write;      ///< finishes a commit that was cut off after its step 2

@@ -46,6 +46,7 @@ struct AsidePlace {
 /// What recovery finds of them.
 struct RecoveredAsides {
   std::vector<AsidePlace> places;
+  std::vector<std::uint64_t> unnamed;   ///< there are, and no record that counts names them: recovery removes them
   std::uint64_t max_id = 0;             ///< of any file there was, named or not
 };
 

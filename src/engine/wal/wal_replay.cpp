@@ -39,8 +39,8 @@ Verdict Judge(SequenceNumber awaited, const Aftermath& after) {
 
 class Replay {
  public:
-  Replay(FileSystem& fs, const std::string& dir, const ReplayOptions& options, const ReplayRecord& on_record)
-      : fs_(fs), dir_(dir), options_(options), on_record_(on_record) {
+  Replay(FileSystem& fs, const std::string& dir, const ReplayOptions& options, const ReplayRecord& on_record, std::vector<LostBatch>* lost)
+      : fs_(fs), dir_(dir), options_(options), on_record_(on_record), lost_(lost) {
     if (options.flushed_sequence_known) awaited_ = options.flushed_sequence + 1;
     summary_.last_sequence = options.flushed_sequence;
   }
@@ -55,6 +55,7 @@ class Replay {
       place = *next;
     }
     if (Status reached = CheckReached(); !reached.ok()) return reached;
+    FindUnnamedAsides();
     if (options_.read_only) return summary_;
     if (Status safe = MakeSafe(place.segment_index); !safe.ok()) return safe;
     RemoveOldDropped();
@@ -152,10 +153,13 @@ class Replay {
     const Result<std::string> operations = ReadAside(fs_, dir_, *aside);
     if (operations) return on_record_(id, record.first_sequence, record.count, *operations);
     if (operations.error().code() != StatusCode::kCorruption) return operations.error();
-    if (!options_.skip_corruption) {
-      return Status::Corruption(fmt::format("{}; it holds the writes with sequence numbers {} to {}. {}", operations.error().message(),
-                                            record.first_sequence, record.last_sequence(), kRemedy));
+    const std::string lost = fmt::format("{}; it holds the writes with sequence numbers {} to {}", operations.error().message(),
+                                         record.first_sequence, record.last_sequence());
+    if (lost_ != nullptr) {
+      lost_->push_back({id, record.first_sequence, record.last_sequence(), Status::Corruption(lost)});
+      return Status::Ok();
     }
+    if (!options_.skip_corruption) return Status::Corruption(fmt::format("{}. {}", lost, kRemedy));
     summary_.lost_writes = true;
     summary_.skipped_bytes += aside->bytes;
     if (!options_.read_only) LogWarning("wal", "{}; its writes are lost (wal-skip-corruption)", operations.error().message());
@@ -323,10 +327,17 @@ class Replay {
     }
   }
 
+  void FindUnnamedAsides() {
+    std::ranges::sort(aside_ids_);
+    for (const std::uint64_t id : aside_ids_) {
+      if (std::ranges::find(summary_.asides.places, id, &AsidePlace::id) == summary_.asides.places.end())
+        summary_.asides.unnamed.push_back(id);
+    }
+  }
+
   /// What a death left of batches that no record came to name.
   void RemoveUnnamedAsides() {
-    for (const std::uint64_t id : aside_ids_) {
-      if (std::ranges::find(summary_.asides.places, id, &AsidePlace::id) != summary_.asides.places.end()) continue;
+    for (const std::uint64_t id : summary_.asides.unnamed) {
       const std::string path = dir_ + "/" + AsideFileName(id);
       const Status removed = fs_.RemoveFile(path);
       if (removed.ok()) LogInfo("wal", "{} is named by no record (an unfinished write); removed", path);
@@ -354,6 +365,7 @@ class Replay {
   const std::string& dir_;
   const ReplayOptions& options_;
   const ReplayRecord& on_record_;
+  std::vector<LostBatch>* const lost_;
   static constexpr std::size_t kDroppedKept = 4;
   static constexpr std::string_view kRemedy = "Restore the file, or set `wal-skip-corruption yes` to start without the damaged writes";
 
@@ -368,9 +380,9 @@ class Replay {
 
 }  // namespace
 
-Result<ReplaySummary> ReplayWal(FileSystem& fs, const std::string& wal_dir, std::uint64_t floor_segment,
-                                const ReplayOptions& options, const ReplayRecord& on_record) {
-  return Replay(fs, wal_dir, options, on_record).Run(floor_segment);
+Result<ReplaySummary> ReplayWal(FileSystem& fs, const std::string& wal_dir, std::uint64_t floor_segment, const ReplayOptions& options,
+                                const ReplayRecord& on_record, std::vector<LostBatch>* lost) {
+  return Replay(fs, wal_dir, options, on_record, lost).Run(floor_segment);
 }
 
 }  // namespace lsmkv

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/wal/aside_file.h"
 #include "fs/file_system.h"
@@ -15,6 +16,14 @@
 #include "lsmkv/write_batch.h"
 
 namespace lsmkv {
+
+/// A batch beside the log that is missing or damaged, though the log is whole.
+struct LostBatch {
+  std::uint64_t segment = 0;             ///< of the record that names it
+  SequenceNumber first_sequence = 0;
+  SequenceNumber last_sequence = 0;
+  Status damage;                         ///< names the file, and says what is lost with it
+};
 
 struct ReplayOptions {
   bool skip_corruption = false;
@@ -53,8 +62,9 @@ using ReplayRecord = std::function<Status(std::uint64_t segment, SequenceNumber 
 /// Calls `on_record` for every record in `wal_dir` from segment `floor_segment` on, in order. Segments below the floor are
 /// not opened. A tail that was cut off is set aside before it returns, so that the next recovery sees a clean end;
 /// and what was read is durable, also what a killed process had written and not synced.
+/// @param lost  where lost batches are told, which are no error then: replay goes on behind them. For offline checks and rescue.
 /// Errors   kCorruption names file, offset and remedy; what `on_record` returns is passed on.
 Result<ReplaySummary> ReplayWal(FileSystem& fs, const std::string& wal_dir, std::uint64_t floor_segment,
-                                const ReplayOptions& options, const ReplayRecord& on_record);
+                                const ReplayOptions& options, const ReplayRecord& on_record, std::vector<LostBatch>* lost = nullptr);
 
 }  // namespace lsmkv
