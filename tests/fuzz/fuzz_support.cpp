@@ -27,6 +27,7 @@ namespace {
 
 thread_local std::size_t allocation_bound = SIZE_MAX;
 
+#ifndef LSMKV_FUZZ_UNBOUNDED
 void CheckBound(std::size_t bytes) {
   if (bytes <= allocation_bound) return;
   const std::size_t bound = allocation_bound;
@@ -34,6 +35,7 @@ void CheckBound(std::size_t bytes) {
   std::fprintf(stderr, "%zu bytes were asked for\n", bytes);
   PromiseBroken(__FILE__, __LINE__, "no more than " + std::to_string(bound) + " bytes are allocated at once");
 }
+#endif
 
 #ifdef LSMKV_FUZZ_HOOKS
 // The address sanitizer's allocator is left in its place, and tells.
