@@ -27,6 +27,7 @@ MappedMemory& MappedMemory::operator=(MappedMemory&& other) noexcept {
 
 void MappedMemory::Grow(std::size_t bytes) {
   const std::size_t rounded = (bytes + kRoundTo - 1) / kRoundTo * kRoundTo;
+  if (rounded < bytes) throw std::bad_alloc();
   if (rounded <= size_) return;
   void* const memory = data_ == nullptr ? ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                                         : ::mremap(data_, size_, rounded, MREMAP_MAYMOVE);
