@@ -12,7 +12,8 @@
 //      Of commands of megabytes one is favoured at a time in the whole server.
 // Held sessions go on when the sum has fallen to three eighths of the limit.
 //
-// The exception: who is favoured with more than the whole limit, sends nothing for seconds and keeps others of that kind waiting.
+// The exception: who is favoured with more than the whole limit, sends nothing for seconds and keeps others waiting, of that kind anywhere,
+// or of its own loop.
 //
 // A command of megabytes that is whole runs on a pool thread when there is room for it among those that run already, in the limit and in
 // the pool; else its session is parked and tries again. One always may.
@@ -58,6 +59,10 @@ class ClientMemory {
   }
   void EndFavourLarge(std::uint64_t session) {
     if (favoured_large_.compare_exchange_strong(session, 0, std::memory_order_relaxed)) others_wait_.store(false, std::memory_order_relaxed);
+  }
+  /// Sessions of its own loop wait for it, whose turn does not come while it has its.
+  void NoteOthersWait(std::uint64_t session) {
+    if (IsFavouredLarge(session)) others_wait_.store(true, std::memory_order_relaxed);
   }
   bool IsFavouredLarge(std::uint64_t session) const { return favoured_large_.load(std::memory_order_relaxed) == session; }
   /// It is favoured, and somebody else would be.

@@ -65,7 +65,11 @@ void Loop::FavourOne() {
       favoured_received_ = favoured->received_bytes();
       favoured_at_ = now_;
     }
-    if (now_ - favoured_at_ < kPatience || favoured->HoldsMoreThanAll()) return;
+    if (now_ - favoured_at_ < kPatience) return;
+    if (favoured->HoldsMoreThanAll()) {
+      if (!held_.empty()) context_.client_memory.NoteOthersWait(favoured_id_);
+      return;
+    }
     favoured->EndFavour();
   }
   if (held_.empty()) return;

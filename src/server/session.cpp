@@ -111,6 +111,7 @@ bool Session::Receive() {
   if (bytes == room) read_bytes_ = std::min(read_bytes_ * 4, kMaxReadBytes);
   input_.Received(bytes);
   received_bytes_ += bytes;
+  received_at_ = loop_.now();
   loop_.counters().net_input_bytes.Add(bytes);
   client_.last_active_ms = loop_.now_ms();
   parser_.limits().max_bulk_bytes = settings.proto_max_bulk_bytes;
@@ -313,7 +314,7 @@ bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
     Close();
     return true;
   }
-  if (CloseIfInTheWay(now_ms)) return true;
+  if (CloseIfInTheWay()) return true;
   const OutputBufferLimit& limit = settings.client_output_buffer[static_cast<std::size_t>(ClientClass::kNormal)];
   if (limit.soft_bytes == 0 || replies_.unsent_bytes() <= limit.soft_bytes) {
     soft_limit_since_ms_ = 0;

@@ -129,7 +129,7 @@ class Session {
 
   bool Reads() const { return state_ == State::kReady && !output_full_ && !draining_ && !held_; }
   static constexpr std::chrono::microseconds kLargeRecheck{5'000};
-  static constexpr std::uint64_t kLargeStallMillis = 3'000;
+  static constexpr std::chrono::seconds kLargeStall{3};
 
   static bool Waits(State state) { return state >= State::kSuspended && state <= State::kPaused; }
   bool HasArguments() const { return Waits(state_); }
@@ -173,7 +173,7 @@ class Session {
   bool MayRunLarge();
   void LargeIsDone();
   void DisposeOfInput(std::uint64_t large_bytes);
-  bool CloseIfInTheWay(std::uint64_t now_ms);
+  bool CloseIfInTheWay();
   std::size_t ReadBound(std::size_t wanted) const;
   std::size_t SoftOutputBytes() const;
 
@@ -207,6 +207,7 @@ class Session {
   std::chrono::microseconds parked_since_{0};
   std::size_t read_bytes_;          // how much room to offer to recv
   std::uint64_t received_bytes_ = 0;
+  std::chrono::microseconds received_at_{0};     // the last of them; loop_.now()
   std::uint64_t counted_bytes_ = 0; // of what it holds, in context_.client_memory
   std::uint64_t large_bytes_ = 0;   // of the large command that runs, likewise; 0: none
 

@@ -84,15 +84,16 @@ void Session::DisposeOfInput(std::uint64_t large_bytes) {
   if (!worth_it || !context_.read_pool.Submit(dispose)) dispose();
 }
 
-// Once a second: others cannot send their large commands because of one that does not go on.
-bool Session::CloseIfInTheWay(std::uint64_t now_ms) {
-  if (state_ != State::kReady || !context_.client_memory.IsInTheWay(id()) || now_ms < client_.last_active_ms + kLargeStallMillis) return false;
+// Once a second: others cannot send their large commands because of one that does not go on. By the monotonic clock, so that nobody is
+// closed because somebody has set the time.
+bool Session::CloseIfInTheWay() {
+  if (state_ != State::kReady || !context_.client_memory.IsInTheWay(id()) || loop_.now() < received_at_ + kLargeStall) return false;
   if (!HoldsMoreThanAll()) {
     EndFavour();
     return false;
   }
   LogWarning("server", "closing client {} ({}): it has sent {} bytes of a command and nothing for {} s, and others wait to send theirs "
-             "(maxmemory-clients)", client_.id, client_.address, input_.size(), kLargeStallMillis / 1000);
+             "(maxmemory-clients)", client_.id, client_.address, input_.size(), kLargeStall.count());
   loop_.counters().query_buffer_disconnects.Add();
   Close();
   return true;

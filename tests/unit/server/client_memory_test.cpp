@@ -123,6 +123,74 @@ TEST_CASE_METHOD(LoopFixture, "a client that stops in the middle of its argument
   CHECK(silent.client.Receive(5) == "+OK\r\n");
 }
 
+// With large commands (Engine::kLargeBatchBytes), of which one is favoured at a time, and time that passes in steps.
+class LargeCommands : public LoopFixture {
+ public:
+  static constexpr std::uint64_t kSilentId = 2;      // the second to connect
+  static constexpr std::chrono::microseconds kStep = 10ms;
+  LargeCommands() {
+    client_memory.SetLimit(kLimit);
+    clock.Hold();
+  }
+
+  /// `bytes` of a large command have arrived, and it is the one that may go on.
+  void BecomeFavoured(Writer& writer, std::size_t bytes) {
+    while (!writer.Send(bytes) || loop.stats().net_input_bytes.Get() < bytes || !client_memory.IsFavouredLarge(kSilentId)) Pass(kStep);
+  }
+  /// The loop's own work and each session's have been done with the new time.
+  void Pass(std::chrono::microseconds time) {
+    clock.Pass(time);
+    for (int tick = 0; tick < 3; ++tick) {
+      bystander.Send("PING\r\n");
+      REQUIRE(bystander.Receive(7) == "+PONG\r\n");
+    }
+  }
+  std::uint64_t closed() { return loop.stats().query_buffer_disconnects.Get(); }
+
+  Client bystander = Connect();
+};
+
+TEST_CASE_METHOD(LargeCommands, "who holds more than all may, is silent for seconds and lets others wait, is closed", "[client-memory]") {
+  Writer silent{Connect(), SetCommand("silent", 8 << 20)};
+  BecomeFavoured(silent, 2 << 20);
+  Pass(60s);
+  CHECK(closed() == 0);                               // nobody waits: it may be as slow as it likes
+  const auto before = loop.stats().net_input_bytes.Get();
+  REQUIRE(silent.Send((2 << 20) + 1));
+  while (loop.stats().net_input_bytes.Get() < before + 1) std::this_thread::yield();
+  Writer other{Connect(), SetCommand("other", GENERATE(300 << 10, 8 << 20))};      // of its loop, large or not
+  std::chrono::microseconds silence{0};
+  for (; !client_memory.IsInTheWay(kSilentId); silence += kStep) {
+    REQUIRE_FALSE(other.Send(SIZE_MAX));
+    Pass(kStep);
+    REQUIRE(silence < 2s);
+  }
+  clock.SetWallForward(1h);                           // nobody is silent for longer because of this
+  Pass(2900ms - silence);
+  Pass(0ms);
+  CHECK(closed() == 0);
+  Pass(1s);                                           // sessions are looked at once a second
+  CHECK(silent.client.IsClosedByServer());
+  CHECK(closed() == 1);
+  while (!other.Send(SIZE_MAX)) Pass(kStep);
+  CHECK(other.client.Receive(5) == "+OK\r\n");
+}
+
+TEST_CASE_METHOD(LargeCommands, "who holds less lets others pass, and is not closed", "[client-memory]") {
+  Writer silent{Connect(), SetCommand("silent", 8 << 20)};
+  for (std::size_t bytes = 0; !client_memory.IsFavouredLarge(kSilentId);) {
+    silent.Send(bytes += 16 << 10);
+    Pass(kStep);
+  }
+  REQUIRE(client_memory.bytes() < kLimit);
+  Writer other{Connect(), SetCommand("other", 8 << 20)};
+  while (!other.Send(SIZE_MAX)) Pass(100ms);
+  CHECK(other.client.Receive(5) == "+OK\r\n");
+  while (!silent.Send(SIZE_MAX)) Pass(100ms);
+  CHECK(silent.client.Receive(5) == "+OK\r\n");
+  CHECK(closed() == 0);
+}
+
 TEST_CASE_METHOD(LoopFixture, "what all sessions hold is nothing when they have gone", "[client-memory]") {
   {
     std::vector<Client> some;

@@ -54,7 +54,7 @@ class Client {
   ~Client() {
     if (fd_ >= 0) ::close(fd_);
   }
-  void Send(std::string_view bytes) { REQUIRE(::send(fd_, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size())); }
+  void Send(std::string_view bytes) { REQUIRE(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size())); }
   std::string Receive(std::size_t bytes) {
     std::string got(bytes, '\0');
     std::size_t have = 0;
@@ -77,7 +77,7 @@ class Client {
   }
   /// What the socket takes now, from `bytes` on; how much that was.
   std::size_t SendSome(std::string_view bytes) {
-    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent < 0 ? 0 : static_cast<std::size_t>(sent);
   }
   bool HasAnswer() {
@@ -93,6 +93,28 @@ class Client {
 
  private:
   int fd_;
+};
+
+/// The system's clock, until a test takes it in hand.
+class HeldClock final : public Clock {
+ public:
+  std::uint64_t WallMillis() const override { return Clock::System().WallMillis() + wall_ms_; }
+  std::chrono::microseconds Monotonic() const override {
+    return held_ ? std::chrono::microseconds(monotonic_us_) : Clock::System().Monotonic();
+  }
+  /// From now on time passes as Pass() says. The loop looks again after a moment.
+  void Hold() {
+    monotonic_us_ = Clock::System().Monotonic().count();
+    held_ = true;
+  }
+  void Pass(std::chrono::microseconds time) { monotonic_us_ += time.count(); }
+  /// Somebody sets the time.
+  void SetWallForward(std::chrono::milliseconds time) { wall_ms_ += static_cast<std::uint64_t>(time.count()); }
+
+ private:
+  std::atomic<bool> held_{false};
+  std::atomic<std::int64_t> monotonic_us_{0};
+  std::atomic<std::uint64_t> wall_ms_{0};
 };
 
 class LoopFixture {
@@ -118,6 +140,7 @@ class LoopFixture {
   }
 
   Config config;
+  HeldClock clock;
   HeldEngine engine;
   DatabaseMap map;
   std::unique_ptr<Keyspace> keyspace = std::move(*Keyspace::Open(engine, 16, map));
@@ -128,7 +151,7 @@ class LoopFixture {
   ThreadPool read_pool{"read", 2};
   ThreadPool admin_pool{"admin", 1};
   ThreadPool upkeep_pool{"upkeep", 1};
-  ServerContext context{server, *keyspace, engine, config, Clock::System(), pause, read_pool, admin_pool, upkeep_pool, clients, client_memory};
+  ServerContext context{server, *keyspace, engine, config, clock, pause, read_pool, admin_pool, upkeep_pool, clients, client_memory};
   Loop loop{0, context};
   std::uint64_t last_id = 0;
 };
