@@ -4,6 +4,7 @@
 #include "engine/blob/blob_check.h"
 #include "engine/manifest/manifest_store.h"
 #include "engine/sstable/table_check.h"
+#include "fs/passing_file.h"
 
 namespace lsmkv {
 
@@ -76,7 +77,7 @@ bool ScrubPass::CheckTables(const Files& files) {
 }
 
 bool ScrubPass::CheckTableFile(const TableFile& table) {
-  const auto file = context_.fs.NewRandomAccessFile(table.path());
+  const auto file = NewPassingFile(context_.fs, table.path());
   if (!file) {
     Damage(file.error());
     return true;
@@ -103,7 +104,7 @@ bool ScrubPass::CheckBlobs(const Files& files) {
       continue;
     }
     ++report_.blob_files;
-    const auto file = context_.fs.NewRandomAccessFile(blob->path());
+    const auto file = NewPassingFile(context_.fs, blob->path());
     if (!file) {
       Damage(file.error());
       continue;

@@ -1,6 +1,7 @@
 // One reading of everything that the manifests name: the manifests themselves, every block of every table, every record of
 // every blob file; from the files, past block cache and open tables, so that what a reader finds in memory hides nothing.
-// (The operating system's cache stays in between: what it still holds is what a reader would get as well.)
+// (The operating system's cache stays in between: what it still holds is what a reader would get as well. What it does not hold is
+// not left in it: fs/passing_file.h.)
 //
 // It holds on to no version, or hours of slow reading would keep the space of all that is compacted meanwhile. It remembers
 // which files there were and takes hold of each for its turn; one that nobody holds any more by then is gone, and one that is
