@@ -164,11 +164,11 @@ class Engine {
   virtual Status Compact(std::optional<std::uint32_t> from = {}, std::optional<std::uint32_t> target = {}) = 0;
   /// A consistent copy of the tree in `dir` (which must not exist) by hard links; opens like any data directory.
   virtual Status Checkpoint(const std::string& dir) = 0;
-  /// Takes in a bundle, all of it at one moment among the writes: newer than every Write() that returned before the call, older
-  /// than those that come while it runs (they win). Readers see all of it from some moment before the return on, and
-  /// nothing before that. Reads, writes and compactions go on. Durable when it returns.
-  /// Errors   kBusy: another ingest runs. kNotFound, kCorruption, kUnsupported: the bundle, by file. kNoSpace. After any of
-  ///          these the tree is as if it had not been asked, but for kShuttingDown while the manifest was being written.
+  /// Takes in a bundle, all of it at one moment among the writes, IngestReport::sequence: newer than every Write() that returned before the call,
+  /// older than those that come after that moment, which it fixes as it begins (they win). Readers see all of it from some moment before the
+  /// return on, and nothing before that. Reads, writes and compactions go on. Durable when it returns.
+  /// Errors   kBusy: another ingest runs, or is still to be seen. kNotFound, kCorruption, kUnsupported: the bundle, by file. kNoSpace, with figures. After
+  ///          these the tree is as if it had not been asked; but kShuttingDown and a kBusy that says so, on a disk without room for manifests: it comes.
   /// Cost     reads the bundle once, writes it once; where its keys are among the tree's, the tables of some levels with it.
   virtual Result<IngestReport> Ingest(const IngestRequest& request) = 0;
   /// Asks the scheduler to look for tables whose whole range the compaction filter calls dead.

@@ -2,7 +2,8 @@
 //
 // The moment is a sequence number of its own, S. It is taken like a write's, under the write lock, and the memtable is rotated
 // with it: so every memtable is older than S as a whole, or newer. The WAL has a record of S that changes nothing, since its
-// records must follow each other without a gap; it is on disk before a table with S may be in a manifest.
+// records must follow each other without a gap; it is on disk before a table with S may be in a manifest. Another S is taken only when
+// FLUSHDB or SWAPDB have changed just then what the bundle's prefix means, and before anything else is done.
 #include "base/log.h"
 #include "engine/bundle/bundle.h"
 #include "engine/engine_impl.h"
@@ -10,7 +11,7 @@
 namespace lsmkv {
 namespace {
 
-constexpr int kMostPoints = 8;        // before the last try; each costs a flush
+constexpr int kMostPoints = 8;        // each costs a rotation
 
 /// Clears the flag at the end.
 class OnlyOne {
@@ -28,7 +29,7 @@ class OnlyOne {
   const bool is_first_;
 };
 
-/// An ingest that may happen after all, as the engine closes, keeps it.
+/// An ingest that may happen after all, as the engine closes or when the disk has room again, keeps it.
 class PointOnlyMeanwhile {
  public:
   explicit PointOnlyMeanwhile(std::atomic<SequenceNumber>& point) : point_(point) {}
@@ -88,24 +89,26 @@ Result<std::optional<SequenceNumber>> EngineImpl::TakePointOf(const IngestReques
 Result<IngestReport> EngineImpl::Ingest(const IngestRequest& request) {
   const OnlyOne only_one(ingesting_);
   if (!only_one) return Status::Busy("another ingest is running; try again when it has ended");
+  if (context_.ingest_point.load(std::memory_order_acquire) != 0)
+    return Status::Busy("the ingest before is still to come, when the disk lets the manifests be written; try again then");
   if (Status status = WriteHealth(); !status.ok()) return status;
   const Result<std::shared_ptr<const Bundle>> bundle = Bundle::Open(context_.fs, request.bundle);
   if (!bundle) return bundle.error();
   const BundleDescription& description = (*bundle)->description();
   const std::chrono::microseconds start = context_.clock.Monotonic();
   PointOnlyMeanwhile point_only_meanwhile(context_.ingest_point);
-  for (int attempt = 0; attempt <= kMostPoints; ++attempt) {
+  for (int attempt = 0; attempt < kMostPoints; ++attempt) {
     IngestPlace place;
     const Result<std::optional<SequenceNumber>> point = TakePointOf(request, description.key_prefix, &place);
     if (!point) return point.error();
     if (!*point) continue;
     const auto run = std::make_shared<const IncomingRun>(*bundle, place.prefix, **point);
-    const Result<Scheduler::IngestOutcome> outcome = scheduler_->Ingest(run, attempt == kMostPoints);
+    const Result<Scheduler::IngestOutcome> outcome = scheduler_->Ingest(run);
     if (!outcome) {
-      if (outcome.error().code() == StatusCode::kShuttingDown) point_only_meanwhile.Keep();
+      const StatusCode code = outcome.error().code();
+      if (code == StatusCode::kShuttingDown || code == StatusCode::kBusy) point_only_meanwhile.Keep();
       return outcome.error();
     }
-    if (outcome->needs_new_point) continue;
     LogInfo("ingest", "{}: {} entries, {} bytes into L{} at sequence {} in {:.1f} ms", request.bundle, description.entries,
             description.size_bytes(), outcome->level, **point,
             static_cast<double>((context_.clock.Monotonic() - start).count()) / 1000);

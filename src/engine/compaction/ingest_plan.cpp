@@ -13,9 +13,7 @@ class Planner {
 
   IngestPlan Plan() const {
     const std::uint32_t newer_level = DeepestNewerLevel();
-    const bool stale = newer_level > 0 || NewerLeavesL0();
-    if (stale && !in_.last_try) return NeedsNewPoint{};
-    if (!stale) {
+    if (newer_level == 0 && !NewerLeavesL0()) {
       if (const std::uint32_t level = FreeLevel(); level > 0) return Into(level);
       if (FitsL0()) return Into(0);
     }
@@ -104,10 +102,10 @@ class Planner {
       const bool whole = one_table_mode() && n == merge.target;
       take(n, whole ? std::vector<TablePtr>(all.begin(), all.end()) : Overlapping(n, span));
     }
-    const bool busy = std::ranges::any_of(merge.inputs, [this](const LevelInputs& level) {
-      return std::ranges::any_of(level.tables, [this](const TablePtr& table) { return in_.busy.IsBusy(table); });
-    });
-    if (busy || MeetsRunningJob(merge.target, span)) return WaitForJobs{std::move(merge)};
+    const auto is_busy = [this](const TablePtr& table) { return in_.busy.IsBusy(table); };
+    const bool busy = std::ranges::any_of(merge.inputs, [&](const LevelInputs& level) { return std::ranges::any_of(level.tables, is_busy); });
+    const bool newer_leaves = std::ranges::any_of(Overlapping(0, shape_.span), is_busy);      // nobody knows yet how deep
+    if (busy || newer_leaves || MeetsRunningJob(merge.target, span)) return WaitForJobs{std::move(merge)};
     return merge;
   }
   /// The tables of L0 that overlap and are not newer, and all older ones that overlap those. Newest first.

@@ -11,8 +11,9 @@
 //            ingest).
 //
 // What makes a place right (version.h, invariant 3): nothing newer than S that overlaps lies deeper, nothing older above.
-// Newer data sinks while an ingest waits, so S may have become too old for a place (NeedsNewPoint): taking another costs
-// little, since nothing has been written yet. The last try takes what is newer into the merge instead.
+// Newer data sinks while an ingest waits, so S may have become too old for a place. Then what is newer and has left L0 is taken into the
+// merge, which goes as deep as that has sunk; what is just leaving is waited for. A later S would be cheaper, but it would make the ingest win
+// over what was written while it waited.
 //
 // A tombstone newer than S is kept by every merge until the ingest has landed (EngineContext::ingest_point), and a table of nothing but
 // expired newer entries is not dropped: else what it covers could come to lie there after it has gone.
@@ -42,16 +43,14 @@ struct IngestInput {
   const Options& options;
   const BusyTables& busy;
   IngestShape shape;
-  bool last_try = false;             ///< never answers NeedsNewPoint
 };
 
-struct NeedsNewPoint {};
 /// Running jobs are in the way of this. Nothing of it should be given to others meanwhile.
 struct WaitForJobs {
   Merge wanted;
 };
 /// A Merge without its `incoming`; without inputs when nothing has to be rewritten.
-using IngestPlan = std::variant<Merge, WaitForJobs, NeedsNewPoint>;
+using IngestPlan = std::variant<Merge, WaitForJobs>;
 
 IngestPlan PlanIngest(const IngestInput& input);
 

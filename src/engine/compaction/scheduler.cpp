@@ -113,6 +113,7 @@ void Scheduler::Run() {
     // Invariant 1: each step looks whether the one before left a commit unfinished.
     if (!reload_reading_ && FinishPendingCommit()) CommitFlushes();
     if (MayCommit()) CommitMerges();
+    GiveUpStuckIngests();
     if (MayCommit()) StartReload();
     if (MayCommit()) {
       StartManual();
@@ -302,6 +303,7 @@ void Scheduler::Backoff::Fail(microseconds now) {
 }
 
 void Scheduler::Failed(const char* what, const Status& status) {
+  if (commit_backoff_.pause.count() == 0) failing_since_ = context_.clock.Monotonic();
   commit_backoff_.Fail(context_.clock.Monotonic());
   bool is_new = false;
   {

@@ -70,13 +70,13 @@ class Scheduler {
   /// As Engine::Reload says.
   Result<std::string> Reload() LSMKV_EXCLUDES(mutex_);
   struct IngestOutcome {
-    bool needs_new_point = false;    ///< nothing was done: its sequence number is too old for a place by now
     std::uint32_t level = 0;
     std::uint64_t merged_bytes = 0;  ///< of tables that were rewritten with it
   };
   /// Brings `run` into the tree and waits for the end. Everything older than its sequence number is in tables, and the number
-  /// itself is durable. With `last_try` it never asks for a new point. Errors: nothing was done; kShuttingDown: perhaps.
-  Result<IngestOutcome> Ingest(std::shared_ptr<const IncomingRun> run, bool last_try) LSMKV_EXCLUDES(mutex_);
+  /// itself is durable. Errors: nothing was done; kShuttingDown: perhaps; kBusy: it cannot be withdrawn, and comes when the disk lets the
+  /// manifests be written.
+  Result<IngestOutcome> Ingest(std::shared_ptr<const IncomingRun> run) LSMKV_EXCLUDES(mutex_);
   /// Not ok while flushes or commits fail.
   Status error() const LSMKV_EXCLUDES(mutex_);
   /// Not ok while merges fail, and after one has met damage.
@@ -113,7 +113,6 @@ class Scheduler {
   using ReloadPtr = std::shared_ptr<ReloadRequest>;
   struct IngestRequest {
     std::shared_ptr<const IncomingRun> run;
-    bool last_try = false;
     bool done = false;
     Status status;
     IngestOutcome outcome;
@@ -178,6 +177,10 @@ class Scheduler {
   void AbandonIngests() LSMKV_EXCLUDES(mutex_);
   void TakeFailedIngest(std::uint64_t job, const RunningMerge& running, const Status& status);
   void AnswerIngest(const RunningMerge& running, const Status& status);
+  void GiveUpStuckIngests() LSMKV_EXCLUDES(mutex_);
+  void GiveUpStuckCommit(const Status& why) LSMKV_EXCLUDES(mutex_);
+  void DiscardOutputs(std::span<const TablePtr> tables);
+  Status WithoutRoom(const Merge& merge, const Status& why) const;
   void FinishIngest(const IngestPtr& ingest, Status status) LSMKV_EXCLUDES(mutex_);
   void FailWaitingIngests(const Status& status) LSMKV_EXCLUDES(mutex_);
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
@@ -215,6 +218,7 @@ class Scheduler {
     std::optional<std::uint64_t> wal_floor;
     HistoryEvent event;
     IngestPtr ingest = nullptr;                      // to be told when it is over
+    bool lands_unasked = false;                      // an ingest's, whose asker has been told to wait no longer
   };
   std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
   std::vector<MergeSteps> steps_;                    // of merges that are done in steps for want of room
@@ -226,6 +230,7 @@ class Scheduler {
     void Fail(std::chrono::microseconds now);
   };
   Backoff commit_backoff_;                           // flushes and commits
+  std::chrono::microseconds failing_since_{0};       // they, without a success in between
   Backoff merge_backoff_;
   std::chrono::microseconds last_flush_;             // when its commit began
   bool purge_again_ = false;

@@ -97,6 +97,7 @@ bool Scheduler::FinishPendingCommit() {
   }
   history_.Add(commit.event);
   FinishIngest(commit.ingest, {});
+  if (commit.lands_unasked) context_.ingest_point.store(0, std::memory_order_release);
   Succeeded();
   return true;
 }

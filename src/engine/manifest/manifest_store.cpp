@@ -189,7 +189,15 @@ Status ManifestStore::Commit(const VersionEdit& edit) {
   if (!plan) return plan.error();
   last_id_ = last_id;
   steps_.assign(std::make_move_iterator(plan->begin()), std::make_move_iterator(plan->end()));
+  may_withdraw_ = true;
   return Resume();
+}
+
+bool ManifestStore::Withdraw() {
+  if (!may_withdraw_) return false;
+  IgnoreError(fs_.RemoveFile(With(Path(steps_.front().level), kUnfinishedSuffix)), "the next write begins by emptying it");
+  steps_.clear();
+  return true;
 }
 
 Status ManifestStore::Resume() {
@@ -214,6 +222,7 @@ Status ManifestStore::Write(const LevelManifest& manifest) {
     IgnoreError(fs_.RemoveFile(previous), "there may be none");
     IgnoreError(fs_.Link(path, previous), kComfort);
   }
+  may_withdraw_ = false;
   if (Status renamed = fs_.Rename(unfinished, path); !renamed.ok()) return renamed;
   if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
   // Also beside the first one, and not before that is safe: a manifest that gets lost is missed by it.

@@ -5,6 +5,7 @@
 //                beside it, from the first write on: one that is missing is missed, and its tables are not taken for leftovers.
 //
 //   idle ──Commit(): all steps done──► idle
+//   unfinished ──Withdraw(): no rename has been tried──► idle
 //   idle ──Commit(): a step failed───► unfinished ──Resume(): the rest done──► idle
 //                                          └──Resume(): a step failed──► unfinished
 //
@@ -51,6 +52,9 @@ class ManifestStore {
   /// Goes on with the step that failed. Ok when nothing is unfinished.
   Status Resume();
   bool unfinished() const { return !steps_.empty(); }
+  /// Gives an unfinished commit up, as if it had never been asked for. False: a manifest may have been replaced already, and only
+  /// Resume() ends it.
+  bool Withdraw();
 
   /// As on disk, `replaces` included.
   const Manifests& manifests() const { return on_disk_; }
@@ -72,6 +76,7 @@ class ManifestStore {
   Manifests on_disk_;
   std::uint64_t last_id_ = 0;
   std::deque<LevelManifest> steps_;                // of the commit under way, the next one first
+  bool may_withdraw_ = false;                      // none of them was renamed, nor tried to be
 };
 
 /// The manifest of `level` as it stands on disk; kNotFound when there is none.

@@ -25,12 +25,11 @@ IngestShape Shape(std::string smallest, std::string largest, std::uint64_t bytes
 }
 
 struct Planned {
-  Planned(std::vector<LevelTables> levels, IngestShape with, bool last_try = false, Options options_now = LevelOptions(), BusyTables busy_now = {})
+  Planned(std::vector<LevelTables> levels, IngestShape with, Options options_now = LevelOptions(), BusyTables busy_now = {})
       : options(options_now), busy(std::move(busy_now)), shape(std::move(with)), version(*Version::Make(std::move(levels))),
-        plan(PlanIngest({*version, options, busy, shape, last_try})) {}
+        plan(PlanIngest({*version, options, busy, shape})) {}
   const Merge* merge() const { return std::get_if<Merge>(&plan); }
   bool waits() const { return std::holds_alternative<WaitForJobs>(plan); }
-  bool needs_new_point() const { return std::holds_alternative<NeedsNewPoint>(plan); }
   /// -1: it does not go anywhere yet.
   int level() const { return merge() == nullptr ? -1 : static_cast<int>(merge()->target); }
   std::vector<std::uint64_t> inputs() const {
@@ -98,39 +97,42 @@ TEST_CASE("when L0 is full of tables a small one is merged as well", "[ingest]")
   CHECK(Planned({l0}, Shape("d", "f", 100)).level() == 1);
 }
 
-TEST_CASE("newer data that sank asks for a new point, and the last try merges it", "[ingest]") {
+TEST_CASE("newer data that sank is merged with it, as deep as that lies", "[ingest]") {
   const std::vector<LevelTables> sunk = {{}, {}, {FakeTable(1, "a", "z", 5, 1007)}};
-  CHECK(Planned(sunk, Shape("d", "f", 100)).needs_new_point());
-  CHECK(Planned(sunk, Shape("d", "f", 100), true).level() == 2);
-  CHECK(Planned(sunk, Shape("d", "f", 100), true).inputs() == Ids{1});
+  CHECK(Planned(sunk, Shape("d", "f", 100)).level() == 2);
+  CHECK(Planned(sunk, Shape("d", "f", 100)).inputs() == Ids{1});
   const std::vector<LevelTables> mixed = {{FakeTable(1, "a", "z", 999, 1001)}};
-  CHECK(Planned(mixed, Shape("d", "f", 100)).needs_new_point());
-  CHECK(Planned(mixed, Shape("d", "f", 100), true).inputs() == Ids{1});
+  CHECK(Planned(mixed, Shape("d", "f", 100)).inputs() == Ids{1});
+}
+
+TEST_CASE("newer data that a job is taking out of L0 is waited for, since it may go deeper than the ingest", "[ingest]") {
   BusyTables leaving;
   leaving.tables = {1};
-  CHECK(Planned({{FakeTable(1, "a", "z", 1001, 1002)}}, Shape("d", "f", 100), false, LevelOptions(), leaving).needs_new_point());
+  leaving.jobs = {{4, {"a", "z"}}};
+  CHECK(Planned({{FakeTable(1, "a", "z", 1001, 1002)}}, Shape("d", "f", 100), LevelOptions(), leaving).waits());
+  CHECK(Planned({{FakeTable(1, "a", "c", 1001, 1002)}}, Shape("d", "f", 100), LevelOptions(), leaving).level() == 1);   // not of its keys
 }
 
 TEST_CASE("a running job into the same level and range is not crossed", "[ingest]") {
   BusyTables busy;
   busy.jobs = {{2, {"c", "g"}}};
-  CHECK(Planned({{}, {}, {FakeTable(1, "a", "b")}}, Shape("d", "f", 100), false, LevelOptions(), busy).level() == 1);
+  CHECK(Planned({{}, {}, {FakeTable(1, "a", "b")}}, Shape("d", "f", 100), LevelOptions(), busy).level() == 1);
   busy.jobs = {{1, {"c", "g"}}};
   const std::vector<LevelTables> tree = {{FakeTable(1, "a", "e", 5, 9)}, {FakeTable(2, "a", "z")}};
-  CHECK(Planned(tree, Shape("d", "f", 20'000), false, LevelOptions(), busy).waits());
+  CHECK(Planned(tree, Shape("d", "f", 20'000), LevelOptions(), busy).waits());
   busy.jobs.clear();
   busy.tables = {2};
-  CHECK(Planned(tree, Shape("d", "f", 20'000), false, LevelOptions(), busy).waits());
+  CHECK(Planned(tree, Shape("d", "f", 20'000), LevelOptions(), busy).waits());
 }
 
 TEST_CASE("with one table a level a level is empty or merged whole", "[ingest]") {
   Options options = LevelOptions();
   options.max_sstable_bytes = 0;
-  CHECK(Planned({}, Shape("d", "f", 500'000), false, options).level() == 2);
-  const Planned merged({{}, {}, {FakeTable(1, "x", "z")}}, Shape("d", "f", 500'000), false, options);
+  CHECK(Planned({}, Shape("d", "f", 500'000), options).level() == 2);
+  const Planned merged({{}, {}, {FakeTable(1, "x", "z")}}, Shape("d", "f", 500'000), options);
   CHECK(merged.level() == 2);
   CHECK(merged.inputs() == Ids{1});
-  CHECK(Planned({{}, {FakeTable(1, "x", "z")}}, Shape("d", "f", 500), false, options).level() == 0);
+  CHECK(Planned({{}, {FakeTable(1, "x", "z")}}, Shape("d", "f", 500), options).level() == 0);
 }
 
 namespace {
@@ -177,8 +179,7 @@ TEST_CASE("in any tree: nothing newer below an ingest, nothing older above it", 
     std::string first = Key(Below(random, 26)), second = Key(Below(random, 26));
     if (first > second) std::swap(first, second);
     const std::uint64_t bytes = random() % 2 == 0 ? 100 + random() % 9000 : 20'000 + random() % 300'000;
-    const Planned planned(RandomTree(random), Shape(first, second, bytes), random() % 4 == 0, options);
-    if (planned.needs_new_point()) continue;
+    const Planned planned(RandomTree(random), Shape(first, second, bytes), options);
     REQUIRE(planned.merge() != nullptr);        // nothing runs that it could wait for
     const Merge& merge = *planned.merge();
     std::set<std::uint64_t> inputs;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "engine/bundle/bundle_writer.h"
 #include "fs/fault_file_system.h"
@@ -27,6 +28,18 @@ inline void WriteBundle(FileSystem& fs, const std::string& dir, const Entries& e
   BundleWriter writer(fs, Clock::System(), dir, prefix, options);
   for (const auto& [key, entry] : entries) REQUIRE(writer.Add(key, entry.value, entry.expire_at_ms).ok());
   REQUIRE(writer.Finish());
+}
+
+inline std::vector<std::string> TableFiles(FileSystem& fs) {
+  const auto names = fs.ListDirectory("db/sst");
+  REQUIRE(names);
+  return *names;
+}
+
+inline Entries NumberedEntries(int from, int to, const std::string& value) {
+  Entries entries;
+  for (int i = from; i < to; ++i) entries["key:" + std::to_string(1000 + i)] = {value, 0};
+  return entries;
 }
 
 }  // namespace lsmkv::engine_test

@@ -1,0 +1,104 @@
+// Ingest on a disk that is full, or stays full: an error in time, with figures, and nothing left behind.
+#include "engine_fixture.h"
+
+#include <cstdio>
+#include <thread>
+
+#include "ingest_fixture.h"
+
+using namespace lsmkv;
+using namespace lsmkv::engine_test;
+
+namespace {
+
+/// Patience is soon over.
+class QuickClock final : public Clock {
+ public:
+  std::uint64_t WallMillis() const override { return 1'700'000'000'000; }
+  std::chrono::microseconds Monotonic() const override { return Clock::System().Monotonic() * 200; }
+};
+
+/// Every table that lies on the disk is of the tree.
+bool NothingIsLeftBehind(Engine& engine, FileSystem& fs) {
+  std::size_t tables = 0;
+  for (const LevelInfo& level : engine.Stats().levels) tables += level.sstables;
+  return TableFiles(fs).size() == tables;
+}
+
+}  // namespace
+
+TEST_CASE("on a disk that is full from any call on, and stays so, an ingest ends with an error, and leaves nothing behind", "[engine][ingest][fault]") {
+  QuickClock clock;
+  bool finished = false;
+  int given_up = 0, committed = 0;
+  for (std::uint64_t call = 1; !finished; call += Seeds(3, 1)) {
+    CAPTURE(call);
+    FaultFileSystem fs;
+    auto engine = MustOpen(TinyOptions(&fs, &clock));
+    WriteBundle(fs, "in", NumberedEntries(0, 200, "new"));
+    for (int i = 0; i < 60; ++i) REQUIRE(Put(*engine, "key:" + std::to_string(1000 + i * 3), "old").ok());
+    REQUIRE(engine->Compact().ok());
+    fs.FailCall(call, Fault::kNoSpace, FaultSpan::kFromThenOn);
+    const auto report = engine->Ingest({"in", nullptr});                // it returns
+    finished = fs.fired() == 0;
+    fs.ClearFaults();
+    const bool comes = !report && report.error().code() == StatusCode::kBusy;
+    if (!report) {
+      CAPTURE(report.error().message());
+      CHECK((comes || report.error().code() == StatusCode::kNoSpace));
+      ++(comes ? committed : given_up);
+    }
+    while (comes && Contents(*engine).size() != 200) std::this_thread::yield();
+    CHECK(Contents(*engine).size() == (report || comes ? 200 : 60));
+    while (!NothingIsLeftBehind(*engine, fs)) std::this_thread::yield();
+    while (!engine->WriteHealth().ok()) std::this_thread::yield();      // the log tries again by itself
+    REQUIRE(Put(*engine, "after", "1").ok());
+    Result<IngestReport> again = Status::Busy("");
+    while (!again && again.error().code() == StatusCode::kBusy) again = engine->Ingest({"in", nullptr});
+    REQUIRE(again);
+    CHECK(Contents(*engine).size() == 201);
+  }
+  CHECK(given_up > 10);
+  CHECK(committed > 0);
+}
+
+TEST_CASE("an ingest that does not fit says how much room is missing", "[engine][ingest]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  WriteBundle(fs, "in", NumberedEntries(0, 400, std::string(50, 'n')));
+  fs.SetCapacity(*fs.TotalBytes("db") - *fs.FreeBytes("db") + 4000);
+  const auto report = engine->Ingest({"in", nullptr});
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code() == StatusCode::kNoSpace);
+  CAPTURE(report.error().message());
+  std::uint64_t needed = 0, free = 0, missing = 0;
+  const std::string& message = report.error().message();
+  REQUIRE(std::sscanf(message.c_str() + message.find("needs "), "needs %lu bytes of room; %lu are free", &needed, &free) == 2);
+  REQUIRE(std::sscanf(message.c_str() + message.find("may take: "), "may take: %lu are missing", &missing) == 1);
+  CHECK(missing == needed - free);
+  fs.SetCapacity(*fs.TotalBytes("db") + missing + 1000);               // the log and the manifest grow a little
+  CHECK(engine->Ingest({"in", nullptr}));
+}
+
+TEST_CASE("a disk that is too full for an ingest is said so, and writing goes on", "[engine][ingest]") {
+  FaultFileSystem fs;
+  auto engine = MustOpen(TinyOptions(&fs));
+  REQUIRE(Put(*engine, "a", "1").ok());
+  WriteBundle(fs, "in", NumberedEntries(0, 400, std::string(50, 'n')));
+  const auto files = TableFiles(fs);
+  std::uint64_t used = 0;
+  for (const std::string dir : {"in", "db", "db/sst", "db/wal"}) {
+    const auto names = fs.ListDirectory(dir);
+    REQUIRE(names);
+    for (const std::string& name : *names) used += fs.FileSize(dir + "/" + name).value_or(0);
+  }
+  fs.SetCapacity(used + 8000);
+  const auto report = engine->Ingest({"in", nullptr});
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code() == StatusCode::kNoSpace);
+  REQUIRE(Put(*engine, "b", "2").ok());
+  CHECK(Contents(*engine).size() == 2);
+  fs.SetCapacity(1 << 30);
+  REQUIRE(engine->Ingest({"in", nullptr}));
+  CHECK(Contents(*engine).size() == 402);
+}
