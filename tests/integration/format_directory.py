@@ -24,6 +24,7 @@ import lsmkv_server
 from lsmkv_server import Server, wait_until
 
 FAR = 4_102_444_800_000          # 2100-01-01, in milliseconds
+BESIDE_THE_LOG = 4 << 20         # the least that is
 TINY = ["--memtable-size", "40", "--base-level-entries", "60", "--level-ratio", "2", "--min-blob-size", "1kb", "--max-l0-sstables", "2",
         "--disk-reserve", "0", "--wal-fsync", "everysec"]
 
@@ -124,6 +125,7 @@ def make(place):
         client = server.client()
         client.set("in the log alone", "kept", pxat=FAR)
         client.delete("key:001")
+        client.set("beside the log", b"x" * BESIDE_THE_LOG)      # a batch that is a file of its own; git packs it into a few kilobytes
         listing["killed"] = list_keys(client)
         server.kill()
         if os.path.exists(os.path.join(data, "wal", "closed.txt")):
@@ -131,6 +133,7 @@ def make(place):
         shutil.copytree(data, os.path.join(place, "killed"))
         server.start()
         client = server.client()
+        client.execute_command("LSM", "FLUSH")           # one directory with such a batch is enough
         client.set("after the death", "kept too")
         client.delete("key:002")
         _at_rest(client)                                 # so that this one stays in the log

@@ -86,7 +86,8 @@ class Formats(unittest.TestCase):
             data = os.path.join(self._copy(path, kind), "data")
             report = json.loads(tool("check", "--json", data))
             self.assertEqual([f for f in report["findings"] if f["severity"] == "damage"], [])
-            for pattern in ("manifest_l*.json", "sst/*.sst", "blob/*.blob", "wal/*.log"):
+            self.assertEqual(report["batches beside the log"], 1 if kind == "killed" else 0)
+            for pattern in ("manifest_l*.json", "sst/*.sst", "blob/*.blob", "wal/*.log", "wal/*.ops"):
                 for file in glob.glob(os.path.join(data, pattern)):
                     tool("dump", file)
 
