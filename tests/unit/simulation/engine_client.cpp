@@ -52,7 +52,7 @@ Client::Client(Run& run, Engine& engine, std::uint64_t seed, int number)
   weights_[kWrite] += 5;
   if (run_.disturbance.kind == Disturbance::Kind::kSmallDisk) {
     weights_[kCheckpoint] = 0;        // they keep what is deleted
-    weights_[kIngest] = 0;            // they may wait for room without end: whether they have happened is not sure before
+    weights_[kIngest] = 0;            // whether one has happened whose manifest finds no room is not sure before it does
   }
 }
 
@@ -234,8 +234,10 @@ void Client::Ingest() {
     const ExpectsAnswers promptly;
     return engine_.Ingest({dir, nullptr});
   }();
+  // Too far to be withdrawn from a disk that takes no manifest: it comes when that can be written, or not, if the power goes before.
+  const bool comes = !report && report.error().message().find("not withdrawn any more") != std::string::npos;
+  if (comes || (!report && report.error().code() == StatusCode::kShuttingDown)) run_.unclear = true;
   if (!report && report.error().code() == StatusCode::kBusy) return;
-  if (!report && report.error().code() == StatusCode::kShuttingDown) run_.unclear = true;
   if (!run_.Went(report.status(), "Ingest")) return;
   run_.history.Ingested(report->sequence, std::move(changes), from_event, ++run_.events);
   run_.IsSafe(report->sequence);

@@ -48,7 +48,7 @@ struct Run : CommitListener {
   std::uint64_t refused = 0;         ///< for want of room
   std::uint64_t directories = 0;     ///< of checkpoints and bundles, so far
   std::uint64_t events = 0;
-  bool unclear = false;              ///< the engine closed during an ingest: it may have happened or not, so states are not judged
+  bool unclear = false;              ///< of an ingest nobody knows whether it has happened or will, so states are not judged
   std::string fault;                 ///< the first one
 };
 
