@@ -182,6 +182,7 @@ void InfoText::WriteStats() {
   Field("client_output_buffer_limit_disconnections", totals.output_buffer_disconnects);
   Field("client_memory_holds", totals.memory_holds);
   Field("loop_ticks", totals.ticks);
+  Field("loop_slow_ticks", totals.slow_ticks);
   Field("commands_moved_to_pools", totals.suspensions);
   Field("commands_parked", totals.parked);
 }

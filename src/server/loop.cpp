@@ -39,6 +39,7 @@ Loop::Loop(std::size_t index, const ServerContext& context)
       context_(context),
       epoll_fd_(NewEpoll()),
       stats_(CommandIndexCount()),
+      watch_(index),
       io_(1),
       work_(boost::asio::make_work_guard(io_)),
       epoll_descriptor_(io_, epoll_fd_),
@@ -97,6 +98,7 @@ bool Loop::Tick(int timeout_ms) {
   const int ready = ::epoll_wait(epoll_fd_, events_.data(), kEventsPerTick, timeout_ms);
   mailbox_.AfterSleep();
   ReadClocks();
+  watch_.Began(now_);
   if (!holding_.empty()) CheckDurable();   // first: mail may add replies that are not covered by what is held
   bool found_work = TakeMail();
   found_work |= RunDueTimers();
@@ -198,7 +200,9 @@ void Loop::RunRunnable() {
 
 TickCommit Loop::CommitTick() {
   TickCommit result;
+  const microseconds start = context_.clock.Monotonic();
   const Result<SequenceNumber> commit = context_.engine.Commit();
+  watch_.CommitTook(context_.clock.Monotonic() - start);
   if (commit) {
     commit_failing_ = false;
     if (*commit != 0 && context_.engine.durable_sequence() < *commit) result.hold_for = *commit;
@@ -232,6 +236,7 @@ void Loop::EndTick() {
   }
   context_.engine.ReleaseStaleThreadView();     // a loop that only writes would keep an old view's memtables
   if (!graveyard_.empty()) EmptyGraveyard();
+  watch_.Ended(context_.clock.Monotonic(), &stats_);
   if (stopping_ && open_sessions_ == 0) FinishDrain();
 }
 

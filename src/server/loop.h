@@ -45,6 +45,7 @@
 #include "server/mailbox.h"
 #include "server/session.h"
 #include "server/stats.h"
+#include "server/tick_watch.h"
 
 namespace lsmkv {
 
@@ -136,6 +137,7 @@ class Loop final : public CommitListener {
   const int epoll_fd_;
   Mailbox mailbox_;
   LoopStats stats_;
+  TickWatch watch_;
   std::atomic<std::uint64_t> load_{0};           // sessions, those on their way here included
   Counter waiting_;
   std::atomic<bool> wal_broken_{false};          // release by the WAL thread, acquire by the loop

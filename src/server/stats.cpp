@@ -25,6 +25,7 @@ void LoopStats::CountError(std::string_view reply) {
 void LoopStats::AddTo(StatsTotals* totals) const {
   totals->commands += commands.Get();
   totals->ticks += ticks.Get();
+  totals->slow_ticks += slow_ticks.Get();
   totals->net_input_bytes += net_input_bytes.Get();
   totals->net_output_bytes += net_output_bytes.Get();
   totals->suspensions += suspensions.Get();
@@ -48,6 +49,7 @@ void LoopStats::AddTo(StatsTotals* totals) const {
 void StatsTotals::Subtract(const StatsTotals& baseline) {
   commands -= baseline.commands;
   ticks -= baseline.ticks;
+  slow_ticks -= baseline.slow_ticks;
   net_input_bytes -= baseline.net_input_bytes;
   net_output_bytes -= baseline.net_output_bytes;
   suspensions -= baseline.suspensions;

@@ -45,6 +45,7 @@ struct StatsTotals {
   };
   std::uint64_t commands = 0;
   std::uint64_t ticks = 0;
+  std::uint64_t slow_ticks = 0;
   std::uint64_t net_input_bytes = 0;
   std::uint64_t net_output_bytes = 0;
   std::uint64_t suspensions = 0;
@@ -66,6 +67,7 @@ class alignas(64) LoopStats {
 
   Counter commands;
   Counter ticks;
+  Counter slow_ticks;          ///< that clients felt (tick_watch.h)
   Counter net_input_bytes;
   Counter net_output_bytes;
   Counter suspensions;
