@@ -25,6 +25,8 @@ inline constexpr std::string_view kInvalidDatabase = "ERR invalid DB index";
 inline constexpr std::string_view kDatabaseOutOfRange = "ERR DB index is out of range";
 inline constexpr std::string_view kSameObject = "ERR source and destination objects are the same";
 inline constexpr std::string_view kNoAuthentication = "NOAUTH Authentication required.";
+inline constexpr std::string_view kClientsOutOfMemory =
+    "OOM command not allowed when the clients use more memory than 'maxmemory-clients'";
 
 /// Writes `error` and says the command is done; so that a handler can write `return Fail(context, kSyntaxError);`.
 inline Outcome Fail(CommandContext& context, std::string_view error) {

@@ -81,6 +81,8 @@ class ServerApi {
   /// Closes matching clients (after what they still have to be sent, for the caller itself) and returns how many.
   virtual std::size_t KillClients(const ClientFilter& filter, std::uint64_t self_id) = 0;
   virtual ClientInfo Describe(const ClientState& client) = 0;          ///< the caller's own, on its own thread
+  /// Whether so much more may be kept for clients (what they queue and watch) within what all of them together may hold.
+  virtual bool ClientsMayHold(std::uint64_t more_bytes) = 0;
   virtual void PauseClients(std::uint64_t until_ms, PauseMode mode) = 0;
   virtual void UnpauseClients() = 0;
 

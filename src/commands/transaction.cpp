@@ -2,6 +2,7 @@
 // what a transaction is, the keyspace's (keyspace/transaction.h).
 #include "keyspace/transaction.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -172,6 +173,13 @@ Outcome HandleWatch(CommandContext& context) {
     const Result<std::optional<Record>> record = operation.Read(key);
     if (!record) return Fail(context, record.error());
     watches.Add(context.client.database, key, record->has_value(), *record ? (*record)->expire_at_ms() : 0);
+  }
+  // What was counted for this client before is in the sum already.
+  const std::uint64_t more_bytes = watches.memory_bytes() - std::min(watches.memory_bytes(), context.client.transaction_bytes);
+  if (more_bytes > 0 && !context.server.ClientsMayHold(more_bytes)) {
+    watches.GiveUp();
+    context.client.transaction_bytes = 0;
+    return Fail(context, kClientsOutOfMemory);
   }
   context.client.transaction_bytes = watches.memory_bytes();
   context.reply.Ok();

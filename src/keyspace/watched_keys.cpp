@@ -67,6 +67,11 @@ void Watches::Clear() {
   touched_.store(false, std::memory_order_relaxed);
 }
 
+void Watches::GiveUp() {
+  Clear();
+  touched_.store(true, std::memory_order_relaxed);
+}
+
 bool Watches::AnyExpired(std::uint64_t now_ms) const {
   return std::ranges::any_of(watches_, [&](const auto& watch) { return watch->existed && HasExpired(watch->expire_at_ms, now_ms); });
 }

@@ -88,6 +88,9 @@ class Watches {
   /// Forgets all, the mark too.
   void Clear();
 
+  /// They can no longer be kept: watches nothing, and is marked as if one of them had changed.
+  void GiveUp();
+
   bool empty() const { return watches_.empty(); }
   const std::vector<std::unique_ptr<Watch>>& all() const { return watches_; }
   /// A watched key was changed. Certain only while the locks of all of them are held.

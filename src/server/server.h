@@ -56,6 +56,7 @@ class Server final : public ServerApi {
   std::vector<ClientInfo> Clients(const ClientFilter& filter) override;
   std::size_t KillClients(const ClientFilter& filter, std::uint64_t self_id) override;
   ClientInfo Describe(const ClientState& client) override;
+  bool ClientsMayHold(std::uint64_t more_bytes) override { return client_memory_.bytes() + more_bytes <= client_memory_.limit_bytes(); }
   void PauseClients(std::uint64_t until_ms, PauseMode mode) override;
   void UnpauseClients() override;
   void RequestShutdown() override;

@@ -26,6 +26,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -221,7 +222,7 @@ class Session {
   ReplyQueue replies_;
 
   // A job's, from Suspend() to JobFinished().
-  std::optional<SessionClient> job_client_; // what the command may change while the loop looks at client_
+  std::unique_ptr<SessionClient> job_client_;   // what the command may change while the loop looks at client_
   resp::OutputBuffer job_replies_;
   Outcome job_outcome_ = Outcome::kDone;
   std::uint64_t job_cycles_ = 0;

@@ -149,7 +149,7 @@ void Session::RunOnLoop() {
 
 void Session::Suspend(ThreadPool& pool) {
   if (WorkBytes() >= Engine::kLargeBatchBytes && !MayRunLarge()) [[unlikely]] return Park(kLargeRecheck, false);
-  if (ChangesClientOnPool(*command_)) job_client_.emplace(client_);
+  if (ChangesClientOnPool(*command_)) job_client_ = std::make_unique<SessionClient>(client_);
   SetState(State::kSuspended);
   job_running_ = true;
   loop_.counters().suspensions.Add();

@@ -1,6 +1,7 @@
 // A session between MULTI and EXEC: what is queued, what is refused, and what EXEC needs to run.
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "commands/client_transaction.h"
@@ -67,8 +68,8 @@ bool Session::QueueIsTooLong(std::uint64_t more_bytes) {
     Close();
     return true;
   }
-  if (context_.client_memory.bytes() + more_bytes <= context_.client_memory.limit_bytes()) return false;
-  RefuseCommand("OOM command not allowed when the clients use more memory than 'maxmemory-clients'");
+  if (context_.api.ClientsMayHold(more_bytes)) return false;
+  RefuseCommand(kClientsOutOfMemory);
   CountMemory();
   return true;
 }
@@ -84,7 +85,7 @@ void Session::CountRanCommands() {
     counters.failed.Add();
     stats.CountError(ran.error);
   }
-  client_.transaction->ran.clear();
+  std::vector<RanCommand>().swap(client_.transaction->ran);
 }
 
 }  // namespace lsmkv

@@ -261,6 +261,20 @@ class Limits(unittest.TestCase):
                 pass
             self.assertEqual(other.ask("GET", "a"), NIL)
 
+    def test_what_all_clients_may_hold_bounds_what_they_queue(self):
+        with Server(directives=["--memory-budget", "64mb", "--maxmemory-clients", "4mb"]) as server, RawClient(server) as other:
+            with RawClient(server) as one:
+                one.ask("MULTI")
+                replies = []
+                while replies[-1:] != [b"-OOM command not allowed when the clients use more memory than 'maxmemory-clients'"]:
+                    replies.append(one.ask("SET", "a", b"x" * 100_000))
+                    self.assertLess(len(replies), 60)
+                self.assertGreater(len(replies), 15)
+                self.assertEqual(set(replies[:-1]), {QUEUED})
+                self.assertEqual(one.ask("EXEC"), PREVIOUS)
+                self.assertEqual(one.ask("SET", "a", b"x" * 100_000), OK)
+            self.assertEqual(other.ask("STRLEN", "a"), b":100000")
+
     def test_large_arguments_are_kept_and_given_back(self):
         with Server() as server, RawClient(server) as client:
             for end in ("EXEC", "DISCARD", "EXEC"):

@@ -45,6 +45,7 @@ class FakeServer final : public ServerApi {
     info.state = client;
     return info;
   }
+  bool ClientsMayHold(std::uint64_t more_bytes) override { return more_bytes <= clients_may_hold; }
   void PauseClients(std::uint64_t until_ms, PauseMode mode) override {
     paused_until_ms = until_ms;
     pause_mode = mode;
@@ -72,6 +73,7 @@ class FakeServer final : public ServerApi {
   std::vector<ClientInfo> clients;
   ClientFilter last_filter;
   std::size_t kill_count = 0;
+  std::uint64_t clients_may_hold = UINT64_MAX;
   std::uint64_t paused_until_ms = 0;
   PauseMode pause_mode = PauseMode::kAll;
   bool shutdown_requested = false;

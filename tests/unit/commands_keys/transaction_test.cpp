@@ -149,6 +149,20 @@ TEST_CASE("hits and misses of a transaction count once, when it has happened", "
   CHECK(totals() == std::pair(hits + 2, misses + 1));
 }
 
+TEST_CASE("more watches than clients may hold are refused, and EXEC does not run as if it had them", "[commands][transaction]") {
+  KeyBench bench;
+  CHECK(bench.ServeLine("watch a") == "+OK\r\n");
+  bench.server.clients_may_hold = 1000;
+  CHECK(bench.ServeLine("watch b c") == "+OK\r\n");
+  CHECK(bench.Serve({"watch", std::string(1000, 'x')}).starts_with("-OOM "));
+  CHECK_FALSE(bench.keyspace->watched().any());
+  CHECK(bench.client.transaction_bytes == 0);
+  Queue(bench, {"set a 1"});
+  CHECK(bench.ServeLine("exec") == "*-1\r\n");
+  Queue(bench, {"set a 1"});
+  CHECK(bench.ServeLine("exec") == "*1\r\n+OK\r\n");
+}
+
 TEST_CASE("what is watched is forgotten with its client", "[commands][transaction]") {
   KeyBench bench;
   bench.ServeLine("watch a b c");

@@ -206,6 +206,7 @@ struct Bank : TestKeyspace {
   int Balance(std::string_view key, Transaction* transaction) { return std::stoi(Get(key, transaction).value_or("0")); }
   void Transfer(std::string_view from, std::string_view to, Transaction& transaction) {
     const int have = Balance(from, &transaction);
+    std::this_thread::yield();                     // or each thread would be done before the next has begun
     Put(from, std::to_string(have - 1), 0, &transaction);
     const int there = Balance(to, &transaction);
     Put(to, std::to_string(there + 1), 0, &transaction);
