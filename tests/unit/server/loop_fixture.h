@@ -32,6 +32,7 @@ class NoServer final : public ServerApi {
   std::vector<ClientInfo> Clients(const ClientFilter&) override { return {}; }
   std::size_t KillClients(const ClientFilter&, std::uint64_t) override { return 0; }
   ClientInfo Describe(const ClientState&) override { return {}; }
+  bool ClientsMayHold(std::uint64_t) override { return true; }
   void PauseClients(std::uint64_t, PauseMode) override {}
   void UnpauseClients() override {}
   void RequestShutdown() override {}
