@@ -14,7 +14,8 @@
 //            FLUSHDB, FLUSHALL and SWAPDB change a copy of the database table, and later operations ask that one.
 // Atomicity  Commit() makes one batch of the map, the last word on each key, and with it the table if that has changed: one WAL
 //            record, there wholly or not at all after a crash; and one step of the engine's visible sequence, so that readers
-//            without locks see all of it or nothing.
+//            without locks see all of it or nothing. Where the table changes it is shown a moment after the batch (keyspace.h, step 3):
+//            who asks keys of two databases for their values, one command after the other and not in a transaction, may come in between.
 //
 // Invariants
 //   1. Nothing outside of this object changes before Commit(), and everything or nothing by it.
