@@ -163,7 +163,7 @@ TEST_CASE_METHOD(LargeCommands, "who holds more than all may, is silent for seco
   const auto before = loop.stats().net_input_bytes.Get();
   REQUIRE(silent.Send((2 << 20) + 1));
   while (loop.stats().net_input_bytes.Get() < before + 1) std::this_thread::yield();
-  Writer other{Connect(), SetCommand("other", GENERATE(300 << 10, 8 << 20))};      // of its loop, large or not
+  Writer other{Connect(), SetCommand("other", GENERATE(300u << 10, 8u << 20))};      // of its loop, large or not
   std::chrono::microseconds silence{0};
   for (; !client_memory.IsInTheWay(kSilentId); silence += kStep) {
     REQUIRE_FALSE(other.Send(SIZE_MAX));
