@@ -4,7 +4,6 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "engine/engine_impl.h"
-#include "engine/wal/closing_note.h"
 #include "engine/wal/wal_replay.h"
 
 namespace lsmkv {
@@ -64,7 +63,7 @@ struct RecoveredState {
   SequenceNumber last_sequence = 0;
   RecoveredAsides asides;
   bool flush_at_once = false;             ///< the WAL holds damage that must not be met again
-  bool lost_writes = false;               ///< and that cost writes which its closing note tells of
+  bool lost_writes = false;               ///< and that cost writes which its note of what is durable tells of
 };
 
 EngineContext::EngineContext(const Options& opened_with)
@@ -117,7 +116,7 @@ Status EngineImpl::Start() {
   LogLimits();
   if (!state->flush_at_once) return {};
   if (Status status = Flush(); !status.ok()) return status;
-  return state->lost_writes ? RemoveClosingNote(fs, context_.wal_dir) : Status();
+  return state->lost_writes ? wal_->RemoveNote() : Status();
 }
 
 Result<RecoveredState> EngineImpl::Recover() {

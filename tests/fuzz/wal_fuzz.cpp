@@ -3,11 +3,11 @@
 // records and nothing more to cut off; no more memory is taken than the segments have bytes.
 //   input := mode:u8 flushed:u8 (bytes:u16 segment)*        mode 1: checksums put right along the chain of records;
 //                                                           2: skip_corruption; 4: `flushed` is known to be in tables;
-//                                                           its upper half, if not 0: what a closing note says
+//                                                           its upper half, if not 0: what a note of the durable says
 #include <map>
 #include <vector>
 
-#include "engine/wal/closing_note.h"
+#include "engine/wal/durable_note.h"
 #include "engine/wal/log_reader.h"
 #include "engine/wal/wal_replay.h"
 #include "fs/fault_file_system.h"
@@ -97,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::WriteFile(fs, kDir + "/" + SegmentFileName(id), segment);
   }
   const SequenceNumber noted = mode >> 4;
-  if (noted > 0) FUZZ_REQUIRE(WriteClosingNote(fs, kDir, noted).ok(), "a note can be written");
+  if (noted > 0) FUZZ_REQUIRE(DurableNote(fs, kDir).Write(noted).ok(), "a note can be written");
   constexpr std::size_t kWindowBytes = 2 << 20;
   const fuzz::AllocationBound bound(kWindowBytes + 16 * size);
   for (std::uint64_t n = 1; n <= id; ++n) ReadEverywhere(fs, n);

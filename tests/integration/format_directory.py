@@ -4,7 +4,7 @@
 
     NEWDIR/formats.json   the version of each kind of file in it
     NEWDIR/listing.json   every key that a reader must find, by database: its value (or the value's digest) and its deadline
-    NEWDIR/killed/        a server's directory after SIGKILL: a log that is not flushed, no closing note
+    NEWDIR/killed/        a server's directory after SIGKILL: a log that is not flushed, no note of what is durable
     NEWDIR/closed/        the same, started once more, written to and ended by SIGTERM
     NEWDIR/bundle/        a bundle; in the listing under "bundle"
 """
@@ -128,8 +128,8 @@ def make(place):
         client.set("beside the log", b"x" * BESIDE_THE_LOG)      # a batch that is a file of its own; git packs it into a few kilobytes
         listing["killed"] = list_keys(client)
         server.kill()
-        if os.path.exists(os.path.join(data, "wal", "closed.txt")):
-            os.remove(os.path.join(data, "wal", "closed.txt"))       # of the orderly ends before: this one's log has none
+        if os.path.exists(os.path.join(data, "wal", "durable.txt")):
+            os.remove(os.path.join(data, "wal", "durable.txt"))      # of the orderly ends before: this one's log has none
         shutil.copytree(data, os.path.join(place, "killed"))
         server.start()
         client = server.client()

@@ -99,7 +99,7 @@ class Formats(unittest.TestCase):
             with Server(directory=home) as server:
                 self.assertEqual(list_keys(server.client()), listing_of(path)[kind])
 
-    def test_the_closing_note_of_each_is_believed(self):
+    def test_what_each_says_to_be_durable_is_believed(self):
         for path in kept():
             with self.subTest(formats=path.name):
                 home = self._copy(path, "closed")

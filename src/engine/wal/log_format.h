@@ -28,7 +28,7 @@
 //     neither ───────────────────────────────────────────────────────► what a power cut left of unsynced pages, which
 //                                                                      reach the disk in any order: cut off here
 //
-// A file that is cut short has lost its markers as well; closing_note.h tells that.
+// A file that is cut short has lost its markers as well; durable_note.h tells that.
 //
 // A batch of several megabytes lies in a file of its own, which its record names: aside_file.h.
 //

@@ -49,9 +49,11 @@ Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, S
       next_aside_(asides.max_id + 1),
       asides_(std::move(asides.places)),
       mode_(mode),
-      opened_sequence_(durable_sequence),
       durable_sequence_(durable_sequence),
       wanted_sequence_(durable_sequence),
+      note_(fs, wal_dir_),
+      noted_sequence_(durable_sequence),
+      next_note_(clock.Monotonic() + kNotePeriod),
       next_segment_(first->id + 1),
       last_sync_(clock.Monotonic()) {}
 

@@ -39,6 +39,7 @@
 #include "base/thread.h"
 #include "engine/wal/aside_file.h"
 #include "engine/wal/commit_listeners.h"
+#include "engine/wal/durable_note.h"
 #include "engine/wal/segment_queue.h"
 #include "fs/file_system.h"
 #include "lsmkv/engine.h"
@@ -55,6 +56,9 @@ struct WalStats {
 
 class Wal {
  public:
+  /// How often durable_note.h is renewed.
+  static constexpr std::chrono::microseconds kNotePeriod = std::chrono::seconds(5);
+
   /// Creates segment `first_segment` (an id never used before) in `wal_dir` and starts the WAL thread.
   /// @param durable_sequence   the last sequence number recovered (ReplayWal has made it durable); Append() continues it.
   /// @param preallocate_bytes  how long a segment is likely to become; 0: unknown.
@@ -112,6 +116,8 @@ class Wal {
   /// Removes the files of segments below `floor`, and those beside them, but none that this WAL still writes or has to sync. Blocks on
   /// the disk.
   Status RemoveSegmentsBelow(std::uint64_t floor) LSMKV_EXCLUDES(aside_mutex_);
+  /// After writes that durable_note.h told of were given up.
+  Status RemoveNote() { return note_.Remove(); }
 
  private:
   using SegmentPtr = SegmentQueue::SegmentPtr;
@@ -142,6 +148,8 @@ class Wal {
   void PrepareSegment();
   void TellIfHealthChanged();
   std::optional<Micros> TimeToNextTurn() const;
+  std::optional<Micros> TimeToNote() const;
+  void NoteDurable();
   bool Sleep(std::optional<Micros> time) LSMKV_EXCLUDES(thread_mutex_);
   Status Finish();
   Status FinishFiles();
@@ -160,7 +168,6 @@ class Wal {
   std::vector<AsidePlace> asides_ LSMKV_GUARDED_BY(aside_mutex_);
 
   std::atomic<WalFsync> mode_;
-  const SequenceNumber opened_sequence_;              // what was durable at the start
   std::atomic<SequenceNumber> durable_sequence_;      // release by the WAL thread, acquire by the sessions
   std::atomic<bool> rotation_blocked_{false};         // relaxed: news for people who wait
   std::atomic<SequenceNumber> wanted_sequence_;       // somebody waits for this to be durable
@@ -183,7 +190,11 @@ class Wal {
   Status health_ LSMKV_GUARDED_BY(status_mutex_);
   std::atomic<StatusCode> health_code_{StatusCode::kOk};   // release after health_ was set
 
+  DurableNote note_;
+
   // The WAL thread's own.
+  SequenceNumber noted_sequence_;                     // durable, and said so in the note or found at the start
+  Micros next_note_;
   std::uint64_t next_segment_;
   bool marker_pending_ = false;
   Micros last_sync_;                                  // when the last sync of the current segment began

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "engine/wal/closing_note.h"
+#include "engine/wal/durable_note.h"
 #include "engine/wal/log_reader.h"
 
 namespace lsmkv {
@@ -20,7 +20,7 @@ struct Place {
 struct Aftermath {
   std::optional<Place> next_record;         // the first good one with operations
   SequenceNumber next_sequence = 0;         // its first
-  SequenceNumber marker_sequence = 0;       // the largest any marker or the closing note tells of
+  SequenceNumber marker_sequence = 0;       // the largest any marker or the note tells of
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;                  // written bytes from the damage on
   std::uint64_t bytes_to_next = 0;          // of them before next_record
@@ -47,7 +47,7 @@ class Replay {
 
   Result<ReplaySummary> Run(std::uint64_t floor_segment) {
     if (Status listed = ListSegments(floor_segment); !listed.ok()) return listed;
-    noted_sequence_ = ReadClosingNote(fs_, dir_);
+    noted_sequence_ = DurableNote::Read(fs_, dir_);
     Place place;
     while (!done_ && place.segment_index < ids_.size()) {
       Result<Place> next = ReadSegment(place);
@@ -109,8 +109,8 @@ class Replay {
     const std::uint64_t end = ids_.empty() ? 0 : fs_.FileSize(path).value_or(0);
     if (!options_.skip_corruption) {
       return Status::Corruption(fmt::format(
-          "{}: ends too early, at offset {}: the writes with sequence numbers {} to {} were on disk when the log was closed, and "
-          "are not there any more. {}", path, end, summary_.last_sequence + 1, noted_sequence_, kRemedy));
+          "{}: ends too early, at offset {}: the writes with sequence numbers {} to {} were on disk once, as {} says, and "
+          "are not there any more. {}", path, end, summary_.last_sequence + 1, noted_sequence_, kDurableNoteName, kRemedy));
     }
     if (options_.read_only) return Status::Ok();
     LogWarning("wal", "{}: ends too early, at offset {}: writes up to sequence number {} are lost (wal-skip-corruption)", path, end, noted_sequence_);
@@ -373,7 +373,7 @@ class Replay {
   std::vector<std::uint64_t> aside_ids_;    // there are
   std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any
-  SequenceNumber noted_sequence_ = 0;       // closing_note.h; 0: not known
+  SequenceNumber noted_sequence_ = 0;       // durable_note.h; 0: not known
   ReplaySummary summary_;
   bool done_ = false;
 };

@@ -49,7 +49,7 @@ struct ReplaySummary {
   std::uint64_t cut_offset = 0;
   std::uint64_t skipped_bytes = 0;       ///< damaged, passed over; flush soon, or the next start meets them again
   bool lost_writes = false;              ///< some that had been durable (skip_corruption); once the rest is flushed, the log's
-                                         ///< closing note tells of what is not there any more and must go
+                                         ///< note (durable_note.h) tells of what is not there any more and must go
   RecoveredAsides asides;                ///< batches beside the log (aside_file.h) that its records name
   std::uint64_t skipped_segment = 0;     ///< where the first of them are; 0: there are none
   std::uint64_t skipped_offset = 0;

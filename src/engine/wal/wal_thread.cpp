@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "base/simulated_thread.h"
-#include "engine/wal/closing_note.h"
 #include "engine/wal/segment_file.h"
 #include "engine/wal/wal.h"
 
@@ -13,6 +12,11 @@ namespace {
 
 constexpr std::chrono::microseconds kSyncPeriod = std::chrono::seconds(1);
 constexpr std::chrono::microseconds kRetryPeriod = std::chrono::milliseconds(100);
+
+std::optional<std::chrono::microseconds> SoonerOf(std::optional<std::chrono::microseconds> one, std::optional<std::chrono::microseconds> other) {
+  if (!one || !other) return one ? one : other;
+  return std::min(*one, *other);
+}
 
 }  // namespace
 
@@ -25,7 +29,7 @@ void Wal::Run() {
     SwitchPoint();
     const std::optional<Micros> time = TimeToNextTurn();
     if (time) idle_.store(false);
-    if (!Sleep(time)) break;
+    if (!Sleep(SoonerOf(time, TimeToNote()))) break;      // with a note alone to come it is idle: who writes rings
     idle_.store(false);
   }
   Status finished = Finish();
@@ -41,6 +45,7 @@ void Wal::TakeTurn() {
   if (with_current || (queue_.HasLeftBehind() && !broken())) SyncWritten(with_current);
   if (!queue_.prepared() && (!prepare_at_ || clock_.Monotonic() >= *prepare_at_)) PrepareSegment();
   TellIfHealthChanged();
+  if (TimeToNote() == Micros(0)) NoteDurable();
 }
 
 /// Returns false when the WAL is to be closed.
@@ -85,6 +90,12 @@ std::optional<Wal::Micros> Wal::TimeToNextTurn() const {
   if (syncs_by_the_clock && written_sequence() > durable_sequence()) at(last_sync_ + kSyncPeriod);
   if (!next) return std::nullopt;
   return std::max(*next - now, Micros(0));
+}
+
+/// nullopt: there is nothing to note that is not.
+std::optional<Wal::Micros> Wal::TimeToNote() const {
+  if (durable_sequence() <= noted_sequence_) return std::nullopt;
+  return std::max(next_note_ - clock_.Monotonic(), Micros(0));
 }
 
 // ---- writing and syncing
@@ -160,6 +171,17 @@ void Wal::PrepareSegment() {
   queue_.Prepare(std::move(*segment));
 }
 
+/// A note that cannot be written costs nothing but itself.
+void Wal::NoteDurable() {
+  const SequenceNumber durable = durable_sequence();
+  if (Status noted = note_.Write(durable); !noted.ok()) {
+    LogWarning("wal", "the note of what is durable: {}", noted.message());
+  } else {
+    noted_sequence_ = durable;
+  }
+  next_note_ = clock_.Monotonic() + kNotePeriod;
+}
+
 void Wal::TellIfHealthChanged() {
   const Status now = health();
   if (now.code() == told_) return;
@@ -184,9 +206,7 @@ Status Wal::FinishFiles() {
   if (Status written = queue_.WriteOut(); !written.ok()) return written;   // the marker
   const SegmentPtr last = queue_.WhatIsWritten().current;
   if (Status synced = last->file->Sync(); !synced.ok()) return synced;
-  if (durable_sequence() > opened_sequence_) {
-    if (Status noted = WriteClosingNote(fs_, wal_dir_, durable_sequence()); !noted.ok()) LogWarning("wal", "the closing note: {}", noted.message());
-  }
+  if (durable_sequence() > noted_sequence_) NoteDurable();
   return last->file->Close();
 }
 

@@ -159,7 +159,7 @@ TEST_CASE("the directory that is damaged has files of every kind, and is whole",
   CHECK(kinds[".sst"] >= 3);
   CHECK(kinds[".blob"] >= 2);
   CHECK(kinds[".log"] >= 2);
-  CHECK(kinds[".txt"] == 1);      // the closing note
+  CHECK(kinds[".txt"] == 1);      // what is durable
   CHECK(kinds[".json"] == 1);     // scrub.json
   CHECK(kinds[".jsonl"] == 1);    // the history
   CHECK(kinds["db/LOCK"] == 1);

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "engine/wal/closing_note.h"
+#include "engine/wal/durable_note.h"
 #include "engine/wal/log_format.h"
 #include "engine/wal/wal.h"
 #include "engine/wal/wal_replay.h"

@@ -175,12 +175,13 @@ TEST_CASE("skipped numbers are not given out again", "[wal]") {
   CHECK(skipped.summary.last_sequence == 2);
 }
 
-TEST_CASE("a log that ends before what was durable when it was closed is refused", "[wal]") {
+TEST_CASE("a log that ends before what was noted to be durable is refused", "[wal]") {
   FaultFileSystem fs;
   SegmentText text(1);
   text.Record(1).Record(2).Record(3).Marker(3);
   text.Store(fs);
-  REQUIRE(WriteClosingNote(fs, kDir, 3).ok());
+  DurableNote note(fs, kDir);
+  REQUIRE(note.Write(3).ok());
   CHECK(Replay(fs, kFromTheStart).sequences == UpTo(3));
   const auto kept = GENERATE(0, 1, 2);               // whole records
   const std::size_t cut = text.starts[static_cast<std::size_t>(kept)] + static_cast<std::size_t>(GENERATE(0, 5));
@@ -197,19 +198,19 @@ TEST_CASE("a log that ends before what was durable when it was closed is refused
     CHECK(skipped.summary.last_sequence == 3);
     CHECK(skipped.summary.lost_writes);
     CHECK(Replay(fs, kSkip).sequences == skipped.sequences);   // had the start been cut short
-    REQUIRE(RemoveClosingNote(fs, kDir).ok());                 // as the engine does once the rest is in tables
+    REQUIRE(note.Remove().ok());                               // as the engine does once the rest is in tables
     CHECK(Replay(fs, kFromTheStart).status.message() == "");
   }
   SECTION("a damaged note says nothing") {
-    REQUIRE(fs.FlipBit(kDir + "/" + std::string(kClosingNoteName), 8 * 18).ok());
+    REQUIRE(fs.FlipBit(kDir + "/" + std::string(kDurableNoteName), 8 * 18).ok());
     CHECK(Replay(fs, kFromTheStart).status.message() == "");
   }
 }
 
-TEST_CASE("a closing note that the log has gone beyond changes nothing", "[wal]") {
+TEST_CASE("a note that the log has gone beyond changes nothing", "[wal]") {
   FaultFileSystem fs;
   SegmentText(1).Record(1).Record(2).Store(fs);
-  REQUIRE(WriteClosingNote(fs, kDir, 1).ok());
+  REQUIRE(DurableNote(fs, kDir).Write(1).ok());
   REQUIRE(fs.Mutate(PathOf(1), [](std::string& bytes) { bytes.resize(bytes.size() - 1); }).ok());
   const Replayed torn = Replay(fs, kFromTheStart);   // the second was never closed over
   CHECK(torn.status.message() == "");
