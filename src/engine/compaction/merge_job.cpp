@@ -87,7 +87,7 @@ class PiecewiseMerge {
 Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
   const microseconds start = context.clock.Monotonic();
   JobResult result;
-  context.tables->ForgetRows(memtable);
+  context.tables->RenewRows(memtable);
   constexpr std::uint64_t kSortedRunBytes = 2 * sizeof(void*);   // of an entry: a run, and the one it is merged into
   const JobMemory memory(context, 0, memtable.entries() * kSortedRunBytes + ValueSink::BufferBytes(context.options));
   TableOutput output(context, {.write_bytes = memory.buffers().write_bytes});

@@ -72,14 +72,14 @@ class HashIndex {
     }
   }
 
-  /// Calls visit(hash) for each key that is here now. A concurrent writer's are visited or not.
+  /// Calls visit(hash, newest node) for each key that is here now, in no order. A concurrent writer's are visited or not.
   template <typename Visit>
-  void VisitHashes(Visit visit) const {
+  void VisitNewest(Visit visit) const {
     for (const std::atomic<std::uintptr_t>& shard : shards_) {
       const std::uintptr_t table = shard.load(std::memory_order_acquire);
       const std::span<const Slot> slots(SlotsOf(table), MaskOf(table) + 1);
       for (const Slot& slot : slots)
-        if (slot.node.load(std::memory_order_acquire) != nullptr) visit(slot.hash);
+        if (const MemTableNode* const node = slot.node.load(std::memory_order_acquire)) visit(slot.hash, *node);
     }
   }
 

@@ -80,9 +80,9 @@ class MemTable {
   /// When that has come: the same for the key's newest node. False when no key has this hash.
   bool PrefetchNode(std::uint64_t hash) const { return index_.PrefetchNode(hash); }
 
-  /// Calls visit(Hash(key)) for every key, in no order.
+  /// Calls visit(Hash(key), newest version's node) for every key, in no order. The nodes may not be in the processor's caches.
   template <typename Visit>
-  void VisitHashes(Visit visit) const { index_.VisitHashes(visit); }
+  void VisitNewest(Visit visit) const { index_.VisitNewest(visit); }
 
   /// Each key once, with its newest version <= snapshot (tombstones too); keys without one are left out. The memtable
   /// must outlive the iterator. Sorts what has come since the last iterator: up to some 100 ns an entry, on this thread.

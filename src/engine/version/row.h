@@ -13,7 +13,7 @@ namespace lsmkv {
 class Row;
 using RowRef = std::shared_ptr<const Row>;
 
-/// A key with its value and deadline, immutable. Key and value lie behind the object in the same allocation, reference counts before
+/// A key with its value and deadline, immutable for all who hold it. Key and value lie behind the object in the same allocation, reference counts before
 /// it, so that a hit touches neighbouring cache lines and a short row wastes little.
 class Row {
  public:
@@ -32,6 +32,18 @@ class Row {
     return deadline;
   }
   std::uint64_t charge_bytes() const { return ChargeBytes(key_bytes_, value_bytes_, expires_); }
+
+  /// Under the mutex of the row's shard: puts another value in the place of the present one, when it has the same size and nobody
+  /// but the cache has the row.
+  bool Overwrite(std::string_view value, std::uint64_t expire_at_ms) const {
+    if (value.size() != value_bytes_ || (expire_at_ms != 0) != (expires_ != 0)) return false;
+    const RowRef held = self;                                // the count is changed, not only read: whoever let go of it has read it
+    if (held.use_count() != 2) return false;
+    char* const at = const_cast<char*>(trailing());          // made by Make(), and not const there
+    if (expires_ != 0) std::memcpy(at, &expire_at_ms, sizeof(expire_at_ms));
+    if (!value.empty()) std::memcpy(at + DeadlineBytes() + key_bytes_, value.data(), value.size());
+    return true;
+  }
 
   mutable RowRef self;       ///< the cache's own reference, under the mutex of the row's shard
 

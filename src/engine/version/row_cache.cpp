@@ -1,5 +1,6 @@
 #include "engine/version/row_cache.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <new>
@@ -23,6 +24,7 @@ constexpr std::uint32_t kAdmitOneIn = 8;
 constexpr std::size_t kSweepBuckets = 32;          // the hand passes for one row at most
 constexpr std::size_t kClearBuckets = 256;         // Clear empties under one lock
 
+constexpr std::uint64_t kNoTicket = ~std::uint64_t{0};   // no epoch comes so far
 constexpr std::uint64_t kFoundBit = 1;
 constexpr unsigned kTagShift = 48;
 constexpr std::uint64_t kAddressMask = ((std::uint64_t{1} << kTagShift) - 1) & ~kFoundBit;
@@ -66,6 +68,10 @@ struct alignas(kCacheLineBytes) RowCache::Shard {
   void MakeBuckets(std::uint64_t budget, Gone* gone) LSMKV_REQUIRES(mutex);
   void Empty(std::span<Bucket> some, Gone* gone) LSMKV_REQUIRES(mutex);
   std::atomic<std::uint64_t>* FindSlot(std::string_view key, std::uint64_t hash) LSMKV_REQUIRES(mutex);
+  bool HasEmptySlot(std::uint64_t hash) LSMKV_REQUIRES(mutex) {
+    return std::ranges::any_of(Of(hash)->slots, [](const auto& slot) { return slot.load(std::memory_order_relaxed) == 0; });
+  }
+  bool Put(RowRef row, std::uint64_t hash, Gone* gone) LSMKV_REQUIRES(mutex);
   std::atomic<std::uint64_t>* FreeSlot(Bucket& bucket, Gone* gone) LSMKV_REQUIRES(mutex);
   void Remove(std::atomic<std::uint64_t>& slot, Gone* gone) LSMKV_REQUIRES(mutex);
   bool MakeRoom(std::uint64_t wanted, std::uint64_t budget, Gone* gone) LSMKV_REQUIRES(mutex);
@@ -170,7 +176,7 @@ bool RowCache::PrefetchRow(std::uint64_t hash) const {
 }
 
 RowRef RowCache::Find(std::string_view key, std::uint64_t hash) {
-  if (!used_.load(std::memory_order_relaxed)) return nullptr;
+  if (bytes() == 0) return nullptr;
   Shard& shard = ShardOf(hash);
   const MutexLock lock(shard.mutex);
   std::atomic<std::uint64_t>* const at = shard.FindSlot(key, hash);
@@ -192,35 +198,70 @@ bool RowCache::Admits(Shard& shard, std::uint64_t row_bytes) const {
   return shard.turned_away.fetch_add(1, std::memory_order_relaxed) % kAdmitOneIn == 0;
 }
 
+/// `row` goes into a free slot; false when there is none.
+bool RowCache::Shard::Put(RowRef row, std::uint64_t hash, Gone* gone) {
+  std::atomic<std::uint64_t>* const slot = FreeSlot(*Of(hash), gone);
+  if (slot == nullptr) return false;
+  slot->store(SlotFor(*row, hash), std::memory_order_relaxed);
+  bytes.fetch_add(row->charge_bytes(), std::memory_order_relaxed);
+  ++rows;
+  const Row& kept = *row;
+  kept.self = std::move(row);
+  return true;
+}
+
+/// Counts what a shard has come to take, or no longer takes, in `bytes_`.
+class RowCache::Counted {
+ public:
+  Counted(RowCache& cache, const Shard& shard) : cache_(cache), shard_(shard), before_(shard.bytes.load(std::memory_order_relaxed)) {}
+  ~Counted() { cache_.bytes_.fetch_add(shard_.bytes.load(std::memory_order_relaxed) - before_, std::memory_order_relaxed); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  RowCache& cache_;
+  const Shard& shard_;
+  const std::uint64_t before_;
+};
+
 void RowCache::Insert(std::uint64_t ticket, std::string_view key, std::uint64_t hash, std::string_view value, std::uint64_t expire_at_ms) {
   if (key.size() + value.size() > kMaxRowBytes || (ticket & 1) != 0) return;
   Shard& shard = ShardOf(hash);
   if (!Admits(shard, Row::ChargeBytes(key.size(), value.size(), expire_at_ms))) return;
   RowRef row = Row::Make(key, value, expire_at_ms);
   Shard::Gone gone;
-  // BeginForgetting raises the epoch and then looks at used_; this is the other way round: one of the two sees the other.
-  if (!used_.load(std::memory_order_relaxed)) used_.store(true, std::memory_order_seq_cst);
   SwitchPoint();
   const MutexLock lock(shard.mutex);
-  if (epoch_.load(std::memory_order_seq_cst) != ticket || shard.FindSlot(key, hash) != nullptr) return;
-  const std::uint64_t before = shard.bytes.load(std::memory_order_relaxed);
+  if (epoch_.load(std::memory_order_acquire) != ticket || shard.FindSlot(key, hash) != nullptr) return;
+  const Counted counted(*this, shard);
   shard.MakeBuckets(ShardBudget(), &gone);
-  if (shard.MakeRoom(row->charge_bytes(), ShardBudget(), &gone)) {
-    if (std::atomic<std::uint64_t>* const slot = shard.FreeSlot(*shard.Of(hash), &gone)) {
-      slot->store(SlotFor(*row, hash), std::memory_order_relaxed);
-      shard.bytes.fetch_add(row->charge_bytes(), std::memory_order_relaxed);
-      ++shard.rows;
-      const Row& kept = *row;
-      kept.self = std::move(row);
-    }
-  }
-  bytes_.fetch_add(shard.bytes.load(std::memory_order_relaxed) - before, std::memory_order_relaxed);
+  if (shard.MakeRoom(row->charge_bytes(), ShardBudget(), &gone)) shard.Put(std::move(row), hash, &gone);
 }
 
-bool RowCache::BeginForgetting() {
-  epoch_.fetch_add(2, std::memory_order_seq_cst);
-  SwitchPoint();
-  return used_.load(std::memory_order_seq_cst);
+std::uint64_t RowCache::BeginFlush(SequenceNumber newest) {
+  MutexLock lock(flush_mutex_);
+  const std::uint64_t ticket = epoch_.fetch_add(2, std::memory_order_acq_rel) + 2;
+  if (newest < newest_flush_) return kNoTicket;
+  newest_flush_ = newest;
+  return ticket;
+}
+
+void RowCache::Renew(std::uint64_t ticket, std::string_view key, std::uint64_t hash, std::string_view value, std::uint64_t expire_at_ms) {
+  Shard& shard = ShardOf(hash);
+  const std::uint64_t charge = Row::ChargeBytes(key.size(), value.size(), expire_at_ms);
+  Shard::Gone gone;
+  const MutexLock lock(shard.mutex);
+  const std::uint64_t budget = ShardBudget();
+  const Counted counted(*this, shard);
+  const bool keeps = epoch_.load(std::memory_order_acquire) == ticket && key.size() + value.size() <= kMaxRowBytes && charge <= budget / kLargestShare;
+  if (std::atomic<std::uint64_t>* const slot = shard.FindSlot(key, hash)) {
+    if (keeps && RowAt(slot->load(std::memory_order_relaxed))->Overwrite(value, expire_at_ms)) return;
+    shard.Remove(*slot, &gone);
+  }
+  if (!keeps) return;
+  shard.MakeBuckets(budget, &gone);
+  if (shard.bytes.load(std::memory_order_relaxed) + charge > budget || !shard.HasEmptySlot(hash)) return;
+  shard.Put(Row::Make(key, value, expire_at_ms), hash, &gone);
 }
 
 void RowCache::Forget(std::uint64_t hash) {
@@ -229,10 +270,9 @@ void RowCache::Forget(std::uint64_t hash) {
   const MutexLock lock(shard.mutex);
   Bucket* const bucket = shard.Of(hash);
   if (bucket == nullptr) return;
-  const std::uint64_t before = shard.bytes.load(std::memory_order_relaxed);
+  const Counted counted(*this, shard);
   for (std::atomic<std::uint64_t>& at : bucket->slots)      // another key with this tag goes too: it would cost a miss to tell them apart
     if (HasTag(at.load(std::memory_order_relaxed), hash)) shard.Remove(at, &gone);
-  bytes_.fetch_sub(before - shard.bytes.load(std::memory_order_relaxed), std::memory_order_relaxed);
 }
 
 void RowCache::Clear() {
@@ -240,13 +280,12 @@ void RowCache::Clear() {
     for (std::size_t next = 0, more = 1; more != 0;) {
       Shard::Gone gone;
       const MutexLock lock(shard.mutex);
-      const std::uint64_t before = shard.bytes.load(std::memory_order_relaxed);
+      const Counted counted(*this, shard);
       const std::span<Bucket> all(shard.buckets.load(std::memory_order_relaxed), shard.bucket_count());
       const std::size_t count = std::min(all.size() - next, kClearBuckets);
       shard.Empty(all.subspan(next, count), &gone);
       next += count;
       more = all.size() - next;
-      bytes_.fetch_sub(before - shard.bytes.load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
   }
 }
@@ -266,9 +305,8 @@ void RowCache::SetCapacity(std::uint64_t capacity_bytes) {
       Shard::Gone gone;
       const MutexLock lock(shard.mutex);
       if (shard.bucket_count() == 0) break;
-      const std::uint64_t before = shard.bytes.load(std::memory_order_relaxed);
+      const Counted counted(*this, shard);
       fits = shard.MakeRoom(0, ShardBudget(), &gone) ? 1 : 0;
-      bytes_.fetch_sub(before - shard.bytes.load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
   }
 }

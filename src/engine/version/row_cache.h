@@ -7,12 +7,16 @@
 //
 // Why a row is never stale. It is what the tables say, and memtables are asked first; so it goes wrong only when a version of
 // the tree takes over that has something newer of the key in a *table*:
-//   a flush      the worker raises the epoch, then forgets every key of the memtable, and only later the tables change. Whoever
+//   a flush      the worker raises the epoch, then renews every key of the memtable, and only later the tables change. Whoever
 //                takes a ticket (the epoch) after that sees the memtable, finds the key there, and never comes here; whoever took it
-//                before may have searched without that memtable, and its Insert is refused.
+//                before may have searched without that memtable, and its Insert is refused. When another memtable's flush begins
+//                meanwhile, or a younger one's has begun before, this one's values may be old: then Renew() only forgets.
 //   an ingest, a reload       Closed: the epoch is odd, nothing may be inserted, and all is forgotten, until the new version is there.
 //   a merge      changes no key's newest version: nothing to do. What it drops because of a deadline is expired here as well.
 // The order is the whole point: Ticket() first, then the view, then the search, then Insert() with that ticket.
+//
+// A flush also brings in keys that have no row, as long as there is room without evicting: what was written is likely to be read, and
+// data that fits is found at once from the first read on.
 //
 // Invariants
 //   1. Charges of the rows of a shard, and its buckets, are at most its share of the capacity. Rows that readers still hold after
@@ -33,6 +37,7 @@
 
 #include "base/mutex.h"
 #include "engine/version/row.h"
+#include "lsmkv/write_batch.h"
 
 namespace lsmkv {
 
@@ -58,8 +63,12 @@ class RowCache {
   void PrefetchSlots(std::uint64_t hash) const;
   bool PrefetchRow(std::uint64_t hash) const;
 
-  /// A memtable that takes no more writes and is among the view's will be a table: Forget() each of its keys then. False: no need.
-  bool BeginForgetting();
+  /// A memtable that takes no more writes and is among the view's will be a table. For each of its keys Renew() or Forget() must follow,
+  /// with the ticket that this returns.
+  /// @param newest  the memtable's largest sequence number.
+  std::uint64_t BeginFlush(SequenceNumber newest) LSMKV_EXCLUDES(flush_mutex_);
+  /// The key's newest value in the memtable.
+  void Renew(std::uint64_t ticket, std::string_view key, std::uint64_t hash, std::string_view value, std::uint64_t expire_at_ms);
   void Forget(std::uint64_t hash);
 
   /// While it lives the cache is empty. For a version with entries that were neither in a table nor in a memtable.
@@ -90,6 +99,7 @@ class RowCache {
  private:
   struct Bucket;
   struct Shard;
+  class Counted;
   static constexpr unsigned kShardBits = 6;
   static constexpr std::size_t kShardCount = 1u << kShardBits;
 
@@ -102,8 +112,9 @@ class RowCache {
   const std::unique_ptr<Shard[]> shards_;
   std::atomic<std::uint64_t> capacity_;         // relaxed: a bound
   std::atomic<std::uint64_t> bytes_{0};         // relaxed: a sum over the shards
-  std::atomic<std::uint64_t> epoch_{0};         // odd: closed. seq_cst against used_
-  std::atomic<bool> used_{false};               // something has been inserted, or is about to be
+  Mutex flush_mutex_;                           // a leaf
+  SequenceNumber newest_flush_ LSMKV_GUARDED_BY(flush_mutex_) = 0;
+  std::atomic<std::uint64_t> epoch_{0};         // odd: closed. Raised before a shard's mutex is taken for it, compared under it
 };
 
 }  // namespace lsmkv

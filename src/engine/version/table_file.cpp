@@ -1,8 +1,11 @@
 #include "engine/version/table_file.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "base/assert.h"
+#include "base/prefetch.h"
 
 namespace lsmkv {
 
@@ -12,9 +15,39 @@ void TableStore::SetCacheBytes(std::uint64_t cache_bytes, std::uint32_t row_perc
   ShareCache();
 }
 
-void TableStore::ForgetRows(const MemTable& flushed) {
-  if (!row_cache.BeginForgetting()) return;
-  flushed.VisitHashes([this](std::uint64_t hash) { row_cache.Forget(hash); });
+void TableStore::RenewRows(const MemTable& flushed) {
+  if (row_cache.capacity_bytes() == 0 && row_cache.bytes() == 0) {
+    row_cache.BeginFlush(flushed.largest_sequence());     // rows that are on their way in are old as well
+    return;
+  }
+  struct Key {
+    std::uint64_t hash;
+    const MemTableNode* node;
+  };
+  constexpr std::size_t kTogether = 16;      // wait for main memory together
+  std::array<Key, kTogether> keys;
+  std::size_t count = 0;
+  const std::uint64_t ticket = row_cache.BeginFlush(flushed.largest_sequence());
+  const auto renew = [&] {
+    for (const Key& key : std::span(keys).first(count)) row_cache.PrefetchRow(key.hash);
+    for (const Key& key : std::span(keys).first(count)) {
+      const EntryView entry = key.node->View();
+      if (entry.kind == EntryKind::kTombstone || entry.value.size() > RowCache::kMaxRowBytes) {
+        row_cache.Forget(key.hash);
+      } else {
+        row_cache.Renew(ticket, entry.key, key.hash, entry.value, ExpiryOf(entry));
+      }
+    }
+    count = 0;
+  };
+  flushed.VisitNewest([&](std::uint64_t hash, const MemTableNode& node) {
+    row_cache.PrefetchSlots(hash);
+    Prefetch(&node);
+    Prefetch(reinterpret_cast<const char*>(&node) + kCacheLineBytes);
+    keys[count++] = {hash, &node};
+    if (count == kTogether) renew();
+  });
+  renew();
   ShareCache();
 }
 

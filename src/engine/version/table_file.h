@@ -38,7 +38,7 @@ struct TableStore {
     if (row_cache.bytes() > rows_granted_.load(std::memory_order_relaxed)) [[unlikely]] ShareCache();
   }
   /// `flushed` is among the immutable memtables, and is to become a table.
-  void ForgetRows(const MemTable& flushed);
+  void RenewRows(const MemTable& flushed);
 
   BlockCache block_cache;
   RowCache row_cache;

@@ -35,12 +35,17 @@ TEST_CASE("what is found is what was inserted last and not forgotten since", "[r
   RowCache cache(kCapacity);
   std::unordered_map<std::string, Expected> model;      // what would be true; the cache may know less
   std::uint64_t found = 0;
+  SequenceNumber flushed = 0;
   for (int step = 0; step < 20'000; ++step) {
     const std::string key = "key:" + std::to_string(random() % 400) + std::string(random() % 3 == 0 ? 40 : 0, '\0');
     switch (random() % 10) {
       case 0:
-        if (cache.BeginForgetting()) cache.Forget(Hash(key));
         model[key] = {ValueOf(random), random() % 2 == 0 ? 0 : random() + 1};
+        if (const std::uint64_t ticket = cache.BeginFlush(++flushed); random() % 2 == 0) {
+          cache.Forget(Hash(key));
+        } else {
+          cache.Renew(ticket, key, Hash(key), model[key].value, model[key].expire_at_ms);
+        }
         break;
       case 1:
         if (random() % 1000 != 0) break;
@@ -78,7 +83,7 @@ TEST_CASE("a row that was looked up before a memtable began to be flushed is ref
   RowCache cache(1 << 20);
   Insert(cache, "other", "value");
   const std::uint64_t before = cache.Ticket();
-  REQUIRE(cache.BeginForgetting());
+  cache.BeginFlush(1);
   cache.Forget(Hash("key"));
   cache.Insert(before, "key", Hash("key"), "old", 0);
   CHECK(cache.Find("key", Hash("key")) == nullptr);
@@ -130,12 +135,54 @@ TEST_CASE("a row outlives its place, and the cache", "[row_cache]") {
     RowCache cache(1 << 20);
     Insert(cache, "key", "value", 77);
     row = cache.Find("key", Hash("key"));
-    REQUIRE(cache.BeginForgetting());
+    cache.BeginFlush(1);
     cache.Forget(Hash("key"));
     CHECK(cache.bytes() == cache.stats().bytes);
   }
   CHECK(row->value() == "value");
   CHECK(row->expire_at_ms() == 77);
+}
+
+TEST_CASE("of two memtables the younger one's value stays, whoever comes first", "[row_cache]") {
+  RowCache cache(1 << 20);
+  const bool older_begins_first = GENERATE(true, false);
+  const bool older_renews_first = GENERATE(true, false);
+  const bool row_was_there = GENERATE(true, false);
+  if (row_was_there) Insert(cache, "key", "zero");
+  std::uint64_t older = older_begins_first ? cache.BeginFlush(10) : 0;
+  const std::uint64_t younger = cache.BeginFlush(20);
+  if (!older_begins_first) older = cache.BeginFlush(10);
+  const auto renew_older = [&] { cache.Renew(older, "key", Hash("key"), "old", 0); };
+  if (older_renews_first) renew_older();
+  cache.Renew(younger, "key", Hash("key"), "new", 0);
+  if (!older_renews_first) renew_older();
+  const RowRef row = cache.Find("key", Hash("key"));
+  CHECK((row == nullptr || row->value() == "new"));
+}
+
+TEST_CASE("a flush brings its keys in while there is room, and evicts nothing for them", "[row_cache]") {
+  RowCache cache(128 << 10);
+  const std::string value(100, 'v');
+  Insert(cache, "hot", value);
+  const std::uint64_t ticket = cache.BeginFlush(1);
+  for (int i = 0; i < 5000; ++i) {
+    const std::string key = "key:" + std::to_string(i);
+    cache.Renew(ticket, key, Hash(key), value, 0);
+  }
+  CHECK(cache.stats().rows > 300);
+  CHECK(cache.bytes() <= 128 << 10);
+  CHECK(cache.Find("hot", Hash("hot")) != nullptr);
+  cache.Renew(ticket, "hot", Hash("hot"), std::string(100, 'w'), 0);      // in its place
+  CHECK(cache.Find("hot", Hash("hot"))->value() == std::string(100, 'w'));
+}
+
+TEST_CASE("a reader's row does not change under it when the key is renewed", "[row_cache]") {
+  RowCache cache(1 << 20);
+  Insert(cache, "key", "one");
+  const RowRef held = cache.Find("key", Hash("key"));
+  cache.Renew(cache.BeginFlush(1), "key", Hash("key"), "two", 0);
+  CHECK(held->value() == "one");
+  CHECK(cache.Find("key", Hash("key"))->value() == "two");
 }
 
 // The protocol of row_cache.h with plain numbers: a key is in "the memtable" first, then in "the table".
@@ -179,7 +226,12 @@ TEST_CASE("no reader finds an older value than one it has seen, whatever is flus
   for (std::uint64_t value = 1; value < 20'000 || hits < 1000; ++value) {
     const std::size_t i = value * 7 % kKeys;
     tree[i].memtable = value;
-    if (cache.BeginForgetting()) cache.Forget(Hash(keys[i]));
+    const std::uint64_t ticket = cache.BeginFlush(value);
+    if (value % 3 == 0) {
+      cache.Forget(Hash(keys[i]));
+    } else {
+      cache.Renew(ticket, keys[i], Hash(keys[i]), std::to_string(value), 0);
+    }
     tree[i].table = value;
     tree[i].memtable = 0;
   }
