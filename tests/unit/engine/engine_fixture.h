@@ -43,6 +43,7 @@ inline Options TinyOptions(FileSystem* fs, Clock* clock = nullptr) {
   options.max_sstable_bytes = 2000;
   options.block_bytes = 256;
   options.block_cache_bytes = 64 << 10;
+  options.row_cache_percent = 0;       // so that a read reaches the tables; engine_row_cache_test has its own
   options.max_open_sstables = 4;
   return options;
 }

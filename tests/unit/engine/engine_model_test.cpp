@@ -32,6 +32,7 @@ Options SomeOptions(std::mt19937& random, FileSystem* fs, Clock* clock) {
   options.compression = static_cast<Compression>(random() % 3);
   options.bloom_bits_per_key = random() % 2 == 0 ? 10 : 0;
   options.level_ratio = 2 + random() % 4;
+  options.row_cache_percent = random() % 2 == 0 ? 80 : 0;
   options.soft_limit_ratio = random() % 2 == 0 ? 0.85 : 1.0;
   options.wal_fsync = static_cast<WalFsync>(random() % 3);
   options.min_blob_bytes = random() % 3 == 0 ? 0 : 1 + random() % 60;

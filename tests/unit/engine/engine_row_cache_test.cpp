@@ -13,6 +13,7 @@ namespace {
 Options RowOptions(FaultFileSystem* fs) {
   Options options = TinyOptions(fs);
   options.block_cache_bytes = 256 << 10;
+  options.row_cache_percent = 40;
   return options;
 }
 

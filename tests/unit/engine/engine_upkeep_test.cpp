@@ -83,7 +83,9 @@ TEST_CASE("a history that cannot be written harms nothing", "[engine][history]")
 
 TEST_CASE("a reload shows manifests that were changed from outside, and goes on from them", "[engine][reload]") {
   FaultFileSystem fs;
-  const Options options = QuietOptions(&fs);
+  Options options = QuietOptions(&fs);
+  options.block_cache_bytes = 1 << 20;
+  options.row_cache_percent = 80;
   auto engine = EngineWithLevels(options, 300);
   CHECK(*engine->Reload() == "0 tables added, 0 removed");
   const auto held = engine->NewIterator();

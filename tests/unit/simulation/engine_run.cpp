@@ -37,7 +37,8 @@ Options OptionsOf(std::mt19937_64& random, FaultFileSystem* fs, Clock* clock) {
   options.max_sstable_bytes = pick(0, 2) == 0 ? 0 : pick(300, 2000);
   options.dead_max_age_ms = pick(0, 1) == 0 ? 600'000 : pick(100, 5000);
   options.block_bytes = pick(100, 500);
-  options.block_cache_bytes = pick(1, 64) << 10;
+  options.row_cache_percent = pick(0, 1) == 0 ? 0 : 80;
+  options.block_cache_bytes = (options.row_cache_percent == 0 ? pick(1, 64) : pick(100, 1000)) << 10;
   options.max_open_sstables = small(1, 6);
   options.bloom_bits_per_key = pick(0, 1) == 0 ? 0 : 10;
   options.compression = static_cast<Compression>(pick(0, 2));
