@@ -1,6 +1,7 @@
 #include "engine/compaction/picker.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/core.h>
 
@@ -76,19 +77,32 @@ class Picker {
       const Score score = ScoreOf(version_.figures(n), LimitsOfLevel(in_.options, n));
       if (score.ratio >= 1) candidates.push_back({score, n});
     }
-    std::ranges::sort(candidates, {}, [](const Candidate& c) { return std::pair(-c.score.ratio, c.level); });
+    const bool l1_first = L1IsPastItsLimit();
+    const auto waits = [l1_first](std::uint32_t level) { return l1_first && level == 0; };
+    std::ranges::sort(candidates, {}, [&](const Candidate& c) { return std::tuple(waits(c.level), -c.score.ratio, c.level); });
     for (const Candidate& candidate : candidates) {
       const std::uint32_t n = candidate.level;
-      if (reserved_.contains(n) || reserved_.contains(n + 1)) continue;
+      const bool must_wait = reserved_.contains(n) || reserved_.contains(n + 1);
+      if (must_wait && n > 0) continue;
       const std::string reason =
           fmt::format("L{} has {} {} >= soft limit {} (hard {})", n, candidate.score.figure,
                       LimitName(candidate.score.kind), candidate.score.limit.soft, candidate.score.limit.hard);
-      CompactionPlan plan = n == 0 ? PlanL0(reason) : PlanLevel(n, reason);
+      CompactionPlan plan = must_wait ? CompactionPlan() : n == 0 ? PlanL0(reason) : PlanLevel(n, reason);
       if (IsNothing(plan) && n == 0) plan = PlanWithinL0();
       if (!IsNothing(plan)) return plan;
       reserved_.insert({n, n + 1});
     }
     return {};
+  }
+
+  /// What L0 merges into is all of L1, so that L1's own tables would never get their turn while L0 has the higher score, and the
+  /// larger L1 has grown the longer each of these merges takes. L0 is merged within itself meanwhile (rule 3).
+  bool L1IsPastItsLimit() const {
+    if (one_table_mode() || in_.l0_only || version_.level_count() < 2) return false;
+    const LevelFigures figures = version_.figures(1);
+    const LevelLimits limits = LimitsOfLevel(in_.options, 1);
+    const auto past = [](std::uint64_t figure, const Limit& limit) { return limit.hard != 0 && figure > limit.hard; };
+    return past(figures.bytes, limits.bytes) || past(figures.entries, limits.entries);
   }
 
   CompactionPlan PlanL0(const std::string& reason) const {

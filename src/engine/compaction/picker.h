@@ -4,7 +4,7 @@
 // Order of the rules
 //   1. A table whose every entry is dead (filter) or has expired is dropped unread.
 //   2. The level with the highest score >= 1 goes first. L0 gives all its tables to L1 with what they overlap there;
-//      a deeper level gives everything (one table a level) or the tables that pay best.
+//      a deeper level gives everything (one table a level) or the tables that pay best. An L1 past its hard limit goes before L0.
 //   3. L0 that should go but cannot, because L1 is busy, is merged within itself, so that its count stays bounded.
 //   4. A table whose first or last key belongs to a flushed database is rewritten where it is, or goes down with L0.
 //      A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level

@@ -31,6 +31,7 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
       rate_(context.clock, context.options.compaction_bytes_per_second),
       flush_pool_("flush", context.options.flush_workers),
       merge_pool_("compact", context.options.compaction_workers + 1, kMergeNice),
+      removal_pool_("remove", 1, kMergeNice),
       last_flush_(context.clock.Monotonic()) {}   // MayStartMerge: one more for L0
 
 Scheduler::~Scheduler() { Stop(); }
@@ -48,6 +49,7 @@ void Scheduler::Stop() {
   if (thread_.joinable()) thread_.Join();
   flush_pool_.Stop(ThreadPool::StopMode::kDrop);
   merge_pool_.Stop(ThreadPool::StopMode::kDrop);
+  removal_pool_.Stop(ThreadPool::StopMode::kDrain);
   progress_.NotifyAll();
 }
 
@@ -123,7 +125,8 @@ void Scheduler::Run() {
     if (!pending_commit_) StartFlushes();
     if (context_.closing.load(std::memory_order_relaxed)) AbandonIngests();
     PublishCompactingLevels();
-    RemoveUnread();
+    purge_again_ = tree_.PurgeRetired();
+    StartRemoving();
     hooks_.update_pressure(!error().ok());
     {
       // Under the mutex: who has just looked and found nothing done must be asleep before it is woken.
@@ -376,14 +379,28 @@ void Scheduler::FinishManual(const ManualPtr& manual, Status status) {
   progress_.NotifyAll();
 }
 
-void Scheduler::RemoveUnread() {
-  purge_again_ = tree_.PurgeRetired();
-  for (const FileJanitor::Discarded& file : context_.janitor->Take()) {
+/// The inputs of a large merge are gigabytes, which take the system a second to give up: not the scheduler's.
+void Scheduler::StartRemoving() {
+  std::vector<FileJanitor::Discarded> files = context_.janitor->Take();
+  if (files.empty()) return;
+  removal_pool_.Submit([this, files = std::move(files)] {
+    RemoveFiles(files);
+    Wake();                 // somebody may wait for the room
+  });
+}
+
+void Scheduler::RemoveFiles(const std::vector<FileJanitor::Discarded>& files) {
+  for (const FileJanitor::Discarded& file : files) {
     context_.tables->block_cache.EraseTable(file.id);
     context_.blob_files.Forget(file.id);
     if (Status status = context_.fs.RemoveFile(file.path); !status.ok() && status.code() != StatusCode::kNotFound)
       LogWarning("compaction", "{}; it will be removed at the next start", status.message());
   }
+}
+
+void Scheduler::RemoveUnread() {
+  tree_.PurgeRetired();
+  RemoveFiles(context_.janitor->Take());
 }
 
 }  // namespace lsmkv

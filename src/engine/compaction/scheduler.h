@@ -59,7 +59,7 @@ class Scheduler {
   void Start();
   /// Abandons running merges, finishes running flushes' files or abandons them; nothing that was acknowledged is lost.
   void Stop() LSMKV_EXCLUDES(mutex_);
-  /// Frees versions and memtables that no reader holds, and removes the files that went with them. Once stopped, or its own thread.
+  /// Frees versions and memtables that no reader holds, and removes the files that went with them. Once it is stopped.
   void RemoveUnread();
   void Wake() LSMKV_EXCLUDES(mutex_);
 
@@ -183,6 +183,8 @@ class Scheduler {
   Status WithoutRoom(const Merge& merge, const Status& why) const;
   void FinishIngest(const IngestPtr& ingest, Status status) LSMKV_EXCLUDES(mutex_);
   void FailWaitingIngests(const Status& status) LSMKV_EXCLUDES(mutex_);
+  void StartRemoving();
+  void RemoveFiles(const std::vector<FileJanitor::Discarded>& files);
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
   BusyTables Busy() const;
   // scheduler_reload.cpp
@@ -200,6 +202,7 @@ class Scheduler {
   CompactionRate rate_;
   ThreadPool flush_pool_;
   ThreadPool merge_pool_;
+  ThreadPool removal_pool_;
   Thread thread_;
 
   // Scheduler thread only.

@@ -11,7 +11,7 @@
 namespace lsmkv {
 
 /// Collects the files nobody reads any more. Whoever lets go last may be an event loop, and unlinking a large file takes
-/// milliseconds: so the last holder only leaves a note here, and the scheduler thread removes the file.
+/// milliseconds: so the last holder only leaves a note here, and the scheduler has the file removed.
 class FileJanitor {
  public:
   struct Discarded {

@@ -75,6 +75,26 @@ TEST_CASE("the highest score goes first", "[picker]") {
   CHECK(picked.move()->from == 1);
 }
 
+TEST_CASE("an L1 past its hard limit goes before L0, whatever the scores, and L0 is merged within itself meanwhile", "[picker]") {
+  LevelTables l0;
+  for (std::uint64_t i = 1; i <= 9; ++i) l0.push_back(FakeTable(i, "a", "z", i, i));      // a score of 3
+  const auto with_l1 = [&](std::uint64_t entries, BusyTables busy = {}) {
+    return Picked({l0, {FakeTable(100, "a", "m", 1, 1, entries), FakeTable(101, "n", "z", 1, 1, 1)}, {FakeTable(102, "a", "m")}}, SmallOptions(), std::move(busy));
+  };
+  const Picked at_limit = with_l1(9'999);       // 10,000 of 10,000 entries
+  REQUIRE(at_limit.merge() != nullptr);
+  CHECK(at_limit.merge()->target == 1);
+  const Picked past_limit = with_l1(10'000);
+  REQUIRE_FALSE(past_limit.nothing());
+  CHECK((past_limit.move() != nullptr ? past_limit.move()->from : past_limit.merge()->target - 1) == 1);
+  BusyTables busy;
+  busy.tables = {100, 101, 102};
+  busy.jobs = {{2, {"a", "z"}}};
+  const Picked held = with_l1(10'000, busy);
+  REQUIRE(held.merge() != nullptr);
+  CHECK(held.merge()->target == 0);
+}
+
 TEST_CASE("a deeper level gives the table that drags the least along", "[picker]") {
   const Picked picked({{}, {FakeTable(1, "a", "c", 1, 1, 5000), FakeTable(2, "d", "f", 1, 1, 5000)},
                        {FakeTable(3, "a", "b", 1, 1, 1, 9000), FakeTable(4, "c", "c", 1, 1, 1, 9000), FakeTable(5, "e", "e", 1, 1, 1, 2000)}});
