@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/prefetch.h"
 #include "base/simulated_thread.h"
 #include "base/size_class.h"
@@ -18,7 +19,8 @@ namespace {
 
 constexpr std::size_t kSlots = 8;
 constexpr std::uint64_t kUsualRowBytes = 160;      // what the number of buckets is guessed from
-constexpr std::uint64_t kUsualRowsPerBucket = 6;
+constexpr std::uint64_t kUsualRowsPerBucket = 5;
+constexpr std::uint64_t kFirstBuckets = 16;
 constexpr std::uint64_t kLargestShare = 4;         // a row may take its shard's budget / this
 constexpr std::uint32_t kAdmitOneIn = 8;
 constexpr std::size_t kSweepBuckets = 32;          // the hand passes for one row at most
@@ -41,6 +43,12 @@ std::uint64_t SlotFor(const Row& row, std::uint64_t hash) {
 }  // namespace
 
 struct alignas(kCacheLineBytes) RowCache::Bucket {
+  /// From a smaller table, where it shared a bucket with at most as many as there is room for here.
+  void TakeIn(std::uint64_t slot) {
+    for (std::atomic<std::uint64_t>& at : slots)
+      if (at.load(std::memory_order_relaxed) == 0) return at.store(slot, std::memory_order_relaxed);
+    LSMKV_ASSERT(false);
+  }
   std::array<std::atomic<std::uint64_t>, kSlots> slots{};      // relaxed: changed under the shard's mutex; hints read them without
 };
 
@@ -65,7 +73,7 @@ struct alignas(kCacheLineBytes) RowCache::Shard {
   std::size_t bucket_count() const {
     return buckets.load(std::memory_order_relaxed) == nullptr ? 0 : mask.load(std::memory_order_relaxed) + 1;
   }
-  void MakeBuckets(std::uint64_t budget, Gone* gone) LSMKV_REQUIRES(mutex);
+  void MakeBuckets(std::uint64_t budget) LSMKV_REQUIRES(mutex);
   void Empty(std::span<Bucket> some, Gone* gone) LSMKV_REQUIRES(mutex);
   std::atomic<std::uint64_t>* FindSlot(std::string_view key, std::uint64_t hash) LSMKV_REQUIRES(mutex);
   bool HasEmptySlot(std::uint64_t hash) LSMKV_REQUIRES(mutex) {
@@ -77,12 +85,22 @@ struct alignas(kCacheLineBytes) RowCache::Shard {
   bool MakeRoom(std::uint64_t wanted, std::uint64_t budget, Gone* gone) LSMKV_REQUIRES(mutex);
 };
 
-/// As many as the budget asks for. They grow only, and then start empty; what smaller ones take never adds up to more than the last.
-void RowCache::Shard::MakeBuckets(std::uint64_t budget, Gone* gone) {
-  const std::uint64_t wanted = std::bit_ceil(budget / (kUsualRowBytes * kUsualRowsPerBucket) + 1);
-  if (wanted <= bucket_count()) return;
-  Empty({buckets.load(std::memory_order_relaxed), bucket_count()}, gone);
-  arrays.push_back(std::make_unique<Bucket[]>(wanted));
+/// Twice as many when they have become full, up to what the budget asks for: a few rows take little. What smaller arrays take never
+/// adds up to more than the last one.
+void RowCache::Shard::MakeBuckets(std::uint64_t budget) {
+  const std::uint64_t before = bucket_count();
+  if (before != 0 && rows < before * kUsualRowsPerBucket) return;
+  const std::uint64_t most = std::bit_ceil(budget / (kUsualRowBytes * kUsualRowsPerBucket) + 1);
+  const std::uint64_t wanted = std::min(most, std::max(kFirstBuckets, 2 * before));
+  if (wanted <= before) return;
+  auto wider = std::make_unique<Bucket[]>(wanted);
+  for (const Bucket& bucket : std::span(buckets.load(std::memory_order_relaxed), before)) {
+    for (const std::atomic<std::uint64_t>& at : bucket.slots) {
+      const std::uint64_t slot = at.load(std::memory_order_relaxed);
+      if (slot != 0) wider[Hash(RowAt(slot)->key()) & (wanted - 1)].TakeIn(slot);
+    }
+  }
+  arrays.push_back(std::move(wider));
   hand = 0;
   buckets.store(arrays.back().get(), std::memory_order_release);
   mask.store(wanted - 1, std::memory_order_release);
@@ -234,7 +252,7 @@ void RowCache::Insert(std::uint64_t ticket, std::string_view key, std::uint64_t 
   const MutexLock lock(shard.mutex);
   if (epoch_.load(std::memory_order_acquire) != ticket || shard.FindSlot(key, hash) != nullptr) return;
   const Counted counted(*this, shard);
-  shard.MakeBuckets(ShardBudget(), &gone);
+  shard.MakeBuckets(ShardBudget());
   if (shard.MakeRoom(row->charge_bytes(), ShardBudget(), &gone)) shard.Put(std::move(row), hash, &gone);
 }
 
@@ -259,7 +277,7 @@ void RowCache::Renew(std::uint64_t ticket, std::string_view key, std::uint64_t h
     shard.Remove(*slot, &gone);
   }
   if (!keeps) return;
-  shard.MakeBuckets(budget, &gone);
+  shard.MakeBuckets(budget);
   if (shard.bytes.load(std::memory_order_relaxed) + charge > budget || !shard.HasEmptySlot(hash)) return;
   shard.Put(Row::Make(key, value, expire_at_ms), hash, &gone);
 }

@@ -129,6 +129,23 @@ TEST_CASE("what is too large, and a cache of nothing, keeps nothing", "[row_cach
   CHECK(cache.Find("", Hash(""))->value().empty());
 }
 
+TEST_CASE("a few rows take little of a large cache, and none is lost as it grows", "[row_cache]") {
+  RowCache cache(256 << 20);
+  const auto key = [](int i) { return "key:" + std::to_string(i); };
+  for (int i = 0; i < 100; ++i) Insert(cache, key(i), "value");
+  CHECK(cache.bytes() < 100 << 10);
+  for (int i = 100; i < 100'000; ++i) Insert(cache, key(i), std::to_string(i));
+  int found = 0;
+  for (int i = 100; i < 100'000; ++i) {
+    const RowRef row = cache.Find(key(i), Hash(key(i)));
+    if (row == nullptr) continue;
+    REQUIRE(row->value() == std::to_string(i));
+    ++found;
+  }
+  CHECK(found > 95'000);                  // but for those whose bucket was full
+  CHECK(cache.bytes() == cache.stats().bytes);
+}
+
 TEST_CASE("a row outlives its place, and the cache", "[row_cache]") {
   RowRef row;
   {
