@@ -90,9 +90,13 @@ class Picker {
       CompactionPlan plan = must_wait ? CompactionPlan() : n == 0 ? PlanL0(reason) : PlanLevel(n, reason);
       if (IsNothing(plan) && n == 0) plan = PlanWithinL0();
       if (!IsNothing(plan)) return plan;
+      if (n == 1 && l1_first && !IsMergedInto(2)) continue;      // nothing is done about L1, and nothing can be: L0 need not wait for it
       reserved_.insert({n, n + 1});
     }
     return {};
+  }
+  bool IsMergedInto(std::uint32_t level) const {
+    return std::ranges::any_of(in_.busy.jobs, [level](const BusyTables::Job& job) { return job.target == level; });
   }
 
   /// What L0 merges into is all of L1, so that L1's own tables would never get their turn while L0 has the higher score, and the

@@ -19,8 +19,8 @@
 // data that fits is found at once from the first read on.
 //
 // Invariants
-//   1. Charges of the rows of a shard, and its buckets, are at most its share of the capacity. Rows that readers still hold after
-//      they went are not counted.
+//   1. Charges of the rows of a shard, and its buckets, are at most its share of the capacity, but for buckets that a larger one had
+//      asked for: hints look at them without a lock, so they stay. Rows that readers still hold after they went are not counted.
 //   2. While a shard is full it takes one row in kAdmitOneIn, so that a scan of cold keys costs little and hot keys still get in.
 //   3. Every reader that compares keys does so under the shard's mutex; prefetching reads slots without, and follows no address.
 // Threads  all methods from any thread; Closed: one at a time (the scheduler's). The mutexes are leaves.
@@ -40,7 +40,6 @@
 #include "lsmkv/write_batch.h"
 
 namespace lsmkv {
-
 
 class RowCache {
  public:

@@ -16,10 +16,6 @@ void TableStore::SetCacheBytes(std::uint64_t cache_bytes, std::uint32_t row_perc
 }
 
 void TableStore::RenewRows(const MemTable& flushed) {
-  if (row_cache.capacity_bytes() == 0 && row_cache.bytes() == 0) {
-    row_cache.BeginFlush(flushed.largest_sequence());     // rows that are on their way in are old as well
-    return;
-  }
   struct Key {
     std::uint64_t hash;
     const MemTableNode* node;
@@ -27,6 +23,7 @@ void TableStore::RenewRows(const MemTable& flushed) {
   constexpr std::size_t kTogether = 16;      // wait for main memory together
   std::array<Key, kTogether> keys;
   std::size_t count = 0;
+  // Also while there are no rows: somebody may be about to give the cache room, and somebody else to insert what is old by now.
   const std::uint64_t ticket = row_cache.BeginFlush(flushed.largest_sequence());
   const auto renew = [&] {
     for (const Key& key : std::span(keys).first(count)) row_cache.PrefetchRow(key.hash);

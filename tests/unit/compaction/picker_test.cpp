@@ -93,6 +93,12 @@ TEST_CASE("an L1 past its hard limit goes before L0, whatever the scores, and L0
   const Picked held = with_l1(10'000, busy);
   REQUIRE(held.merge() != nullptr);
   CHECK(held.merge()->target == 0);
+  BusyTables damaged;                            // no job: what L1 would be merged into is left alone for good
+  damaged.tables = {102};
+  const LevelTables whole_l1 = {FakeTable(100, "a", "m", 1, 1, 10'001)};
+  const Picked stuck({l0, whole_l1, {FakeTable(102, "a", "m")}}, SmallOptions(), damaged);
+  REQUIRE(stuck.merge() != nullptr);
+  CHECK(stuck.merge()->target == 1);
 }
 
 TEST_CASE("a deeper level gives the table that drags the least along", "[picker]") {
