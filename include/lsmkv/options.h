@@ -39,8 +39,8 @@ struct Options {
   std::uint64_t base_level_bytes = 256ull << 20;
   std::uint64_t base_level_entries = 0;
   std::uint32_t max_l0_sstables = 4;
-  std::uint32_t l0_slowdown_sstables = 12;      ///< writers are slowed from here
-  std::uint32_t l0_stop_sstables = 24;          ///< and parked from here
+  std::uint32_t l0_slowdown_sstables = 20;      ///< writers are slowed from here
+  std::uint32_t l0_stop_sstables = 36;          ///< and parked from here
   double soft_limit_ratio = 0.85;               ///< 0 < ratio <= 1; soft = max(1, floor(hard x ratio))
   std::uint64_t max_sstable_bytes = 64ull << 20;  ///< 0: a level is one SSTable
   /// A table of which this part is tombstones or expired is compacted within dead_max_age_ms, limits or not.

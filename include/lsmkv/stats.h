@@ -66,6 +66,7 @@ struct EngineStats {
   std::uint64_t compaction_bytes_read = 0;
   std::uint64_t compaction_bytes_written = 0;
   std::uint64_t expired_entries = 0;        ///< removed by compactions because their deadline had passed
+  std::uint64_t removed_bytes_kept = 0;     ///< of files that are gone: given back as others are written, or soon (fs/gradual_removal.h)
   std::uint64_t dead_bytes_known = 0;       ///< of tables: the share of tombstones and expired entries
   std::uint64_t oldest_dead_ms = 0;         ///< for how long a table has been over dead-ratio; 0: none is
   std::uint64_t ingests = 0;

@@ -93,6 +93,7 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"write_amplification", stats.write_amplification},
       {"write_amplification_since_ms", stats.write_amplification_since_ms},
       {"expired_entries", stats.expired_entries},
+      {"removed_bytes_kept", stats.removed_bytes_kept},
       {"dead_bytes_known", stats.dead_bytes_known},
       {"oldest_dead_ms", stats.oldest_dead_ms},
       {"scrubs", stats.scrubs},

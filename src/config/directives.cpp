@@ -123,7 +123,7 @@ const Directive kDirectives[] = {
      "Entries after which a memtable is flushed. 0: no entry limit."},
     {"memtable-size-mb", "", Count{&S::memtable_mb, 0, kMaxMb}, "0", kStart, kMemtables,
      "Megabytes after which a memtable is flushed. Larger: fewer, larger flushes, more memory, more to replay after a crash.\n"
-     "0: a quarter of what all memtables may take."},
+     "0: a third of what all memtables may take."},
     {"max-immutable-memtables", "", Count{&S::max_immutable_memtables, 1, 1000}, "4", kStart, kMemtables,
      "How many full memtables may wait for their flush before writers wait too."},
     {"max-memory-mb", "", Count{&S::max_memory_mb, 0, kMaxMb}, "0", kStart, kMemtables,
@@ -140,9 +140,9 @@ const Directive kDirectives[] = {
      "The entry limit of level 0, which grows from level to level likewise. 0: no entry limit."},
     {"max-l0-sstables", "", Count{&S::max_l0_sstables, 1, 10000}, "4", kStart, kLevels,
      "How many tables level 0 may have. They overlap, so a read may have to look into each."},
-    {"l0-slowdown-sstables", "", Count{&S::l0_slowdown_sstables, 1, 10000}, "12", kStart, kLevels,
+    {"l0-slowdown-sstables", "", Count{&S::l0_slowdown_sstables, 1, 10000}, "20", kStart, kLevels,
      "From this many tables in level 0 writers are slowed, the more the further compaction is behind."},
-    {"l0-stop-sstables", "", Count{&S::l0_stop_sstables, 2, 10000}, "24", kStart, kLevels,
+    {"l0-stop-sstables", "", Count{&S::l0_stop_sstables, 2, 10000}, "36", kStart, kLevels,
      "From this many tables in level 0 writers wait for a compaction. Above l0-slowdown-sstables."},
     {"soft-limit-ratio", "", Ratio{&S::soft_limit_ratio, 0.01, 1.0}, "0.85", kStart, kLevels,
      "Compaction starts at this share of every limit, so that writers do not meet the limit itself.\n"

@@ -20,6 +20,7 @@ constexpr std::uint64_t kUnbounded = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kBaseBytes = 16 * kMb;
 constexpr std::uint64_t kSlackShare = 8;              // of the budget: one in so many
 constexpr std::uint64_t kMemtablesAtOnce = 4;         // one is filled, one or two are flushed, one is room for a late flush
+constexpr std::uint64_t kMemtablesAtLeast = 3;        // the larger each is, the less often merges write its bytes again
 constexpr std::uint64_t kDefaultPercent = 60;
 
 enum Part : std::size_t { kMemtables, kBackground, kClients, kOpenTables, kBlockCache, kParts };
@@ -182,7 +183,7 @@ Result<MemoryPlan> PlanMemory(const Settings& settings, const MachineMemory& mac
   LSMKV_ASSERT(left >= 0);
   ShareOut(static_cast<std::uint64_t>(left), floors, &shares);
   plan.memtables_bytes = shares[kMemtables];
-  plan.memtable_bytes = settings.memtable_mb != 0 ? settings.memtable_mb * kMb : plan.memtables_bytes / kMemtablesAtOnce;
+  plan.memtable_bytes = settings.memtable_mb != 0 ? settings.memtable_mb * kMb : plan.memtables_bytes / kMemtablesAtLeast;
   plan.background_bytes = shares[kBackground];
   plan.clients_bytes = shares[kClients];
   plan.open_tables_bytes = shares[kOpenTables];

@@ -73,6 +73,7 @@ EngineContext::EngineContext(const Options& opened_with)
       wal_dir(opened_with.dir + "/wal"),
       sst_dir(opened_with.dir + "/sst"),
       blob_dir(opened_with.dir + "/blob"),
+      removal(fs),
       tables(std::make_shared<TableStore>(fs, opened_with.block_cache_bytes, opened_with.row_cache_percent, opened_with.max_open_sstables)),
       memory(opened_with) {}
 

@@ -193,6 +193,7 @@ EngineStats EngineImpl::Stats() const {
   stats.flushes = read(counters.flushes);
   stats.flush_bytes_written = read(counters.flush_bytes_written);
   stats.compaction_rate_bytes = scheduler_->rate().bytes_per_second();
+  stats.removed_bytes_kept = context_.removal.pending_bytes();
   stats.compaction_bytes_wanted = scheduler_->bytes_wanted();
   stats.disk_free_bytes = reserve_.free_bytes();
   stats.disk_reserve_bytes = reserve_.reserve_bytes();

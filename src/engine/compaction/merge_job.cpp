@@ -104,6 +104,7 @@ Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable) {
   if (!tables) return tables.error();
   result.outputs = std::move(*tables);
   result.bytes_written = output.bytes_written();
+  context.removal.OnWritten(result.bytes_written);
   result.duration = context.clock.Monotonic() - start;
   return result;
 }

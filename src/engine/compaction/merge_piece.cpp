@@ -95,7 +95,9 @@ MergePiece::MergePiece(EngineContext& context, const Version& version, const Mer
 
 Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
   const std::uint64_t written = std::max(bytes_paid_, output_.bytes_so_far());   // of an open table it is an estimate
-  rate_.Charge(written - std::exchange(bytes_paid_, written), context_.closing);
+  const std::uint64_t unpaid = written - std::exchange(bytes_paid_, written);
+  context_.removal.OnWritten(unpaid);
+  rate_.Charge(unpaid, context_.closing);
   const bool end = context_.closing.load(std::memory_order_relaxed) || cancelled.load(std::memory_order_relaxed);
   if (end) return Status::ShuttingDown();
   const std::uint64_t leave_bytes = context_.merges_leave_bytes.load(std::memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "engine/bundle/bundle.h"
 #include "engine/compaction/blob_garbage.h"
+#include "engine/compaction/l0_gather.h"
 #include "engine/version/dead_data.h"
 
 namespace lsmkv {
@@ -87,8 +88,7 @@ class Picker {
       const std::string reason =
           fmt::format("L{} has {} {} >= soft limit {} (hard {})", n, candidate.score.figure,
                       LimitName(candidate.score.kind), candidate.score.limit.soft, candidate.score.limit.hard);
-      CompactionPlan plan = must_wait ? CompactionPlan() : n == 0 ? PlanL0(reason) : PlanLevel(n, reason);
-      if (IsNothing(plan) && n == 0) plan = PlanWithinL0();
+      CompactionPlan plan = n > 0 ? PlanLevel(n, reason) : PlanOfL0(candidate.score, reason, must_wait);
       if (!IsNothing(plan)) return plan;
       if (n == 1 && l1_first && !IsMergedInto(2)) continue;      // nothing is done about L1, and nothing can be: L0 need not wait for it
       reserved_.insert({n, n + 1});
@@ -174,21 +174,22 @@ class Picker {
     return true;
   }
 
-  /// Keeps L0's count bounded while L1 is held by a long job: the newest tables of about one size become one.
-  CompactionPlan PlanWithinL0() const {
-    constexpr std::size_t kLeastTables = 4;
-    const std::span<const TablePtr> l0 = version_.level(0);
-    if (l0.size() < std::min<std::size_t>(in_.options.max_l0_sstables + kLeastTables, in_.options.l0_slowdown_sstables)) return {};
-    Merge merge{{{0, {}}}, 0, fmt::format("L0 has {} sstables and L1 is busy", l0.size())};
-    std::uint64_t bytes = 0;
-    for (const TablePtr& table : l0) {     // newest first; a prefix, so that the result's age is one interval
-      if (in_.busy.IsBusy(table)) break;
-      if (merge.inputs[0].tables.size() >= kLeastTables && table->record().size_bytes > bytes) break;
-      bytes += table->record().size_bytes;
-      merge.inputs[0].tables.push_back(table);
+  CompactionPlan PlanOfL0(const Score& score, const std::string& reason, bool l1_is_reserved) const {
+    if (!l1_is_reserved && IsTooLittleToGoDown(in_, score.kind))
+      return PlanWithinL0(CheapestNeighbours(in_, 2, false), reason + ", too little for what they overlap in L1");
+    if (!l1_is_reserved && !GoesDownLater(in_)) {
+      if (CompactionPlan plan = PlanL0(reason); !IsNothing(plan) || !L1IsHeld()) return plan;
     }
-    if (merge.inputs[0].tables.size() < kLeastTables) return {};
-    return merge;
+    return PlanWithinL0(TablesToGather(in_), reason + (GoesDownLater(in_) ? ", and goes down when it is larger" : ", and L1 is busy"));
+  }
+  static CompactionPlan PlanWithinL0(std::span<const TablePtr> tables, const std::string& reason) {
+    if (tables.empty()) return {};
+    return Merge{{{0, {tables.begin(), tables.end()}}}, 0, reason};
+  }
+  /// By other merges than those within L0, whose end L0 waits for.
+  bool L1IsHeld() const {
+    const std::span<const TablePtr> l1 = version_.level(1);
+    return IsMergedInto(1) || std::ranges::any_of(l1, [this](const TablePtr& table) { return in_.busy.IsBusy(table); });
   }
 
   // ---- rule 4

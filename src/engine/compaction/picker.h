@@ -5,7 +5,7 @@
 //   1. A table whose every entry is dead (filter) or has expired is dropped unread.
 //   2. The level with the highest score >= 1 goes first. L0 gives all its tables to L1 with what they overlap there;
 //      a deeper level gives everything (one table a level) or the tables that pay best. An L1 past its hard limit goes before L0.
-//   3. L0 that should go but cannot, because L1 is busy, is merged within itself, so that its count stays bounded.
+//   3. L0 that should go but cannot, because L1 is busy, or that had better go later, is merged within itself (l0_gather.h).
 //   4. A table whose first or last key belongs to a flushed database is rewritten where it is, or goes down with L0.
 //      A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
 //      down, or is rewritten where it is when nothing older lies below, even when no limit is reached.
@@ -85,6 +85,7 @@ struct PickerInput {
   const BusyTables& busy;
   std::uint64_t now_ms = 0;
   bool idle = false;                 ///< nothing has been flushed for a while
+  bool filling = false;              ///< memtables are being flushed, one soon after the other
   bool l0_only = false;              ///< nothing but what makes L0 smaller
 };
 

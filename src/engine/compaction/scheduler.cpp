@@ -14,8 +14,10 @@ using std::chrono::microseconds;
 
 constexpr microseconds kReviewInterval{10'000'000};   // how late an expiry may be noticed
 constexpr microseconds kIdleAfter{10'000'000};
+constexpr microseconds kFilling{1'000'000};
 constexpr microseconds kLeastReviewInterval{100'000};
 constexpr microseconds kPurgeInterval{100'000};       // while readers hold a replaced version
+constexpr microseconds kKeptUnwritten{500'000};        // what is removed, while nothing is written that it would make room for
 constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
 constexpr int kMergeNice = 5;                         // merges stand back for the event loops
@@ -145,8 +147,13 @@ microseconds Scheduler::Pause() const {
   }
   pause = std::min(pause, hooks_.review_in().value_or(pause));
   if (purge_again_) pause = std::min(pause, kPurgeInterval);
+  if (IsFilling()) pause = std::min(pause, kFilling);
+  if (context_.removal.pending_bytes() != 0) pause = std::min(pause, kKeptUnwritten);
   return pause;
 }
+
+/// L0 may be left to grow while it is filled, and is looked at again when that ends.
+bool Scheduler::IsFilling() const { return !flushes_.empty() || context_.clock.Monotonic() - last_flush_ < kFilling; }
 
 std::optional<Scheduler::Inbox> Scheduler::WaitForWork() {
   const microseconds pause = Pause();
@@ -206,7 +213,7 @@ void Scheduler::StartCompactions() {
     busy.tables.insert(covering.begin(), covering.end());
     const bool l0_only = merges_.size() >= context_.options.compaction_workers;
     const bool idle = context_.clock.Monotonic() - last_flush_ >= kIdleAfter;
-    CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, l0_only});
+    CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, IsFilling(), l0_only});
     Status status;
     if (const auto* merge = std::get_if<Merge>(&plan)) {
       Result<Merge> fitting = FitToDisk(*merge);
@@ -382,18 +389,38 @@ void Scheduler::FinishManual(const ManualPtr& manual, Status status) {
 /// The inputs of a large merge are gigabytes, which take the system a second to give up: not the scheduler's.
 void Scheduler::StartRemoving() {
   std::vector<FileJanitor::Discarded> files = context_.janitor->Take();
-  if (files.empty()) return;
-  removal_pool_.Submit([this, files = std::move(files)] {
-    RemoveFiles(files);
-    Wake();                 // somebody may wait for the room
-  });
+  if (!files.empty()) {
+    removal_pool_.Submit([this, files = std::move(files), most_kept = MostKeptRemoved()] {
+      RemoveFiles(files);
+      const std::uint64_t kept = context_.removal.pending_bytes();
+      context_.removal.GiveBack(kept - std::min(kept, most_kept));
+      Wake();                 // somebody may wait for the room
+    });
+  }
+  const std::uint64_t kept = context_.removal.pending_bytes();
+  const microseconds now = context_.clock.Monotonic();
+  if (kept == 0 || now < kept_review_) return;
+  if (kept == kept_bytes_) removal_pool_.Submit([this, kept] { context_.removal.GiveBack(kept); });
+  kept_bytes_ = kept;
+  kept_review_ = now + kKeptUnwritten;
+}
+
+/// Of what is removed, what may wait for something to be written: little beside the tables, and beside the room on the disk.
+std::uint64_t Scheduler::MostKeptRemoved() const {
+  constexpr std::uint64_t kPartOfTables = 2;
+  constexpr std::uint64_t kPartOfRoom = 8;
+  std::uint64_t table_bytes = 0;
+  const VersionPtr version = tree_.Current()->version;
+  for (std::uint32_t n = 0; n < version->level_count(); ++n) table_bytes += version->figures(n).bytes;
+  const Result<std::uint64_t> room = context_.fs.FreeBytes(context_.options.dir);
+  return std::min(table_bytes / kPartOfTables, room ? *room / kPartOfRoom : 0);
 }
 
 void Scheduler::RemoveFiles(const std::vector<FileJanitor::Discarded>& files) {
   for (const FileJanitor::Discarded& file : files) {
     context_.tables->block_cache.EraseTable(file.id);
     context_.blob_files.Forget(file.id);
-    if (Status status = context_.fs.RemoveFile(file.path); !status.ok() && status.code() != StatusCode::kNotFound)
+    if (Status status = context_.removal.Remove(file.path); !status.ok() && status.code() != StatusCode::kNotFound)
       LogWarning("compaction", "{}; it will be removed at the next start", status.message());
   }
 }

@@ -185,6 +185,8 @@ class Scheduler {
   void FailWaitingIngests(const Status& status) LSMKV_EXCLUDES(mutex_);
   void StartRemoving();
   void RemoveFiles(const std::vector<FileJanitor::Discarded>& files);
+  std::uint64_t MostKeptRemoved() const;
+  bool IsFilling() const;
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
   BusyTables Busy() const;
   // scheduler_reload.cpp
@@ -237,6 +239,8 @@ class Scheduler {
   Backoff merge_backoff_;
   std::chrono::microseconds last_flush_;             // when its commit began
   bool purge_again_ = false;
+  std::uint64_t kept_bytes_ = 0;                     // of removed files, when it was last looked at
+  std::chrono::microseconds kept_review_{0};
   std::atomic<std::uint64_t> bytes_wanted_{0};       // relaxed: for people
 
   mutable Mutex mutex_;                              // a leaf

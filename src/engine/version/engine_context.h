@@ -9,6 +9,7 @@
 #include "engine/version/file_janitor.h"
 #include "engine/version/table_file.h"
 #include "fs/file_system.h"
+#include "fs/gradual_removal.h"
 #include "lsmkv/options.h"
 
 namespace lsmkv {
@@ -56,6 +57,7 @@ struct EngineContext {
   const std::string wal_dir;
   const std::string sst_dir;
   const std::string blob_dir;
+  GradualRemoval removal;
   const std::shared_ptr<TableStore> tables;
   const std::shared_ptr<FileJanitor> janitor = std::make_shared<FileJanitor>();
   BlobFiles blob_files;

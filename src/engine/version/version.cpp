@@ -7,17 +7,6 @@
 namespace lsmkv {
 namespace {
 
-LevelFigures FiguresOf(const LevelTables& tables) {
-  LevelFigures figures;
-  figures.sstables = tables.size();
-  for (const TablePtr& table : tables) {
-    figures.entries += table->record().entries;
-    figures.tombstones += table->record().tombstones;
-    figures.bytes += table->record().size_bytes;
-  }
-  return figures;
-}
-
 void AddUsage(const TableFile& table, BlobUsages* usages) {
   for (std::size_t i = 0; i < table.blobs().size(); ++i) {
     BlobUsage& usage = (*usages)[table.blobs()[i]->id()];
@@ -54,6 +43,17 @@ Status SortLevel(std::uint32_t n, LevelTables* tables) {
 }
 
 }  // namespace
+
+LevelFigures FiguresOf(std::span<const TablePtr> tables) {
+  LevelFigures figures;
+  figures.sstables = tables.size();
+  for (const TablePtr& table : tables) {
+    figures.entries += table->record().entries;
+    figures.tombstones += table->record().tombstones;
+    figures.bytes += table->record().size_bytes;
+  }
+  return figures;
+}
 
 Result<std::shared_ptr<const Version>> Version::Make(std::vector<LevelTables> levels) {
   BlobUsages blobs;

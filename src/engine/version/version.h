@@ -26,6 +26,8 @@ namespace lsmkv {
 
 using LevelTables = std::vector<TablePtr>;
 
+LevelFigures FiguresOf(std::span<const TablePtr> tables);
+
 /// What one commit changes.
 struct VersionChange {
   struct Added {

@@ -93,7 +93,7 @@ TEST_CASE("a large one is merged into a level that may hold it, with what overla
 
 TEST_CASE("when L0 is full of tables a small one is merged as well", "[ingest]") {
   LevelTables l0;
-  for (std::uint64_t i = 1; i <= 12; ++i) l0.push_back(FakeTable(i, "a", "z", i, i));
+  for (std::uint64_t i = 1; i <= Options().l0_slowdown_sstables; ++i) l0.push_back(FakeTable(i, "a", "z", i, i));
   CHECK(Planned({l0}, Shape("d", "f", 100)).level() == 1);
 }
 

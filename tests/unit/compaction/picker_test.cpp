@@ -77,7 +77,7 @@ TEST_CASE("the highest score goes first", "[picker]") {
 
 TEST_CASE("an L1 past its hard limit goes before L0, whatever the scores, and L0 is merged within itself meanwhile", "[picker]") {
   LevelTables l0;
-  for (std::uint64_t i = 1; i <= 9; ++i) l0.push_back(FakeTable(i, "a", "z", i, i));      // a score of 3
+  for (std::uint64_t i = 1; i <= 12; ++i) l0.push_back(FakeTable(i, "a", "z", i, i));     // a score of 4
   const auto with_l1 = [&](std::uint64_t entries, BusyTables busy = {}) {
     return Picked({l0, {FakeTable(100, "a", "m", 1, 1, entries), FakeTable(101, "n", "z", 1, 1, 1)}, {FakeTable(102, "a", "m")}}, SmallOptions(), std::move(busy));
   };
@@ -139,19 +139,6 @@ TEST_CASE("jobs that do not meet run side by side", "[picker]") {
   REQUIRE(picked.merge() != nullptr);
   CHECK(picked.Ids(0) == Ids{2});
   CHECK(picked.Ids(1) == Ids{4});
-}
-
-TEST_CASE("L0 is merged within itself while L1 is held", "[picker]") {
-  BusyTables busy;
-  busy.tables = {100};
-  busy.jobs = {{2, {"a", "z"}}};
-  LevelTables l0;
-  for (std::uint64_t i = 1; i <= 8; ++i) l0.push_back(FakeTable(i, "a", "z", i, i));
-  const Picked picked({l0, {FakeTable(100, "a", "z")}}, SmallOptions(), busy);
-  REQUIRE(picked.merge() != nullptr);
-  CHECK(picked.merge()->target == 0);
-  CHECK(picked.Ids(0).size() >= 4);
-  CHECK(picked.Ids(0).back() == 8);      // the newest ones: a prefix in age
 }
 
 TEST_CASE("a table that reaches into a flushed database is rewritten at once, one that lies in it is dropped", "[picker]") {

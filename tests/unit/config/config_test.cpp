@@ -142,8 +142,8 @@ TEST_CASE("a bad configuration is refused with file, line, directive and what is
       {"memory-budget 64mb\nblock-cache-mb 64\n",
        ":1: directive 'memory-budget': 64mb is too small for block-cache-mb 64, which with the least of everything else come to "
        "101mb: raise it, or lower these"},
-      {"port 1\nl0-slowdown-sstables 30\n",
-       ":2: directive 'l0-slowdown-sstables': 30 is not below l0-stop-sstables 24: writers are slowed before they wait"},
+      {"port 1\nl0-slowdown-sstables 40\n",
+       ":2: directive 'l0-slowdown-sstables': 40 is not below l0-stop-sstables 36: writers are slowed before they wait"},
   }));
   const std::string path = temp.Write("lsmkv.conf", c.text);
   CHECK(LoadError({path}) == path + c.error);

@@ -170,11 +170,11 @@ TEST_CASE("an unknown name finds its neighbour", "[config]") {
 TEST_CASE("settings that contradict each other are refused", "[config]") {
   Settings s = DefaultSettings();
   SECTION("slowdown and stop") {
-    s.l0_slowdown_sstables = 24;
+    s.l0_slowdown_sstables = s.l0_stop_sstables;
     CHECK(FindContradiction(s)->directive == "l0-slowdown-sstables");
   }
   SECTION("the limit of L0 above where writers are slowed") {
-    s.max_l0_sstables = 13;
+    s.max_l0_sstables = s.l0_slowdown_sstables + 1;
     CHECK(FindContradiction(s)->directive == "max-l0-sstables");
   }
   SECTION("less memory than two memtables") {

@@ -35,7 +35,7 @@ TEST_CASE("the parts fill the budget and never exceed it", "[memory-plan]") {
   CHECK(plan.budget_bytes == budget_mb * kMb);
   CHECK(plan.sum_bytes() <= plan.budget_bytes);
   CHECK(plan.sum_bytes() + kMb > plan.budget_bytes);         // rounding leaves less than that unused
-  CHECK(plan.memtable_bytes == plan.memtables_bytes / 4);
+  CHECK(plan.memtable_bytes == plan.memtables_bytes / 3);
   CHECK(plan.memtables_bytes >= 4 * kMb - kMb / 2);
   CHECK(plan.memtables_bytes <= 1024 * kMb);
   CHECK(plan.background_bytes <= 64 * kMb);
@@ -86,7 +86,7 @@ TEST_CASE("a directive overrules its part, and the others share the rest", "[mem
     s.max_memory_mb = 256;
     const MemoryPlan plan = Plan(s);
     CHECK(plan.memtables_bytes == 256 * kMb);
-    CHECK(plan.memtable_bytes == 64 * kMb);
+    CHECK(plan.memtable_bytes == 256 * kMb / 3);
     CHECK(plan.block_cache_bytes < alone.block_cache_bytes);
     CHECK(plan.block_cache_bytes > 90 * kMb);
   }

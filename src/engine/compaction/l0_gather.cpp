@@ -1,0 +1,77 @@
+#include "engine/compaction/l0_gather.h"
+
+#include <algorithm>
+
+namespace lsmkv {
+namespace {
+
+constexpr double kMuch = 4;                    // of L1 for one of L0
+constexpr double kMuchWhileFilling = 1.33;
+
+/// In bytes as well as in entries: tombstones, and small values over large ones, make more room below than they take.
+bool WouldDragAlong(const PickerInput& input, double times) {
+  if (input.options.max_sstable_bytes == 0) return false;      // one table a level: L1 is rewritten whole by design
+  const std::optional<KeySpan> span = SpanOf(input.version.level(0));
+  if (!span) return false;
+  const LevelFigures below = FiguresOf(input.version.Overlapping(1, span->smallest, span->largest));
+  const LevelFigures own = input.version.figures(0);
+  return static_cast<double>(below.bytes) > times * static_cast<double>(own.bytes) &&
+         static_cast<double>(below.entries) > times * static_cast<double>(own.entries);
+}
+
+/// Reached `part` of a limit of bytes or entries, if there is one.
+bool HasReached(const LevelFigures& figures, const LevelLimits& limits, std::uint64_t Limit::*limit, double part) {
+  const auto reached = [&](std::uint64_t figure, const Limit& of) {
+    return of.*limit != 0 && static_cast<double>(figure) >= part * static_cast<double>(of.*limit);
+  };
+  return reached(figures.bytes, limits.bytes) || reached(figures.entries, limits.entries);
+}
+
+}  // namespace
+
+bool IsTooLittleToGoDown(const PickerInput& input, LimitKind kind) {
+  constexpr double kNearLimit = 0.75;
+  if (kind != LimitKind::kSstables) return false;
+  if (HasReached(input.version.figures(0), LimitsOfLevel(input.options, 0), &Limit::soft, kNearLimit)) return false;
+  return WouldDragAlong(input, kMuch);
+}
+
+bool GoesDownLater(const PickerInput& input) {
+  if (!input.filling || !HasReached(input.version.figures(0), LimitsOfLevel(input.options, 0), &Limit::hard, 1)) return false;
+  return WouldDragAlong(input, kMuchWhileFilling);
+}
+
+std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, bool alike) {
+  const std::span<const TablePtr> l0 = input.version.level(0);
+  std::span<const TablePtr> best;
+  double best_cost = 0;
+  for (std::size_t from = 0; from < l0.size(); ++from) {
+    std::uint64_t bytes = 0;
+    std::uint64_t largest = 0;
+    for (std::size_t to = from; to < l0.size() && !input.busy.IsBusy(l0[to]); ++to) {
+      bytes += l0[to]->record().size_bytes;
+      largest = std::max(largest, l0[to]->record().size_bytes);
+      const std::size_t count = to - from + 1;
+      if (count < least || (alike && largest > bytes - largest)) continue;
+      const double cost = static_cast<double>(bytes) / static_cast<double>(count - 1);
+      if (!best.empty() && cost >= best_cost) continue;
+      best = l0.subspan(from, count);
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
+std::span<const TablePtr> TablesToGather(const PickerInput& input) {
+  constexpr std::size_t kLeast = 4;
+  constexpr std::size_t kWorthIt = 8;
+  const std::span<const TablePtr> l0 = input.version.level(0);
+  const std::size_t slowdown = input.options.l0_slowdown_sstables;
+  const std::size_t many = std::min(slowdown, std::max(slowdown * 3 / 5, input.options.max_l0_sstables + kLeast));
+  const auto busy = static_cast<std::size_t>(std::ranges::count_if(l0, [&](const TablePtr& table) { return input.busy.IsBusy(table); }));
+  if (l0.size() < many || l0.size() - busy < std::min(kWorthIt, many)) return {};
+  const std::span<const TablePtr> tables = CheapestNeighbours(input, kLeast, true);
+  return tables.empty() && l0.size() >= slowdown ? CheapestNeighbours(input, kLeast, false) : tables;
+}
+
+}  // namespace lsmkv

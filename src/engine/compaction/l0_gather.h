@@ -1,0 +1,34 @@
+// When tables of L0 become one table of L0 instead of going down.
+//
+// Going down, each byte of L0 has rewritten what it overlaps in L1, which of keys in no order is all of L1, however few the bytes are.
+// Within L0 a byte is rewritten alone. So L0 gathers first
+//   while it cannot go      L1 is held by another merge: its count of tables must stay bounded;
+//   while it is too little  its count of tables is at the limit, but their bytes are not near theirs, and each would drag kMuch along
+//                           (unless they are so many entries, tombstones say, that they make room below);
+//   while it is filled      faster than merges can follow, and is past its hard limit anyway: until it drags kMuchWhileFilling
+//                           along, since nothing else lets the merges catch up. When the writing ends it goes down at once.
+// In the first and the last case this is done late, near l0-slowdown-sstables: the more tables become one, the less often each byte is
+// written on the way.
+//
+// Pure, as the picker. Source: gathering within L0 is RocksDB's "intra-L0 compaction", and so is the measure of what it costs, bytes for
+// each table less; that merging two runs pays when they are of about one size is size-tiered compaction's rule.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "engine/compaction/picker.h"
+
+namespace lsmkv {
+
+/// `kind`: the limit that L0 has reached.
+bool IsTooLittleToGoDown(const PickerInput& input, LimitKind kind);
+bool GoesDownLater(const PickerInput& input);
+
+/// Neighbours in age, `least` of them or more, to become one: those that cost the fewest bytes for each table less.
+/// @param alike  none larger than the others together, or it would be written again with every few that come.
+std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, bool alike);
+/// What keeps the count of tables bounded; nothing while there are few.
+std::span<const TablePtr> TablesToGather(const PickerInput& input);
+
+}  // namespace lsmkv

@@ -1,0 +1,106 @@
+// When L0 is merged within itself, and which of its tables. Versions are made by hand.
+#include "engine/compaction/l0_gather.h"
+
+#include <catch2/catch.hpp>
+
+#include "table_maker.h"
+
+using namespace lsmkv;
+
+namespace {
+
+using Ids = std::vector<std::uint64_t>;
+
+/// Limits of L0: 1000 entries, 1000 bytes, 4 tables; writers are slowed from 20 on.
+Options SmallOptions() {
+  Options options;
+  options.base_level_entries = 1000;
+  options.base_level_bytes = 1000;
+  options.max_sstable_bytes = 1 << 20;
+  return options;
+}
+
+/// Tables 1, 2, ... of these sizes, the oldest first.
+LevelTables L0Of(const std::vector<std::uint64_t>& bytes) {
+  LevelTables l0;
+  for (std::uint64_t i = 1; i <= bytes.size(); ++i) l0.push_back(FakeTable(i, "a", "z", i, i, 1, bytes[i - 1]));
+  return l0;
+}
+LevelTables L1Of(std::uint64_t bytes, std::uint64_t entries = 500) { return {FakeTable(100, "a", "z", 1, 1, entries, bytes)}; }
+
+/// What is merged within L0; empty: nothing. `down`: what goes to L1.
+struct Gathered {
+  Ids within;
+  Ids down;
+};
+Gathered Pick(std::vector<LevelTables> levels, BusyTables busy = {}, bool filling = false, Options options = SmallOptions()) {
+  const VersionPtr version = *Version::Make(std::move(levels));
+  const CompactionPlan plan = PickCompaction({*version, options, busy, 0, false, filling});
+  Gathered gathered;
+  const auto* merge = std::get_if<Merge>(&plan);
+  if (merge == nullptr || merge->inputs[0].level != 0) return gathered;
+  Ids& ids = merge->target == 0 ? gathered.within : gathered.down;
+  for (const TablePtr& table : merge->inputs[0].tables) ids.push_back(table->id());
+  std::ranges::sort(ids);
+  return gathered;
+}
+
+}  // namespace
+
+TEST_CASE("while L1 is held L0 is gathered: late, neighbours, of about one size", "[picker][gather]") {
+  const auto within = [](const std::vector<std::uint64_t>& bytes, std::set<std::uint64_t> also_busy = {}) {
+    BusyTables busy;
+    busy.tables = {100};
+    busy.jobs = {{2, {"a", "z"}}};
+    busy.tables.merge(also_busy);
+    const Gathered gathered = Pick({L0Of(bytes), L1Of(5000)}, busy);
+    CHECK(gathered.down.empty());
+    return gathered.within;
+  };
+  CHECK(within(std::vector<std::uint64_t>(11, 10)).empty());               // three fifths of l0-slowdown-sstables
+  CHECK(within(std::vector<std::uint64_t>(12, 10)) == Ids{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  CHECK(within({900, 400, 100, 10, 10, 10, 10, 10, 10, 10, 10, 10}) == Ids{4, 5, 6, 7, 8, 9, 10, 11, 12});   // not what was gathered before
+  CHECK(within({80, 80, 80, 80, 80, 80, 80, 80, 80, 10, 10, 10}) == Ids{8, 9, 10, 11, 12});           // the fewest bytes for each table less
+  CHECK(within({10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {3}) == Ids{4, 5, 6, 7, 8, 9, 10, 11, 12});      // none in between
+  CHECK(within({10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {1, 2, 3, 4, 5}).empty());           // too few that are free
+  // Each larger than those after it together: that costs the most, and is done only where writers would be slowed.
+  std::vector<std::uint64_t> halves;
+  for (std::uint64_t i = 0; i < 19; ++i) halves.push_back(1ull << (21 - i));
+  CHECK(within(halves).empty());
+  halves.push_back(2);
+  CHECK(within(halves) == Ids{17, 18, 19, 20});
+}
+
+TEST_CASE("L0 that has its count of tables but few bytes does not rewrite a large L1", "[picker][gather]") {
+  CHECK(Pick({L0Of({10, 10, 10}), L1Of(120)}).down == Ids{1, 2, 3});       // four times as much
+  CHECK(Pick({L0Of({10, 10, 10}), L1Of(121)}).within == Ids{2, 3});
+  CHECK(Pick({L0Of({10, 10, 10}), L1Of(5000, 12)}).down == Ids{1, 2, 3});  // a quarter of its entries: that makes room
+  CHECK(Pick({L0Of({80, 40, 10}), L1Of(5000)}).within == Ids{2, 3});       // and always ends below the count
+  CHECK(Pick({L0Of({300, 200, 138}), L1Of(5000)}).down == Ids{1, 2, 3});   // three quarters of the soft limit, 850 bytes
+  CHECK(Pick({L0Of({300, 200, 130}), L1Of(5000)}).within == Ids{2, 3});
+  Options entries = SmallOptions();
+  entries.base_level_entries = 4;
+  CHECK(Pick({L0Of({10, 10, 10}), L1Of(5000)}, {}, false, entries).down == Ids{1, 2, 3});     // of entries it has enough
+  Options one_table = SmallOptions();
+  one_table.max_sstable_bytes = 0;
+  CHECK(Pick({L0Of({10, 10, 10}), L1Of(5000)}, {}, false, one_table).down == Ids{1, 2, 3});   // each level one table: by design
+  CHECK(Pick({L0Of({10, 10, 10}), {FakeTable(100, "zz", "zzz", 1, 1, 1, 5000)}}).down.empty());   // overlaps nothing: moves or merges alone
+}
+
+TEST_CASE("L0 past its hard limit grows while it is filled, and goes down when that ends", "[picker][gather]") {
+  const std::vector<std::uint64_t> bytes(12, 100);                         // 1200 of 1000
+  CHECK(Pick({L0Of(bytes), L1Of(1700)}, {}, true).within.size() == 12);
+  CHECK(Pick({L0Of(bytes), L1Of(1700)}, {}, false).down.size() == 12);
+  CHECK(Pick({L0Of(bytes), L1Of(1500)}, {}, true).down.size() == 12);      // large enough for what it overlaps
+  const std::vector<std::uint64_t> within_limit(9, 100);
+  CHECK(Pick({L0Of(within_limit), L1Of(5000)}, {}, true).down.size() == 9);
+}
+
+TEST_CASE("L0 waits for its own merges before it goes down, and begins no new ones", "[picker][gather]") {
+  BusyTables busy;
+  busy.tables = {11, 12, 13, 14};
+  busy.jobs = {{0, {"a", "z"}}};
+  const Gathered gathered = Pick({L0Of(std::vector<std::uint64_t>(24, 40)), L1Of(900)}, busy);
+  CHECK(gathered.within.empty());
+  CHECK(gathered.down.empty());
+}
