@@ -109,56 +109,53 @@ def read_database(client, database):
     return seen
 
 
-class Counter(threading.Thread):
+class Asker(threading.Thread):
+    """Asks until the server is gone; `answered` and `unanswered` count what it has asked for."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self._client = RawClient(server)
+        self.answered = 0
+        self.unanswered = 0
+
+    def run(self):
+        try:
+            while True:
+                self.ask()
+        except (EOFError, OSError):
+            pass
+        finally:
+            self._client.close()
+
+
+class Counter(Asker):
     """Increments a key that others increment too."""
 
     def __init__(self, server):
-        super().__init__(daemon=True)
-        self._client = RawClient(server)
+        super().__init__(server)
         self._client.ask("SELECT", SHARED_DATABASE)
-        self.answered = 0
-        self.unanswered = 0
 
-    def run(self):
-        try:
-            while True:
-                self.unanswered = 10
-                self._client.send(command("INCR", "shared") * 10)
-                for _ in range(10):
-                    self._client.reply()
-                    self.answered += 1
-                    self.unanswered -= 1
-        except (EOFError, OSError):
-            pass
-        finally:
-            self._client.close()
+    def ask(self):
+        self.unanswered = 10
+        self._client.send(command("INCR", "shared") * 10)
+        for _ in range(10):
+            self._client.reply()
+            self.answered += 1
+            self.unanswered -= 1
 
 
-class Twins(threading.Thread):
+class Twins(Asker):
     """Increments two keys, in two databases, that others increment too: never one of them alone."""
 
-    def __init__(self, server):
-        super().__init__(daemon=True)
-        self._client = RawClient(server)
-        self.answered = 0
-        self.unanswered = 0
-
-    def run(self):
+    def ask(self):
         select = [command("SELECT", database) for database in TWIN_DATABASES]
-        sent = command("MULTI") + b"".join(s + command("INCR", "twin") for s in select) + command("EXEC")
-        try:
-            while True:
-                self.unanswered = 5
-                self._client.send(sent * 5)
-                for _ in range(5):
-                    for _ in range(6):
-                        self._client.reply()
-                    self.answered += 1
-                    self.unanswered -= 1
-        except (EOFError, OSError):
-            pass
-        finally:
-            self._client.close()
+        self.unanswered = 5
+        self._client.send((command("MULTI") + b"".join(s + command("INCR", "twin") for s in select) + command("EXEC")) * 5)
+        for _ in range(5):
+            for _ in range(6):
+                self._client.reply()
+            self.answered += 1
+            self.unanswered -= 1
 
 
 class Upkeep(threading.Thread):

@@ -5,24 +5,15 @@
 #include <random>
 #include <set>
 
-#include "fake_engine.h"
 #include "keyspace/operation.h"
+#include "keyspace_on_map.h"
 
 namespace lsmkv {
 namespace {
 
 constexpr std::uint64_t kNow = 1'000'000;
 
-struct TestKeyspace {
-  DatabaseMap map;
-  FakeEngine engine{&map};
-  std::unique_ptr<Keyspace> keyspace;
-
-  TestKeyspace() {
-    Result<std::unique_ptr<Keyspace>> opened = Keyspace::Open(engine, 4, map);
-    REQUIRE(opened);
-    keyspace = std::move(*opened);
-  }
+struct TestKeyspace : KeyspaceOnMap {
   void Put(std::string_view key, std::string_view value, std::uint64_t expire = 0, std::uint32_t database = 0) {
     Operation operation(*keyspace, database, 1, true);
     REQUIRE(operation.Lock(key).ok());

@@ -292,17 +292,26 @@ TEST_CASE("replay of random bytes neither fails to end nor invents records", "[w
   CHECK(replayed.sequences.empty());
 }
 
-TEST_CASE("on a full disk the tail is dropped without a copy, and the start goes on", "[wal][space]") {
-  SegmentText first(1), second(2);
-  first.Record(1).Marker(1).Record(2).Record(3);
-  second.Record(4);
-  FaultFileSystem fs;
+namespace {
+
+/// The third record of `first` is damaged.
+void StoreBoth(FaultFileSystem& fs, SegmentText& first, SegmentText& second) {
   REQUIRE(fs.CreateDirectories(kDir).ok());
   REQUIRE(fs.SyncDirectory("").ok());
   REQUIRE(fs.SyncDirectory("db").ok());
   first.Store(fs);
   second.Store(fs);
   REQUIRE(fs.FlipBit(PathOf(1), 8 * first.starts[2]).ok());
+}
+
+}  // namespace
+
+TEST_CASE("on a full disk the tail is dropped without a copy, and the start goes on", "[wal][space]") {
+  SegmentText first(1), second(2);
+  first.Record(1).Marker(1).Record(2).Record(3);
+  second.Record(4);
+  FaultFileSystem fs;
+  StoreBoth(fs, first, second);
   const auto room = static_cast<std::uint64_t>(GENERATE(0, 1, 30));     // for none of the copy, or a part
   const bool no_names_either = GENERATE(false, true);
   fs.SetCapacity(first.bytes.size() + second.bytes.size() + room);
@@ -344,12 +353,7 @@ TEST_CASE("setting a tail aside survives a crash at any call", "[wal][crash]") {
     for (const CutMode mode : {CutMode::kLost, CutMode::kKept, CutMode::kNamesKept, CutMode::kOutOfOrder}) {
       CAPTURE(call, static_cast<int>(mode));
       FaultFileSystem fs;
-      REQUIRE(fs.CreateDirectories(kDir).ok());
-      REQUIRE(fs.SyncDirectory("").ok());
-      REQUIRE(fs.SyncDirectory("db").ok());
-      first.Store(fs);
-      second.Store(fs);
-      REQUIRE(fs.FlipBit(PathOf(1), 8 * first.starts[2]).ok());
+      StoreBoth(fs, first, second);
       fs.FailCall(call, Fault::kWriteError, FaultSpan::kFromThenOn);
       const Replayed replayed = Replay(fs, kFromTheStart);
       all_done = replayed.status.ok();
