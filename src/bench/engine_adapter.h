@@ -32,8 +32,8 @@ struct EngineOptions {
   std::uint64_t level_ratio = 10;
   std::uint64_t base_bytes = 0;
   std::uint64_t l0_tables = 4;
-  std::uint64_t l0_slowdown_tables = 12;
-  std::uint64_t l0_stop_tables = 24;
+  std::uint64_t l0_slowdown_tables = 20;
+  std::uint64_t l0_stop_tables = 36;
   std::uint64_t table_bytes = 0;
   std::uint64_t workers = 2;
   std::uint64_t bloom_bits = 10;

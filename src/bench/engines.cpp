@@ -60,8 +60,8 @@ EngineOptions OptionsFor(const Settings& settings, std::string dir) {
   options.memtable_bytes = options.memtables_bytes / settings.memtables;
   options.level_ratio = settings.level_ratio;
   options.l0_tables = settings.l0_tables;
-  options.l0_slowdown_tables = 3 * settings.l0_tables;
-  options.l0_stop_tables = 6 * settings.l0_tables;
+  options.l0_slowdown_tables = 5 * settings.l0_tables;
+  options.l0_stop_tables = 9 * settings.l0_tables;
   constexpr std::uint64_t kMemtablesInBase = 4;
   options.base_bytes = settings.base_mb != 0 ? settings.base_mb << 20 : kMemtablesInBase * options.memtable_bytes;
   options.table_bytes = settings.table_mb << 20;

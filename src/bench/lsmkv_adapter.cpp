@@ -28,7 +28,8 @@ class LsmkvCursor final : public Cursor {
 
 class LsmkvAdapter final : public EngineAdapter {
  public:
-  LsmkvAdapter(std::unique_ptr<Engine> engine, WalFsync mode) : engine_(std::move(engine)), synced_(mode == WalFsync::kAlways) {}
+  LsmkvAdapter(std::unique_ptr<Engine> engine, WalFsync mode, std::uint64_t table_bytes)
+      : engine_(std::move(engine)), synced_(mode == WalFsync::kAlways), table_bytes_(table_bytes) {}
 
   Status Put(std::string_view key, std::string_view value) override {
     thread_local WriteBatch batch;
@@ -62,7 +63,7 @@ class LsmkvAdapter final : public EngineAdapter {
     if (Status status = engine_->WriteHealth(); !status.ok()) return status;
     const EngineStats stats = engine_->Stats();
     const bool over = std::ranges::any_of(stats.levels, [](const LevelInfo& level) { return level.score >= 1 || level.compacting; });
-    if (over || stats.compactions_running > 0 || stats.immutable_memtables > 0) return std::nullopt;
+    if (over || stats.compactions_running > 0 || stats.immutable_memtables > 0 || WillSettle(stats)) return std::nullopt;
     return steady_clock::now();
   }
 
@@ -78,6 +79,13 @@ class LsmkvAdapter final : public EngineAdapter {
   }
 
  private:
+  /// Upper levels will move down when nothing has been written for a while (rule 6 of compaction/picker.h): space is measured after that.
+  bool WillSettle(const EngineStats& stats) const {
+    if (table_bytes_ == 0 || stats.levels.size() < 2) return false;
+    std::uint64_t upper_bytes = 0;
+    for (std::size_t n = 0; n + 1 < stats.levels.size(); ++n) upper_bytes += stats.levels[n].size_bytes;
+    return upper_bytes >= table_bytes_ && upper_bytes > stats.levels.back().size_bytes / 10;
+  }
   /// A write and its commit, which hands it to the operating system, as the peers do within one Put.
   Status Apply(const WriteBatch& batch) {
     if (Result<SequenceNumber> written = engine_->Write(batch); !written) return written.error();
@@ -88,6 +96,7 @@ class LsmkvAdapter final : public EngineAdapter {
 
   std::unique_ptr<Engine> engine_;
   const bool synced_;
+  const std::uint64_t table_bytes_;
 };
 
 Result<std::unique_ptr<EngineAdapter>> OpenLsmkv(const EngineOptions& o) {
@@ -109,7 +118,7 @@ Result<std::unique_ptr<EngineAdapter>> OpenLsmkv(const EngineOptions& o) {
   options.compaction_workers = static_cast<std::uint32_t>(o.workers);
   Result<std::unique_ptr<Engine>> engine = Engine::Open(options);
   if (!engine) return engine.error();
-  return std::make_unique<LsmkvAdapter>(std::move(*engine), o.wal_sync);
+  return std::make_unique<LsmkvAdapter>(std::move(*engine), o.wal_sync, o.table_bytes);
 }
 
 EngineBuild LsmkvBuild() {
