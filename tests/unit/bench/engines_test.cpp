@@ -116,8 +116,8 @@ TEST_CASE("all engines get the same memory and the same limits", "[bench]") {
   CHECK(options.memtables_bytes == 50u << 20);
   CHECK(options.memtable_bytes == 10u << 20);
   CHECK(options.base_bytes == 40u << 20);
-  CHECK(options.l0_slowdown_tables == 12);
-  CHECK(options.l0_stop_tables == 24);
+  CHECK(options.l0_slowdown_tables == 20);
+  CHECK(options.l0_stop_tables == 36);
 }
 
 TEST_CASE("a build with assertions is told from one without", "[bench]") {
