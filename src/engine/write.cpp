@@ -220,6 +220,7 @@ void EngineImpl::ReviewDiskSpace() {
   for (const Memory& memory : now->immutables) unflushed_bytes += memory.table->bytes();
   const bool flush_helps = reserve_.Review(unflushed_bytes, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
   context_.merges_leave_bytes.store(reserve_.merges_leave_bytes(), std::memory_order_relaxed);
+  if (reserve_.near()) scheduler_->GiveBackRemoved();
   constexpr std::uint64_t kWorthFlushing = 8;      // an eighth of the reserve
   const bool large = now->active.table->bytes() >= reserve_.reserve_bytes() / kWorthFlushing;
   if (!(flush_helps && large) && !DeletionsAreWanted()) return;

@@ -40,27 +40,40 @@ Status GradualRemoval::Remove(const std::string& path) {
   return removed;
 }
 
-void GradualRemoval::GiveBack(std::uint64_t bytes) {
+void GradualRemoval::OnWritten(std::uint64_t bytes) {
   if (pending_bytes() == 0) return;
-  owed_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  while (owed_bytes_.load(std::memory_order_relaxed) >= kStepBytes && pending_bytes() != 0) {
+  const std::uint64_t share = bytes + bytes / 4;
+  owed_bytes_.fetch_add(share, std::memory_order_relaxed);
+  // No more than its own share, in steps: others' would keep a flush from its end.
+  for (std::uint64_t given = 0; given <= share && owed_bytes_.load(std::memory_order_relaxed) >= kStepBytes; given += kStepBytes) {
     if (!mutex_.TryLock()) return;
+    owed_bytes_.fetch_sub(std::min(kStepBytes, owed_bytes_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
     GiveBackStepLocked();
     mutex_.Unlock();
   }
 }
 
-void GradualRemoval::GiveBackStepLocked() {
-  if (files_.empty()) {
-    owed_bytes_.store(0, std::memory_order_relaxed);
-    return;
+void GradualRemoval::GiveBack(std::uint64_t bytes) {
+  for (std::uint64_t given = 0; given < bytes;) {
+    MutexLock lock(mutex_);
+    const std::uint64_t step = GiveBackStepLocked();
+    if (step == 0) return;
+    given += step;
   }
-  owed_bytes_.fetch_sub(std::min(kStepBytes, owed_bytes_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+}
+
+std::uint64_t GradualRemoval::GiveBackStepLocked() {
+  if (files_.empty()) return 0;
   File& file = files_.front();
-  const std::uint64_t left = file.bytes - std::min(file.bytes, kStepBytes);
-  if (left == 0 || ::ftruncate(file.fd, static_cast<off_t>(left)) != 0) return CloseFirstLocked();
-  pending_bytes_.fetch_sub(file.bytes - left, std::memory_order_relaxed);
+  const std::uint64_t before = file.bytes;
+  const std::uint64_t left = before - std::min(before, kStepBytes);
+  if (left == 0 || ::ftruncate(file.fd, static_cast<off_t>(left)) != 0) {
+    CloseFirstLocked();
+    return before;
+  }
+  pending_bytes_.fetch_sub(before - left, std::memory_order_relaxed);
   file.bytes = left;
+  return before - left;
 }
 
 void GradualRemoval::CloseFirstLocked() {

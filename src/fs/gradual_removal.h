@@ -10,7 +10,7 @@
 //   2. Only what has no other name is cut: a hard link, somebody's backup, keeps all its bytes.
 //   3. No more than kMostFiles are held open; the oldest goes whole when there are more.
 // A file system other than the operating system's removes at once.
-// Threads  any; who gives back while another one does leaves its part to that one and does not wait.
+// Threads  any; who has written something while another thread gives back leaves its part to later, and does not wait.
 // Source   RocksDB's delete scheduler cuts files at a rate; going by what is written instead is ours.
 #pragma once
 
@@ -34,28 +34,28 @@ class GradualRemoval {
 
   /// Errors: RemoveFile's.
   Status Remove(const std::string& path) LSMKV_EXCLUDES(mutex_);
-  /// Somebody has written `bytes`: a little more than that is given back.
-  void OnWritten(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_) {
-    GiveBack(bytes + bytes / 4);
-  }
+  /// Somebody has written `bytes`: a little more than that is given back, by this thread or by one that is at it.
+  void OnWritten(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
+  /// At once, as far as there is so much; in steps, so that others get their turn.
   void GiveBack(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
   /// Of files that were removed, what is not given back yet.
   std::uint64_t pending_bytes() const { return pending_bytes_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr std::uint64_t kStepBytes = 1 << 20;
-  static constexpr std::size_t kMostFiles = 128;
+  static constexpr std::size_t kMostFiles = 32;
   struct File {
     int fd;
     std::uint64_t bytes;
   };
 
-  void GiveBackStepLocked() LSMKV_REQUIRES(mutex_);
+  /// Returns how many bytes that were; 0: there is nothing.
+  std::uint64_t GiveBackStepLocked() LSMKV_REQUIRES(mutex_);
   void CloseFirstLocked() LSMKV_REQUIRES(mutex_);
 
   FileSystem& fs_;
   std::atomic<std::uint64_t> pending_bytes_{0};     // of files_; relaxed: a hint
-  std::atomic<std::uint64_t> owed_bytes_{0};        // to be given back by whoever is at it
+  std::atomic<std::uint64_t> owed_bytes_{0};        // for what was written; below a step, or somebody is at it
   Mutex mutex_;                                     // a leaf
   std::deque<File> files_ LSMKV_GUARDED_BY(mutex_);
 };

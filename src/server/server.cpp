@@ -28,7 +28,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSamplePeriod{100};
 constexpr std::uint64_t kSamplesPerMemorySample = 10;        // asking the allocator takes longer than the rest
 constexpr std::size_t kUpkeepThreads = 2;    // who asks for more at once waits: one compaction on demand runs at a time anyway
-constexpr std::uint64_t kReservedDescriptors = 64;   // log, WAL, manifests, epoll, the listener's reserve
+constexpr std::uint64_t kReservedDescriptors = 96;   // log, WAL, manifests, epoll, the listener's reserve, removed files
 
 /// Raises the soft limit on descriptors to what the settings may come to need, as far as the hard limit allows.
 void RaiseDescriptorLimit(std::uint64_t maxclients, std::uint64_t max_open_sstables) {

@@ -43,12 +43,13 @@ bool GoesDownLater(const PickerInput& input) {
 
 std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, bool alike) {
   const std::span<const TablePtr> l0 = input.version.level(0);
+  const auto is_after = [&](const TablePtr& table) { return input.ingest_point != 0 && table->record().largest_seq > input.ingest_point; };
   std::span<const TablePtr> best;
   double best_cost = 0;
   for (std::size_t from = 0; from < l0.size(); ++from) {
     std::uint64_t bytes = 0;
     std::uint64_t largest = 0;
-    for (std::size_t to = from; to < l0.size() && !input.busy.IsBusy(l0[to]); ++to) {
+    for (std::size_t to = from; to < l0.size() && !input.busy.IsBusy(l0[to]) && is_after(l0[to]) == is_after(l0[from]); ++to) {
       bytes += l0[to]->record().size_bytes;
       largest = std::max(largest, l0[to]->record().size_bytes);
       const std::size_t count = to - from + 1;
@@ -69,9 +70,10 @@ std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   const std::size_t slowdown = input.options.l0_slowdown_sstables;
   const std::size_t many = std::min(slowdown, std::max(slowdown * 3 / 5, input.options.max_l0_sstables + kLeast));
   const auto busy = static_cast<std::size_t>(std::ranges::count_if(l0, [&](const TablePtr& table) { return input.busy.IsBusy(table); }));
-  if (l0.size() < many || l0.size() - busy < std::min(kWorthIt, many)) return {};
+  const bool urgent = l0.size() >= slowdown;
+  if (l0.size() < many || (!urgent && l0.size() - busy < std::min(kWorthIt, many))) return {};
   const std::span<const TablePtr> tables = CheapestNeighbours(input, kLeast, true);
-  return tables.empty() && l0.size() >= slowdown ? CheapestNeighbours(input, kLeast, false) : tables;
+  return tables.empty() && urgent ? CheapestNeighbours(input, kLeast, false) : tables;
 }
 
 }  // namespace lsmkv

@@ -26,6 +26,7 @@ bool IsTooLittleToGoDown(const PickerInput& input, LimitKind kind);
 bool GoesDownLater(const PickerInput& input);
 
 /// Neighbours in age, `least` of them or more, to become one: those that cost the fewest bytes for each table less.
+/// Not across an ingest under way: what it brings will lie between the older ones and the newer.
 /// @param alike  none larger than the others together, or it would be written again with every few that come.
 std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, bool alike);
 /// What keeps the count of tables bounded; nothing while there are few.

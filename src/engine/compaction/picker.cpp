@@ -91,7 +91,8 @@ class Picker {
       CompactionPlan plan = n > 0 ? PlanLevel(n, reason) : PlanOfL0(candidate.score, reason, must_wait);
       if (!IsNothing(plan)) return plan;
       if (n == 1 && l1_first && !IsMergedInto(2)) continue;      // nothing is done about L1, and nothing can be: L0 need not wait for it
-      reserved_.insert({n, n + 1});
+      const bool by_choice = n == 0 && !must_wait && (GoesDownLater(in_) || IsTooLittleToGoDown(in_, candidate.score.kind));
+      if (!by_choice) reserved_.insert({n, n + 1});
     }
     return {};
   }
@@ -175,12 +176,16 @@ class Picker {
   }
 
   CompactionPlan PlanOfL0(const Score& score, const std::string& reason, bool l1_is_reserved) const {
-    if (!l1_is_reserved && IsTooLittleToGoDown(in_, score.kind))
-      return PlanWithinL0(CheapestNeighbours(in_, 2, false), reason + ", too little for what they overlap in L1");
-    if (!l1_is_reserved && !GoesDownLater(in_)) {
-      if (CompactionPlan plan = PlanL0(reason); !IsNothing(plan) || !L1IsHeld()) return plan;
+    if (!l1_is_reserved && IsTooLittleToGoDown(in_, score.kind)) {
+      const std::span<const TablePtr> tables = CheapestNeighbours(in_, 2, false);
+      if (!tables.empty() || IsMergedInto(0)) return PlanWithinL0(tables, reason + ", too little for what they overlap in L1");
     }
-    return PlanWithinL0(TablesToGather(in_), reason + (GoesDownLater(in_) ? ", and goes down when it is larger" : ", and L1 is busy"));
+    if (!l1_is_reserved && !GoesDownLater(in_)) {
+      CompactionPlan plan = PlanL0(reason);
+      const bool waits_for_its_own = IsMergedInto(0) && !L1IsHeld();
+      if (!IsNothing(plan) || waits_for_its_own) return plan;
+    }
+    return PlanWithinL0(TablesToGather(in_), reason + (GoesDownLater(in_) ? ", and goes down when it is larger" : ", and cannot go down"));
   }
   static CompactionPlan PlanWithinL0(std::span<const TablePtr> tables, const std::string& reason) {
     if (tables.empty()) return {};

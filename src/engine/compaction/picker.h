@@ -86,6 +86,7 @@ struct PickerInput {
   std::uint64_t now_ms = 0;
   bool idle = false;                 ///< nothing has been flushed for a while
   bool filling = false;              ///< memtables are being flushed, one soon after the other
+  SequenceNumber ingest_point = 0;   ///< of the ingest under way; 0: none
   bool l0_only = false;              ///< nothing but what makes L0 smaller
 };
 

@@ -213,7 +213,10 @@ void Scheduler::StartCompactions() {
     busy.tables.insert(covering.begin(), covering.end());
     const bool l0_only = merges_.size() >= context_.options.compaction_workers;
     const bool idle = context_.clock.Monotonic() - last_flush_ >= kIdleAfter;
-    CompactionPlan plan = PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, IsFilling(), l0_only});
+    // What is newer than an ingest that has not landed was flushed after this was set: it is seen here if `version` has any of it.
+    const SequenceNumber ingest_point = context_.ingest_point.load(std::memory_order_acquire);
+    CompactionPlan plan =
+        PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, IsFilling(), ingest_point, l0_only});
     Status status;
     if (const auto* merge = std::get_if<Merge>(&plan)) {
       Result<Merge> fitting = FitToDisk(*merge);
@@ -400,7 +403,7 @@ void Scheduler::StartRemoving() {
   const std::uint64_t kept = context_.removal.pending_bytes();
   const microseconds now = context_.clock.Monotonic();
   if (kept == 0 || now < kept_review_) return;
-  if (kept == kept_bytes_) removal_pool_.Submit([this, kept] { context_.removal.GiveBack(kept); });
+  if (kept == kept_bytes_) GiveBackRemoved();
   kept_bytes_ = kept;
   kept_review_ = now + kKeptUnwritten;
 }

@@ -59,6 +59,8 @@ class Scheduler {
   void Start();
   /// Abandons running merges, finishes running flushes' files or abandons them; nothing that was acknowledged is lost.
   void Stop() LSMKV_EXCLUDES(mutex_);
+  /// What files that are gone still take of the disk (fs/gradual_removal.h): soon. From the scheduler's own thread.
+  void GiveBackRemoved();
   /// Frees versions and memtables that no reader holds, and removes the files that went with them. Once it is stopped.
   void RemoveUnread();
   void Wake() LSMKV_EXCLUDES(mutex_);

@@ -46,7 +46,17 @@ Result<Merge> Scheduler::FitToDisk(const Merge& merge) {
 
 void Scheduler::LacksRoom(const Merge& merge, const Status& status) {
   bytes_wanted_.store(BytesOf(merge), std::memory_order_relaxed);
+  GiveBackRemoved();
   MergeFailed(status);
+}
+
+void Scheduler::GiveBackRemoved() {
+  const std::uint64_t kept = context_.removal.pending_bytes();
+  if (kept == 0 || removal_pool_.pending() > 0) return;
+  removal_pool_.Submit([this, kept] {
+    context_.removal.GiveBack(kept);
+    Wake();
+  });
 }
 
 /// `merge` is in the tree.

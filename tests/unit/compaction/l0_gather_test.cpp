@@ -33,9 +33,10 @@ struct Gathered {
   Ids within;
   Ids down;
 };
-Gathered Pick(std::vector<LevelTables> levels, BusyTables busy = {}, bool filling = false, Options options = SmallOptions()) {
+Gathered Pick(std::vector<LevelTables> levels, BusyTables busy = {}, bool filling = false, Options options = SmallOptions(),
+              SequenceNumber ingest_point = 0) {
   const VersionPtr version = *Version::Make(std::move(levels));
-  const CompactionPlan plan = PickCompaction({*version, options, busy, 0, false, filling});
+  const CompactionPlan plan = PickCompaction({*version, options, busy, 0, false, filling, ingest_point});
   Gathered gathered;
   const auto* merge = std::get_if<Merge>(&plan);
   if (merge == nullptr || merge->inputs[0].level != 0) return gathered;
@@ -48,7 +49,8 @@ Gathered Pick(std::vector<LevelTables> levels, BusyTables busy = {}, bool fillin
 }  // namespace
 
 TEST_CASE("while L1 is held L0 is gathered: late, neighbours, of about one size", "[picker][gather]") {
-  const auto within = [](const std::vector<std::uint64_t>& bytes, std::set<std::uint64_t> also_busy = {}) {
+  const auto within = [](std::vector<std::uint64_t> bytes, std::set<std::uint64_t> also_busy = {}) {
+    for (std::uint64_t& size : bytes) size *= 10;                          // near the limit of bytes
     BusyTables busy;
     busy.tables = {100};
     busy.jobs = {{2, {"a", "z"}}};
@@ -73,18 +75,19 @@ TEST_CASE("while L1 is held L0 is gathered: late, neighbours, of about one size"
 
 TEST_CASE("L0 that has its count of tables but few bytes does not rewrite a large L1", "[picker][gather]") {
   CHECK(Pick({L0Of({10, 10, 10}), L1Of(120)}).down == Ids{1, 2, 3});       // four times as much
-  CHECK(Pick({L0Of({10, 10, 10}), L1Of(121)}).within == Ids{2, 3});
+  CHECK(Pick({L0Of({10, 10, 10}), L1Of(121)}).within == Ids{1, 2, 3});
   CHECK(Pick({L0Of({10, 10, 10}), L1Of(5000, 12)}).down == Ids{1, 2, 3});  // a quarter of its entries: that makes room
   CHECK(Pick({L0Of({80, 40, 10}), L1Of(5000)}).within == Ids{2, 3});       // and always ends below the count
   CHECK(Pick({L0Of({300, 200, 138}), L1Of(5000)}).down == Ids{1, 2, 3});   // three quarters of the soft limit, 850 bytes
-  CHECK(Pick({L0Of({300, 200, 130}), L1Of(5000)}).within == Ids{2, 3});
+  CHECK(Pick({L0Of({300, 200, 130}), L1Of(5000)}).within == Ids{1, 2, 3});
   Options entries = SmallOptions();
   entries.base_level_entries = 4;
-  CHECK(Pick({L0Of({10, 10, 10}), L1Of(5000)}, {}, false, entries).down == Ids{1, 2, 3});     // of entries it has enough
+  entries.level_ratio = 100;
+  CHECK(Pick({L0Of({10, 10, 10}), L1Of(5000, 300)}, {}, false, entries).down == Ids{1, 2, 3});     // of entries it has enough
   Options one_table = SmallOptions();
   one_table.max_sstable_bytes = 0;
   CHECK(Pick({L0Of({10, 10, 10}), L1Of(5000)}, {}, false, one_table).down == Ids{1, 2, 3});   // each level one table: by design
-  CHECK(Pick({L0Of({10, 10, 10}), {FakeTable(100, "zz", "zzz", 1, 1, 1, 5000)}}).down.empty());   // overlaps nothing: moves or merges alone
+  CHECK(Pick({L0Of({10, 10, 10}), {FakeTable(100, "zz", "zzz", 1, 1, 500, 5000)}}).down == Ids{1, 2, 3});   // overlaps nothing
 }
 
 TEST_CASE("L0 past its hard limit grows while it is filled, and goes down when that ends", "[picker][gather]") {
@@ -103,4 +106,45 @@ TEST_CASE("L0 waits for its own merges before it goes down, and begins no new on
   const Gathered gathered = Pick({L0Of(std::vector<std::uint64_t>(24, 40)), L1Of(900)}, busy);
   CHECK(gathered.within.empty());
   CHECK(gathered.down.empty());
+}
+
+TEST_CASE("a damaged table of L0 does not keep the others from being gathered", "[picker][gather]") {
+  BusyTables damaged;                       // for good, and no job
+  damaged.tables = {3};
+  CHECK(Pick({L0Of(std::vector<std::uint64_t>(12, 100)), L1Of(900)}, damaged).within == Ids{4, 5, 6, 7, 8, 9, 10, 11, 12});
+}
+
+TEST_CASE("tables before and after an ingest under way do not become one", "[picker][gather]") {
+  // Tables 1, 2 and 3 have the sequence numbers 1, 2 and 3. Of an ingest at 1 or 2 what it brings will lie in between.
+  const auto within = [](SequenceNumber point) { return Pick({L0Of({10, 10, 10}), L1Of(5000)}, {}, false, SmallOptions(), point).within; };
+  CHECK(within(0) == Ids{1, 2, 3});
+  CHECK(within(1) == Ids{2, 3});
+  CHECK(within(2) == Ids{1, 2});
+  CHECK(within(3) == Ids{1, 2, 3});
+}
+
+TEST_CASE("a table with no neighbour to be merged with goes down, however little it is", "[picker][gather]") {
+  Options options = SmallOptions();
+  options.max_l0_sstables = 1;
+  CHECK(Pick({L0Of({10}), L1Of(5000)}, {}, false, options).down == Ids{1});
+}
+
+TEST_CASE("where writers would be slowed few tables are gathered too", "[picker][gather]") {
+  Options options = SmallOptions();
+  options.l0_slowdown_sstables = 8;
+  options.l0_stop_sstables = 16;
+  BusyTables busy;
+  busy.jobs = {{1, {"a", "z"}}};
+  for (std::uint64_t id = 1; id <= 9; ++id) busy.tables.insert(id);
+  CHECK(Pick({L0Of(std::vector<std::uint64_t>(13, 100)), L1Of(900)}, busy, false, options).within == Ids{10, 11, 12, 13});
+}
+
+TEST_CASE("while L0 grows by choice L1 goes down from its soft limit on", "[picker][gather]") {
+  Options options = SmallOptions();                                        // L1: 10'000 bytes, 8'500 of them soft
+  const VersionPtr version = *Version::Make({L0Of(std::vector<std::uint64_t>(5, 300)), L1Of(9000), {FakeTable(200, "b", "c")}});
+  const BusyTables busy;
+  const CompactionPlan plan = PickCompaction({*version, options, busy, 0, false, true});
+  const auto* merge = std::get_if<Merge>(&plan);
+  REQUIRE(merge != nullptr);
+  CHECK(merge->target == 2);
 }

@@ -120,11 +120,11 @@ TEST_CASE("of very many files the oldest go whole", "[removal]") {
   const Directory dir;
   GradualRemoval removal(FileSystem::Posix());
   std::uint64_t most = 0;
-  for (int i = 0; i < 150; ++i) {
+  for (int i = 0; i < 50; ++i) {
     REQUIRE(removal.Remove(dir.Make("f" + std::to_string(i), kMb + 1)).ok());
     most = std::max(most, removal.pending_bytes());
   }
-  CHECK(most == 128 * (kMb + 1));
+  CHECK(most == 32 * (kMb + 1));
 }
 
 TEST_CASE("several threads remove and give back at once", "[removal][threads]") {
