@@ -34,7 +34,7 @@ class GradualRemoval {
 
   /// Errors: RemoveFile's.
   Status Remove(const std::string& path) LSMKV_EXCLUDES(mutex_);
-  /// Somebody has written `bytes`: a little more than that is given back, by this thread or by one that is at it.
+  /// Somebody has written `bytes`: a little more than that is given back; later, if another thread is at it.
   void OnWritten(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
   /// At once, as far as there is so much; in steps, so that others get their turn.
   void GiveBack(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
@@ -55,7 +55,7 @@ class GradualRemoval {
 
   FileSystem& fs_;
   std::atomic<std::uint64_t> pending_bytes_{0};     // of files_; relaxed: a hint
-  std::atomic<std::uint64_t> owed_bytes_{0};        // for what was written; below a step, or somebody is at it
+  std::atomic<std::uint64_t> owed_bytes_{0};        // for what was written: what is below a step, and what was left to later
   Mutex mutex_;                                     // a leaf
   std::deque<File> files_ LSMKV_GUARDED_BY(mutex_);
 };

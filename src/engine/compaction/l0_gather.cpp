@@ -29,16 +29,14 @@ bool HasReached(const LevelFigures& figures, const LevelLimits& limits, std::uin
 
 }  // namespace
 
-bool IsTooLittleToGoDown(const PickerInput& input, LimitKind kind) {
+L0Way WayOfL0(const PickerInput& input, LimitKind reached) {
   constexpr double kNearLimit = 0.75;
-  if (kind != LimitKind::kSstables) return false;
-  if (HasReached(input.version.figures(0), LimitsOfLevel(input.options, 0), &Limit::soft, kNearLimit)) return false;
-  return WouldDragAlong(input, kMuch);
-}
-
-bool GoesDownLater(const PickerInput& input) {
-  if (!input.filling || !HasReached(input.version.figures(0), LimitsOfLevel(input.options, 0), &Limit::hard, 1)) return false;
-  return WouldDragAlong(input, kMuchWhileFilling);
+  const LevelFigures figures = input.version.figures(0);
+  const LevelLimits limits = LimitsOfLevel(input.options, 0);
+  if (reached == LimitKind::kSstables && !HasReached(figures, limits, &Limit::soft, kNearLimit) && WouldDragAlong(input, kMuch))
+    return L0Way::kTooLittle;
+  if (input.filling && HasReached(figures, limits, &Limit::hard, 1) && WouldDragAlong(input, kMuchWhileFilling)) return L0Way::kLater;
+  return L0Way::kDown;
 }
 
 std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, bool alike) {

@@ -3,9 +3,9 @@
 // Going down, each byte of L0 has rewritten what it overlaps in L1, which of keys in no order is all of L1, however few the bytes are.
 // Within L0 a byte is rewritten alone. So L0 gathers first
 //   while it cannot go      L1 is held by another merge: its count of tables must stay bounded;
-//   while it is too little  its count of tables is at the limit, but their bytes are not near theirs, and each would drag kMuch along
+//   while it is too little  (kTooLittle) its count of tables is at the limit, but their bytes are not near theirs, and each would drag kMuch along
 //                           (unless they are so many entries, tombstones say, that they make room below);
-//   while it is filled      faster than merges can follow, and is past its hard limit anyway: until it drags kMuchWhileFilling
+//   while it is filled      (kLater) faster than merges can follow, and is past its hard limit anyway: until it drags kMuchWhileFilling
 //                           along, since nothing else lets the merges catch up. When the writing ends it goes down at once.
 // In the first and the last case this is done late, near l0-slowdown-sstables: the more tables become one, the less often each byte is
 // written on the way.
@@ -15,15 +15,16 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "engine/compaction/picker.h"
 
 namespace lsmkv {
 
-/// `kind`: the limit that L0 has reached.
-bool IsTooLittleToGoDown(const PickerInput& input, LimitKind kind);
-bool GoesDownLater(const PickerInput& input);
+enum class L0Way : std::uint8_t { kDown, kTooLittle, kLater };   ///< as above
+/// `reached`: the limit that L0 has reached.
+L0Way WayOfL0(const PickerInput& input, LimitKind reached);
 
 /// Neighbours in age, `least` of them or more, to become one: those that cost the fewest bytes for each table less.
 /// Not across an ingest under way: what it brings will lie between the older ones and the newer.

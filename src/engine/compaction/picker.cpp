@@ -88,11 +88,11 @@ class Picker {
       const std::string reason =
           fmt::format("L{} has {} {} >= soft limit {} (hard {})", n, candidate.score.figure,
                       LimitName(candidate.score.kind), candidate.score.limit.soft, candidate.score.limit.hard);
-      CompactionPlan plan = n > 0 ? PlanLevel(n, reason) : PlanOfL0(candidate.score, reason, must_wait);
+      const L0Way way = n == 0 && !must_wait ? WayOfL0(in_, candidate.score.kind) : L0Way::kDown;
+      CompactionPlan plan = n > 0 ? PlanLevel(n, reason) : PlanOfL0(way, reason, must_wait);
       if (!IsNothing(plan)) return plan;
       if (n == 1 && l1_first && !IsMergedInto(2)) continue;      // nothing is done about L1, and nothing can be: L0 need not wait for it
-      const bool by_choice = n == 0 && !must_wait && (GoesDownLater(in_) || IsTooLittleToGoDown(in_, candidate.score.kind));
-      if (!by_choice) reserved_.insert({n, n + 1});
+      if (way == L0Way::kDown) reserved_.insert({n, n + 1});     // who waits by choice holds nobody up
     }
     return {};
   }
@@ -175,17 +175,17 @@ class Picker {
     return true;
   }
 
-  CompactionPlan PlanOfL0(const Score& score, const std::string& reason, bool l1_is_reserved) const {
-    if (!l1_is_reserved && IsTooLittleToGoDown(in_, score.kind)) {
+  CompactionPlan PlanOfL0(L0Way way, const std::string& reason, bool l1_is_reserved) const {
+    if (way == L0Way::kTooLittle) {
       const std::span<const TablePtr> tables = CheapestNeighbours(in_, 2, false);
       if (!tables.empty() || IsMergedInto(0)) return PlanWithinL0(tables, reason + ", too little for what they overlap in L1");
     }
-    if (!l1_is_reserved && !GoesDownLater(in_)) {
+    if (way != L0Way::kLater && !l1_is_reserved) {
       CompactionPlan plan = PlanL0(reason);
       const bool waits_for_its_own = IsMergedInto(0) && !L1IsHeld();
       if (!IsNothing(plan) || waits_for_its_own) return plan;
     }
-    return PlanWithinL0(TablesToGather(in_), reason + (GoesDownLater(in_) ? ", and goes down when it is larger" : ", and cannot go down"));
+    return PlanWithinL0(TablesToGather(in_), reason + (way == L0Way::kLater ? ", and goes down when it is larger" : ", and cannot go down"));
   }
   static CompactionPlan PlanWithinL0(std::span<const TablePtr> tables, const std::string& reason) {
     if (tables.empty()) return {};

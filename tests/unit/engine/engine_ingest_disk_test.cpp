@@ -32,7 +32,7 @@ TEST_CASE("on a disk that is full from any call on, and stays so, an ingest ends
   QuickClock clock;
   bool finished = false;
   int given_up = 0, committed = 0;
-  for (std::uint64_t call = 1; !finished; call += Seeds(3, 1)) {
+  for (std::uint64_t call = 1; !finished; ++call) {
     CAPTURE(call);
     FaultFileSystem fs;
     auto engine = MustOpen(TinyOptions(&fs, &clock));
@@ -59,19 +59,44 @@ TEST_CASE("on a disk that is full from any call on, and stays so, an ingest ends
     REQUIRE(again);
     CHECK(Contents(*engine).size() == 201);
   }
-  CHECK(given_up > 1);
+  CHECK(given_up > 5);                                  // of every call of an ingest
   CHECK(committed > 0);
 }
 
-TEST_CASE("an ingest that does not fit says how much room is missing", "[engine][ingest]") {
-  FaultFileSystem fs;
-  fs.SetCapacity(1 << 30);
-  auto engine = MustOpen(TinyOptions(&fs));
+namespace {
+
+Entries IncompressibleEntries() {
   Entries entries = NumberedEntries(0, 400, "");
   std::mt19937_64 random(1);
   for (auto& [key, entry] : entries)
-    for (int i = 0; i < 25; ++i) entry.value += std::to_string(random());         // hardly to be compressed
-  WriteBundle(fs, "in", entries);
+    for (int i = 0; i < 25; ++i) entry.value += std::to_string(random());
+  return entries;
+}
+
+std::uint64_t ManifestBytes(FileSystem& fs) {
+  const auto names = fs.ListDirectory("db");
+  REQUIRE(names);
+  std::uint64_t bytes = 0;
+  for (const std::string& name : *names)
+    if (name.starts_with("manifest")) bytes += fs.FileSize("db/" + name).value_or(0);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("an ingest that does not fit says how much room is missing", "[engine][ingest]") {
+  std::uint64_t manifest_bytes = 0;         // no part of what is said: a server keeps its disk's reserve for them
+  {
+    FaultFileSystem fs;
+    auto engine = MustOpen(TinyOptions(&fs));
+    WriteBundle(fs, "in", IncompressibleEntries());
+    REQUIRE(engine->Ingest({"in", nullptr}));
+    manifest_bytes = ManifestBytes(fs);
+  }
+  FaultFileSystem fs;
+  fs.SetCapacity(1 << 30);
+  auto engine = MustOpen(TinyOptions(&fs));
+  WriteBundle(fs, "in", IncompressibleEntries());
   fs.SetCapacity(*fs.TotalBytes("db") - *fs.FreeBytes("db") + 80'000);            // the log has its room
   const auto report = engine->Ingest({"in", nullptr});
   REQUIRE_FALSE(report);
@@ -82,7 +107,7 @@ TEST_CASE("an ingest that does not fit says how much room is missing", "[engine]
   REQUIRE(std::sscanf(message.c_str() + message.find("needs "), "needs %lu bytes of room; %lu are free", &needed, &free) == 2);
   REQUIRE(std::sscanf(message.c_str() + message.find("may take: "), "may take: %lu are missing", &missing) == 1);
   CHECK(missing == needed - free);
-  fs.SetCapacity(*fs.TotalBytes("db") + missing + 150'000);            // and for a manifest, twice, that names some 160 tables
+  fs.SetCapacity(*fs.TotalBytes("db") + missing + manifest_bytes + 1000);         // the log grows a little
   const auto now_it_fits = engine->Ingest({"in", nullptr});
   CAPTURE(now_it_fits ? "" : now_it_fits.error().message());
   CHECK(now_it_fits);
