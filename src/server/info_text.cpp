@@ -183,6 +183,7 @@ void InfoText::WriteStats() {
   Field("client_memory_holds", totals.memory_holds);
   Field("loop_ticks", totals.ticks);
   Field("loop_slow_ticks", totals.slow_ticks);
+  Field("loop_gatherings", totals.gatherings);
   Field("commands_moved_to_pools", totals.suspensions);
   Field("commands_parked", totals.parked);
 }

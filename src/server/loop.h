@@ -13,7 +13,8 @@
 //      ^                                        | still nothing
 //      '--- async_wait / timer (Asio) <--- Sleep()
 //
-// Lingering keeps a busy connection at epoll_wait + recv + WAL write + send a request; mail wakes a lingering or
+// While a crowd of clients sends single requests the loop lets some microseconds pass between ticks, so that they gather
+// (tick_pace.h). Lingering keeps a busy connection at epoll_wait + recv + WAL write + send a request; mail wakes a lingering or
 // sleeping loop through an eventfd in the same epoll instance.
 //
 // Invariants
@@ -45,6 +46,7 @@
 #include "server/mailbox.h"
 #include "server/session.h"
 #include "server/stats.h"
+#include "server/tick_pace.h"
 #include "server/tick_watch.h"
 
 namespace lsmkv {
@@ -93,6 +95,7 @@ class Loop final : public CommitListener {
   void MarkDirty(Session* session);
   void MarkRunnable(Session* session);
   void NoteCommandRun() { commands_ran_ = true; }
+  void NoteReceived(std::chrono::microseconds before) { pace_.Received(before); }
   /// loop_memory.cpp: `session` reads nothing until GoOnReading().
   void HoldForMemory(Session* session);
   /// To be called by a session that has just closed itself.
@@ -110,6 +113,7 @@ class Loop final : public CommitListener {
   void Run();
   void Turn();
   bool Tick(int timeout_ms);
+  void LetRequestsGather();
   void Sleep();
   int LingerMillis() const;
   bool TakeMail();
@@ -138,6 +142,7 @@ class Loop final : public CommitListener {
   Mailbox mailbox_;
   LoopStats stats_;
   TickWatch watch_;
+  TickPace pace_;
   std::atomic<std::uint64_t> load_{0};           // sessions, those on their way here included
   Counter waiting_;
   std::atomic<bool> wal_broken_{false};          // release by the WAL thread, acquire by the loop

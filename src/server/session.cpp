@@ -111,7 +111,7 @@ bool Session::Receive() {
   if (bytes == room) read_bytes_ = std::min(read_bytes_ * 4, kMaxReadBytes);
   input_.Received(bytes);
   received_bytes_ += bytes;
-  received_at_ = loop_.now();
+  loop_.NoteReceived(std::exchange(received_at_, loop_.now()));
   loop_.counters().net_input_bytes.Add(bytes);
   client_.last_active_ms = loop_.now_ms();
   parser_.limits().max_bulk_bytes = settings.proto_max_bulk_bytes;

@@ -26,6 +26,7 @@ void LoopStats::AddTo(StatsTotals* totals) const {
   totals->commands += commands.Get();
   totals->ticks += ticks.Get();
   totals->slow_ticks += slow_ticks.Get();
+  totals->gatherings += gatherings.Get();
   totals->net_input_bytes += net_input_bytes.Get();
   totals->net_output_bytes += net_output_bytes.Get();
   totals->suspensions += suspensions.Get();
@@ -50,6 +51,7 @@ void StatsTotals::Subtract(const StatsTotals& baseline) {
   commands -= baseline.commands;
   ticks -= baseline.ticks;
   slow_ticks -= baseline.slow_ticks;
+  gatherings -= baseline.gatherings;
   net_input_bytes -= baseline.net_input_bytes;
   net_output_bytes -= baseline.net_output_bytes;
   suspensions -= baseline.suspensions;

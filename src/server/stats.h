@@ -46,6 +46,7 @@ struct StatsTotals {
   std::uint64_t commands = 0;
   std::uint64_t ticks = 0;
   std::uint64_t slow_ticks = 0;
+  std::uint64_t gatherings = 0;
   std::uint64_t net_input_bytes = 0;
   std::uint64_t net_output_bytes = 0;
   std::uint64_t suspensions = 0;
@@ -68,6 +69,7 @@ class alignas(64) LoopStats {
   Counter commands;
   Counter ticks;
   Counter slow_ticks;          ///< that clients felt (tick_watch.h)
+  Counter gatherings;          ///< moments in which requests were let gather (tick_pace.h)
   Counter net_input_bytes;
   Counter net_output_bytes;
   Counter suspensions;

@@ -1,0 +1,95 @@
+#include "server/tick_pace.h"
+
+#include <catch2/catch.hpp>
+
+#include <utility>
+#include <vector>
+
+using namespace lsmkv;
+using std::chrono::microseconds;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Clients in turn: in every tick the next few of them send.
+class Crowd {
+ public:
+  explicit Crowd(std::size_t sessions) : last_sent_(sessions, 0us) {}
+
+  void Tick(std::size_t senders, std::uint64_t commands_each, microseconds took) {
+    for (std::size_t i = 0; i < senders; ++i) {
+      pace_.Received(std::exchange(last_sent_[next_], now_));
+      next_ = (next_ + 1) % last_sent_.size();
+      commands_ += commands_each;
+    }
+    now_ += took;
+    pace_.Ended(now_, commands_);
+  }
+  void For(microseconds time, std::size_t senders, std::uint64_t commands_each, microseconds took) {
+    for (const microseconds end = now_ + time; now_ < end;) Tick(senders, commands_each, took);
+  }
+  bool MomentPays() const { return pace_.MomentPays(); }
+
+ private:
+  TickPace pace_;
+  std::vector<microseconds> last_sent_;
+  std::size_t next_ = 0;
+  std::uint64_t commands_ = 0;
+  microseconds now_ = 5s;
+};
+
+}  // namespace
+
+TEST_CASE("single requests of many clients at a high rate are let gather", "[tick_pace]") {
+  Crowd crowd(50);
+  CHECK_FALSE(crowd.MomentPays());
+  crowd.For(3ms, 2, 1, 14us);
+  CHECK(crowd.MomentPays());
+  crowd.For(3ms, 20, 1, 120us);        // as they come then
+  CHECK(crowd.MomentPays());
+}
+
+TEST_CASE("nobody waits for a crowd that is not there", "[tick_pace]") {
+  SECTION("few clients, as fast as can be") {
+    Crowd crowd(31);
+    crowd.For(5ms, 1, 1, 7us);
+    CHECK_FALSE(crowd.MomentPays());
+  }
+  SECTION("one client") {
+    Crowd crowd(1);
+    crowd.For(5ms, 1, 1, 4us);
+    CHECK_FALSE(crowd.MomentPays());
+  }
+  SECTION("many that send seldom") {
+    Crowd crowd(1000);
+    crowd.For(50ms, 1, 1, 16us);       // 62 a millisecond
+    CHECK_FALSE(crowd.MomentPays());
+  }
+  SECTION("pipelines") {
+    Crowd crowd(50);
+    crowd.For(5ms, 4, 3, 14us);
+    CHECK_FALSE(crowd.MomentPays());
+  }
+}
+
+TEST_CASE("a tick that has served most of the crowd goes on at once", "[tick_pace]") {
+  Crowd crowd(50);
+  crowd.For(3ms, 5, 1, 30us);
+  REQUIRE(crowd.MomentPays());
+  crowd.Tick(38, 1, 100us);
+  CHECK_FALSE(crowd.MomentPays());
+  crowd.Tick(37, 1, 100us);
+  CHECK(crowd.MomentPays());
+}
+
+TEST_CASE("when the crowd goes the moments end within a window", "[tick_pace]") {
+  Crowd crowd(50);
+  crowd.For(3ms, 5, 1, 30us);
+  REQUIRE(crowd.MomentPays());
+  crowd.For(2ms, 1, 1, 50us);          // the rate has fallen
+  CHECK_FALSE(crowd.MomentPays());
+  crowd.For(3ms, 5, 1, 30us);
+  REQUIRE(crowd.MomentPays());
+  crowd.Tick(1, 1, 10s);               // it slept
+  CHECK_FALSE(crowd.MomentPays());
+}
