@@ -16,6 +16,7 @@ void PrefetchNode(const SortedRun& run, std::size_t index) {
   const auto* const bytes = reinterpret_cast<const char*>(run[index]);
   __builtin_prefetch(bytes);
   __builtin_prefetch(bytes + 64);
+  __builtin_prefetch(bytes + 128);
 }
 
 std::shared_ptr<const SortedRun> SortTail(const InsertionLog& log, std::uint64_t begin, std::uint64_t end) {

@@ -68,6 +68,39 @@ TEST_CASE("what is written after an ingest's moment wins, however deep it has su
   CHECK(Contents(*engine) == expected);
 }
 
+TEST_CASE("tables of L0 from before and after an ingest's moment are not merged while it is under way", "[engine][ingest]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.base_level_entries = 0;              // L0 goes by its count of tables alone,
+  options.base_level_bytes = 1 << 20;
+  options.max_sstable_bytes = 20'000;
+  auto engine = MustOpen(options);
+  for (int i = 0; i < 4000; ++i) REQUIRE(Put(*engine, "key:" + std::to_string(10'000 + i), "lies below " + std::to_string(i * 7919)).ok());
+  REQUIRE(engine->Compact().ok());
+  REQUIRE(engine->Stats().levels.at(1).entries == 4000);      // and is too little for this L1
+  REQUIRE(Put(*engine, "key:10000", "old").ok());
+  WriteBundle(fs, "in", {{"key:10000", {"ingested"}}});
+  int asked = 0;
+  const auto place = [&](std::string_view prefix) -> Result<IngestPlace> {
+    if (++asked == 2) {                        // its moment is fixed by now
+      for (const char* const key : {"key:10001", "key:13999"}) {
+        REQUIRE(Put(*engine, key, "new").ok());
+        REQUIRE(engine->Flush().ok());
+      }
+      while (engine->Stats().levels.at(0).sstables > 2) std::this_thread::yield();
+      CHECK(engine->Stats().levels.at(0).sstables == 2);      // the two after it have become one; all three would have been cheaper
+    }
+    return IngestPlace{std::string(prefix), 0};
+  };
+  REQUIRE(engine->Ingest({"in", place}));
+  CHECK(asked == 2);
+  CHECK(engine->Stats().levels.at(1).entries >= 4000);        // L0 was merged within itself
+  CHECK(Get(*engine, "key:10000") == "ingested");
+  REQUIRE(engine->Compact().ok());
+  CHECK(Get(*engine, "key:10000") == "ingested");
+  CHECK(Contents(*engine).size() == 4000);
+}
+
 TEST_CASE("an ingest wins over what was there and loses to what comes", "[engine][ingest]") {
   FaultFileSystem fs;
   Options options = TinyOptions(&fs);
