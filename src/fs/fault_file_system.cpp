@@ -34,7 +34,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     const std::optional<Fault> fault = fs_.Strike(Call::kAppend);
     if (fault == Fault::kShortWrite) Write(data.substr(0, data.size() / 2));
     if (fault) return ErrnoStatus(path_, "write", fault == Fault::kNoSpace ? ENOSPC : EIO);
-    const std::uint64_t room = fs_.FreeBytesLocked();
+    const std::uint64_t room = fs_.FreeBytesLocked() + (zeroed_end_ > size_ ? zeroed_end_ - size_ : 0);
     Write(data.substr(0, room));
     return data.size() <= room ? Status::Ok() : ErrnoStatus(path_, "write", ENOSPC);
   }
@@ -52,6 +52,18 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
 
   void StartWriteback() override {}
   void Preallocate(std::uint64_t) override {}
+  void ZeroAhead(std::uint64_t bytes) override {
+    MutexLock lock(fs_.mutex_);
+    if (!Usable("write").ok()) return;
+    const std::optional<Fault> fault = fs_.Strike(Call::kAppend);
+    if (fault == Fault::kShortWrite) bytes /= 2;
+    else if (fault) return;
+    const std::uint64_t begin = std::max(size_, zeroed_end_);
+    if (size_ + bytes <= begin) return;
+    const std::uint64_t room = std::min(size_ + bytes - begin, fs_.FreeBytesLocked());
+    node_->file.WriteAt(begin, std::string(room, '\0'));
+    zeroed_end_ = begin + room;
+  }
 
   Status Truncate(std::uint64_t size) override {
     MutexLock lock(fs_.mutex_);
@@ -60,6 +72,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     if (size > size_ && size - size_ > fs_.FreeBytesLocked()) return ErrnoStatus(path_, "ftruncate", ENOSPC);
     node_->file.Truncate(size);
     size_ = size;
+    zeroed_end_ = 0;
     return Status::Ok();
   }
 
@@ -68,6 +81,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     if (closed_) return Status::Ok();
     closed_ = true;   // whatever comes: as with close(2), there is no second try
     if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, "close");
+    if (zeroed_end_ > size_) node_->file.Truncate(size_);
     return fs_.Count(Call::kResize, path_, "close");
   }
 
@@ -90,6 +104,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
   const std::shared_ptr<DiskNode> node_;
   const std::uint64_t power_cuts_;
   std::uint64_t size_ = 0;
+  std::uint64_t zeroed_end_ = 0;
   bool closed_ = false;
   std::optional<Status> sync_error_;
 };

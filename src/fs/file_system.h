@@ -29,6 +29,10 @@ class WritableFile {
   virtual void StartWriteback() = 0;
   /// Reserves disk space for the first `bytes` without changing the size; a hint that may fail silently.
   virtual void Preallocate(std::uint64_t bytes) = 0;
+  /// Writes zeros where the next `bytes` will be appended: to sync those changes no metadata then, neither the file's length nor what
+  /// belongs to it, and is done that much sooner. The file is longer meanwhile, size() is not; Truncate() and closing give the
+  /// rest back. A hint that may fail silently.
+  virtual void ZeroAhead(std::uint64_t bytes) = 0;
   virtual Status Truncate(std::uint64_t size) = 0;
   virtual Status Close() = 0;
   virtual std::uint64_t size() const = 0;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
@@ -108,6 +109,20 @@ class PosixWritableFile final : public WritableFile {
     if (failed == 0) reserved_ = bytes;
   }
 
+  void ZeroAhead(std::uint64_t bytes) override {
+    static constexpr std::array<char, 64 << 10> kZeros{};
+    if (!Usable("write").ok() || bytes > kMaxOffset - size_) return;
+    std::uint64_t begin = std::max(size_, zeroed_end_);
+    for (const std::uint64_t end = size_ + bytes; begin < end;) {
+      const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(end - begin, kZeros.size()));
+      const ssize_t written = ::pwrite(descriptor_.get(), kZeros.data(), part, static_cast<off_t>(begin));
+      if (written <= 0) break;
+      begin += static_cast<std::uint64_t>(written);
+    }
+    zeroed_end_ = begin;
+    reserved_ = std::max(reserved_, zeroed_end_);
+  }
+
   Status Truncate(std::uint64_t size) override {
     if (Status usable = Usable("ftruncate"); !usable.ok()) return usable;
     if (size > kMaxOffset) return ErrnoStatus(path_, "ftruncate", EFBIG);
@@ -116,6 +131,7 @@ class PosixWritableFile final : public WritableFile {
     }
     size_ = size;
     reserved_ = 0;  // the system gave back what lay behind the new end
+    zeroed_end_ = 0;
     writeback_started_ = std::min(writeback_started_, size);
     return Status::Ok();
   }
@@ -145,7 +161,8 @@ class PosixWritableFile final : public WritableFile {
   const std::string path_;
   Descriptor descriptor_;
   std::uint64_t size_ = 0;
-  std::uint64_t reserved_ = 0;           // bytes from the start that fallocate() has set aside
+  std::uint64_t reserved_ = 0;           // bytes from the start that fallocate() has set aside, or that were zeroed
+  std::uint64_t zeroed_end_ = 0;         // from size_ up to here, if that is more, are zeros
   std::uint64_t writeback_started_ = 0;  // bytes from the start that sync_file_range() was told of
   std::atomic<int> sync_errno_{0};       // set by whoever syncs, read by whoever appends: they may be two threads
 };

@@ -19,7 +19,8 @@ inline Result<SegmentQueue::SegmentPtr> CreateSegment(FileSystem& fs, const std:
   // What is short is left to those who need it now.
   constexpr std::uint64_t kPlenty = 8;
   const Result<std::uint64_t> free = fs.FreeBytes(wal_dir);
-  if (preallocate_bytes > 0 && free && *free / kPlenty >= preallocate_bytes) segment->file->Preallocate(preallocate_bytes);
+  segment->may_reserve = preallocate_bytes > 0 && free && *free / kPlenty >= preallocate_bytes;
+  if (segment->may_reserve) segment->file->Preallocate(preallocate_bytes);
   if (Status synced = fs.SyncDirectory(wal_dir); !synced.ok()) return synced;
   return segment;
 }

@@ -34,6 +34,8 @@ class SegmentQueue {
   struct Segment {
     std::uint64_t id = 0;
     std::unique_ptr<WritableFile> file;   // appended to by whoever holds io_mutex_; synced beside that
+    bool may_reserve = false;             // the disk has room to spare
+    std::uint64_t zeroed_end = 0;         // under io_mutex_: as far as the file was zeroed ahead
     std::string pending;                  // this and the rest: under buffer_mutex_
     std::uint64_t appended_bytes = 0;     // the offset of the next record
     SequenceNumber last_sequence = 0;     // of the last record appended, here or before
@@ -55,6 +57,9 @@ class SegmentQueue {
   bool prepared() const { return prepared_ready_.load(std::memory_order_acquire); }
   /// Needs prepared(). Returns the id of the segment that is appended to from now on.
   std::uint64_t Rotate() LSMKV_EXCLUDES(buffer_mutex_);
+
+  /// Whether every write is synced. Then a small one is written over zeros, which halves what a sync of it has to do.
+  void ExpectSyncs(bool expect) { expects_syncs_.store(expect, std::memory_order_relaxed); }
 
   /// Writes everything pending. Errors: what was not written stays pending, and the next call tries again.
   Status WriteOut() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
@@ -85,6 +90,7 @@ class SegmentQueue {
   Status WriteTaken(Segment& segment) LSMKV_REQUIRES(io_mutex_);
   void KeepUnwritten(Segment& segment) LSMKV_REQUIRES(io_mutex_);
   Status CutBack(Segment& segment) LSMKV_REQUIRES(io_mutex_);
+  void ZeroAhead(Segment& segment, std::size_t written) LSMKV_REQUIRES(io_mutex_);
 
   std::atomic<SequenceNumber> appended_sequence_;   // release by Append
   std::atomic<SequenceNumber> written_sequence_;    // sequentially consistent: see Wal::idle_
@@ -92,6 +98,8 @@ class SegmentQueue {
   std::atomic<bool> prepared_ready_{false};
   std::atomic<std::uint64_t> bytes_written_{0};
   std::atomic<std::uint64_t> taken_bytes_{0};       // relaxed: taken_'s memory, for people
+
+  std::atomic<bool> expects_syncs_{false};
 
   static constexpr std::size_t kLeastKeptBytes = 256 << 10;
   static constexpr std::size_t kMostKeptBytes = 4 << 20;

@@ -55,7 +55,9 @@ Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, S
       noted_sequence_(durable_sequence),
       next_note_(clock.Monotonic() + kNotePeriod),
       next_segment_(first->id + 1),
-      last_sync_(clock.Monotonic()) {}
+      last_sync_(clock.Monotonic()) {
+  queue_.ExpectSyncs(mode == WalFsync::kAlways);
+}
 
 Wal::~Wal() {
   if (Status closed = Close(); !closed.ok()) LogError("wal", "at the end: {}", closed.message());
@@ -129,6 +131,7 @@ Status Wal::Close() {
 
 void Wal::SetMode(WalFsync mode) {
   mode_.store(mode);
+  queue_.ExpectSyncs(mode == WalFsync::kAlways);
   WantDurable(appended_sequence());   // who was told to wait must not wait in vain
 }
 

@@ -125,6 +125,46 @@ TEST_CASE("what was appended is read back, whole and in parts", "[fs]") {
   CHECK((*reader)->Read(want.size(), 0, part.data()).ok());
 }
 
+TEST_CASE("zeros lie ahead of what is appended, and are given back", "[fs]") {
+  const std::string kind = AnyKind();
+  CAPTURE(kind);
+  Place place(kind);
+  const std::string path = place.Path("a");
+  auto file = place.fs().NewWritableFile(path);
+  REQUIRE(file.has_value());
+  REQUIRE((*file)->Append("head").ok());
+  (*file)->ZeroAhead(100'000);
+  CHECK((*file)->size() == 4);
+  CHECK(place.Read("a") == "head" + std::string(100'000, '\0'));
+  REQUIRE((*file)->Append("more").ok());
+  CHECK(place.Read("a") == "headmore" + std::string(99'996, '\0'));
+  (*file)->ZeroAhead(100'000);
+  REQUIRE((*file)->Sync().ok());
+  CHECK(place.Read("a") == "headmore" + std::string(100'000, '\0'));
+  SECTION("by closing") {
+    REQUIRE((*file)->Close().ok());
+    CHECK(place.Read("a") == "headmore");
+  }
+  SECTION("by cutting, and they can be had again") {
+    REQUIRE((*file)->Truncate(3).ok());
+    CHECK(place.Read("a") == "hea");
+    (*file)->ZeroAhead(2);
+    REQUIRE((*file)->Append("vy").ok());
+    CHECK(place.Read("a") == "heavy");
+  }
+  SECTION("none, when more is appended than they are") {
+    const std::string much(150'000, 'x');
+    REQUIRE((*file)->Append(much).ok());
+    CHECK(place.Read("a") == "headmore" + much);
+    (*file)->ZeroAhead(10);
+    REQUIRE((*file)->Append("!").ok());
+    REQUIRE((*file)->Close().ok());
+    CHECK(place.Read("a") == "headmore" + much + "!");
+  }
+  REQUIRE((*file)->Close().ok());
+  (*file)->ZeroAhead(10);
+}
+
 TEST_CASE("a read past the end is corruption and says where the file ends", "[fs]") {
   Place place(AnyKind());
   place.Write("a", "0123456789");

@@ -19,7 +19,8 @@ struct Life {
 Life LiveAndDie(FaultFileSystem& fs, std::mt19937_64& random, std::uint64_t segment, SequenceNumber from, bool power_cut) {
   constexpr WalFsync kModes[] = {WalFsync::kAlways, WalFsync::kEverySec, WalFsync::kNo};
   ManualClock clock;
-  const auto wal = OpenWal(fs, kModes[random() % 3], clock, segment, from);
+  const std::uint64_t likely_bytes = random() % 2 * 10'000;      // known: room for it is taken ahead
+  const auto wal = OpenWal(fs, kModes[random() % 3], clock, segment, from, likely_bytes);
   Life life{from, from, from};
   for (auto steps = random() % 60; steps > 0; --steps) {
     switch (random() % 14) {

@@ -148,8 +148,8 @@ void EventuallyInTime(ManualClock& clock, Condition condition) {
 }
 
 inline std::unique_ptr<Wal> OpenWal(FileSystem& fs, WalFsync mode, Clock& clock = Clock::System(), std::uint64_t segment = 1,
-                                    SequenceNumber durable = 0) {
-  auto wal = Wal::Open(fs, kDir, mode, segment, durable, clock);
+                                    SequenceNumber durable = 0, std::uint64_t likely_bytes = 0) {
+  auto wal = Wal::Open(fs, kDir, mode, segment, durable, clock, likely_bytes);
   REQUIRE(wal.status().message() == "");
   return std::move(*wal);
 }

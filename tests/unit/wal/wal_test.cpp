@@ -29,6 +29,34 @@ TEST_CASE("what was committed is in the file, in every mode", "[wal]") {
   CHECK(wal->durable_sequence() == 6);
 }
 
+TEST_CASE("where every small write is synced, zeros lie ahead of it, and whoever is killed leaves a clean end", "[wal]") {
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
+  const bool has_room = GENERATE(true, false);
+  const std::size_t padding = GENERATE(0, 17'000);
+  FaultFileSystem fs;
+  if (!has_room) fs.SetCapacity(790'000);
+  const auto wal = OpenWal(fs, mode, Clock::System(), 1, 0, 100'000);
+  const auto zeros = [&] {
+    const std::string bytes = fs.ReadWholeFile(PathOf(1)).value();
+    return bytes.size() - (bytes.find_last_not_of('\0') + 1);
+  };
+  for (SequenceNumber n = 1; n <= 40; ++n) {
+    AppendOne(*wal, 1, padding);
+    REQUIRE(wal->Commit());
+    if (mode == WalFsync::kAlways) Eventually([&] { return wal->durable_sequence() == n; });
+    if (mode == WalFsync::kAlways && has_room && padding == 0) CHECK(zeros() > 60'000);
+  }
+  if (mode != WalFsync::kAlways || !has_room) CHECK(zeros() < 16);           // of the last record itself
+  fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);                // killed: not a write more
+  static_cast<void>(wal->Close());
+  fs.ClearFaults();
+  const Replayed replayed = Replay(fs, kFromTheStart);
+  CHECK(replayed.status.message() == "");
+  CHECK(replayed.sequences == UpTo(40));
+  const auto names = fs.ListDirectory(kDir).value();
+  for (const std::string& name : names) CHECK_FALSE(name.ends_with(kDroppedSuffix));
+}
+
 TEST_CASE("a clean close is durable and ends in a marker that tells so", "[wal]") {
   FaultFileSystem fs;
   REQUIRE(fs.CreateDirectories(kDir).ok());
