@@ -15,7 +15,7 @@ class Thread {
   Thread() = default;
   /// Runs `run` on a thread of its own.
   /// @param name  shown by ps and top; cut to the 15 bytes Linux allows.
-  /// @param nice  0 .. 19: how far the thread stands back for others; best effort.
+  /// @param nice  0 .. 19: how far the thread stands back for the process's others; best effort.
   /// Errors   std::system_error when the system refuses another thread.
   Thread(const std::string& name, std::function<void()> run, int nice = 0);
 #ifdef LSMKV_SIMULATION

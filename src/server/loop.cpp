@@ -86,7 +86,7 @@ void Loop::Turn() {
     const bool found_work = Tick(timeout_ms);
     if (ended_) return;
     if (!found_work && timeout_ms > 0) return Sleep();
-    if (found_work && pace_.MomentPays()) LetRequestsGather();
+    if (pace_.MomentPays()) LetRequestsGather();
     timeout_ms = runnable_.empty() ? LingerMillis() : 0;
     if (!found_work && timeout_ms == 0 && runnable_.empty()) timeout_ms = 1;
   }
@@ -94,9 +94,12 @@ void Loop::Turn() {
 }
 
 void Loop::LetRequestsGather() {
-  if (!runnable_.empty() || !holding_.empty() || stopping_) return;   // something is to be done whoever sends
+  // Something is to be done whoever sends.
+  if (more_is_ready_ || !runnable_.empty() || !holding_.empty() || mailbox_.HasMail() || stopping_) return;
+  const microseconds from = context_.clock.Monotonic();
   const timespec moment{0, std::chrono::nanoseconds(TickPace::kMoment).count()};
   ::nanosleep(&moment, nullptr);   // a signal ends it early, and that is all
+  pace_.Took(from, context_.clock.Monotonic());
   stats_.gatherings.Add();
 }
 
@@ -107,6 +110,7 @@ bool Loop::Tick(int timeout_ms) {
     if (HasNews()) timeout_ms = 0;
   }
   const int ready = ::epoll_wait(epoll_fd_, events_.data(), kEventsPerTick, timeout_ms);
+  more_is_ready_ = ready == kEventsPerTick;
   mailbox_.AfterSleep();
   ReadClocks();
   watch_.Began(now_);

@@ -95,7 +95,7 @@ class Loop final : public CommitListener {
   void MarkDirty(Session* session);
   void MarkRunnable(Session* session);
   void NoteCommandRun() { commands_ran_ = true; }
-  void NoteReceived(std::chrono::microseconds before) { pace_.Received(before); }
+  void NoteReceived(std::chrono::microseconds before) { pace_.Received(before, now_); }
   /// loop_memory.cpp: `session` reads nothing until GoOnReading().
   void HoldForMemory(Session* session);
   /// To be called by a session that has just closed itself.
@@ -174,6 +174,7 @@ class Loop final : public CommitListener {
   std::size_t open_sessions_ = 0;
 
   std::vector<epoll_event> events_;
+  bool more_is_ready_ = false;                   // events_ did not hold all that there was
   Mailbox::Contents mail_;
   std::vector<Session*> received_;               // of a tick, to be run; as many as are looked up together
   std::vector<Session*> dirty_;

@@ -6,14 +6,18 @@
 // with 50 connections without pipelining on one core, 2 requests a tick became 19, SET 20 % and GET 12 % more a second, and a SET
 // a tenth less CPU. A few connections, or pipelines, lose by it (what waits is then all there is), and so they are left alone.
 //
-//   window of 1 ms or more:  sessions that sent something >= 32,  sends >= 64 per ms,  commands per send <= 2
-//                            -> in the next window each tick that served fewer than 3/4 of those sessions is followed by a moment
+//   window of 1 ms or more:  sessions that sent something >= 32,  sends >= 64 per ms,  commands per send <= 2,
+//                            3 of 4 sends by sessions that had been silent for 100 us, so that it is not a few that send most
+//                            -> in the next window each tick that served some, but fewer than 3/4 of those sessions is followed by a moment
+//
+// Where a moment often lasts much longer than it should (coarse timers, a processor that others want) there is none for a second.
 //
 // Source  interrupt coalescing in network cards, by rate; the "delay" of group commit (Hagmann 1987; commit_delay and
 //         commit_siblings in PostgreSQL).
 // Threads  its loop's.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -23,45 +27,62 @@ class TickPace {
  public:
   static constexpr std::chrono::microseconds kMoment{15};
 
-  /// In a tick: a session has sent something, and `before` is when it last had (or 0).
-  void Received(std::chrono::microseconds before) {
+  /// In the tick of `now`: a session has sent something, and `before` is when it last had (or 0).
+  void Received(std::chrono::microseconds before, std::chrono::microseconds now) {
     ++sends_;
     ++tick_sends_;
     if (before < window_began_) ++sessions_;
+    if (now - before >= kSilence) ++unhurried_;
   }
   /// `commands`: how many the loop has run so far.
   void Ended(std::chrono::microseconds now, std::uint64_t commands) {
-    served_most_ = tick_sends_ * 4 >= crowd_ * 3;
+    served_some_ = tick_sends_ > 0 && tick_sends_ * 4 < crowd_ * 3;
     tick_sends_ = 0;
     if (now - window_began_ >= kWindow) [[unlikely]] BeginWindow(now, commands);
   }
-  /// After a tick that has found work.
-  bool MomentPays() const { return crowd_ != 0 && !served_most_; }
+  bool MomentPays() const { return crowd_ != 0 && served_some_; }
+  /// A moment was taken from `from` to `to`.
+  void Took(std::chrono::microseconds from, std::chrono::microseconds to) {
+    overslept_ = to - from > kOverslept ? overslept_ + kOneInMany : std::max(overslept_, 1) - 1;
+    if (overslept_ <= kTooOften) [[likely]] return;
+    overslept_ = 0;
+    none_before_ = to + kRest;
+  }
 
  private:
   static constexpr std::chrono::milliseconds kWindow{1};
   static constexpr std::uint64_t kCrowd = 32;
   static constexpr std::uint64_t kSendsPerMillisecond = 64;
   static constexpr std::uint64_t kCommandsPerSend = 2;
+  static constexpr std::chrono::microseconds kSilence{100};
+  static constexpr std::chrono::microseconds kOverslept{200};
+  static constexpr std::chrono::seconds kRest{1};
+  static constexpr int kOneInMany = 8;       // oversleeping is too often when it is one moment in so many,
+  static constexpr int kTooOften = 64;       // for some time
 
   void BeginWindow(std::chrono::microseconds now, std::uint64_t commands) {
     const auto took = static_cast<std::uint64_t>((now - window_began_).count());
     const bool often = sends_ * 1000 >= took * kSendsPerMillisecond;
     const bool single = commands - window_commands_ <= sends_ * kCommandsPerSend;
-    crowd_ = sessions_ >= kCrowd && often && single ? sessions_ : 0;
+    const bool many = sessions_ >= kCrowd && unhurried_ * 4 >= sends_ * 3;
+    crowd_ = many && often && single && now >= none_before_ ? sessions_ : 0;
     window_began_ = now;
     window_commands_ = commands;
     sends_ = 0;
     sessions_ = 0;
+    unhurried_ = 0;
   }
 
   std::chrono::microseconds window_began_{0};
   std::uint64_t window_commands_ = 0;    // that had run when it began
   std::uint64_t sends_ = 0;              // in this window
   std::uint64_t sessions_ = 0;           // that sent them
+  std::uint64_t unhurried_ = 0;          // sends after a silence
   std::uint64_t tick_sends_ = 0;
   std::uint64_t crowd_ = 0;              // the sessions of the last window, when a moment pays; or 0
-  bool served_most_ = false;             // of them, by the last tick
+  bool served_some_ = false;             // and not most of them, by the last tick
+  int overslept_ = 0;
+  std::chrono::microseconds none_before_{0};
 };
 
 }  // namespace lsmkv

@@ -123,8 +123,9 @@ Status SegmentQueue::WriteTaken(Segment& segment) {
   }
   file_bytes_ += taken_.size();
   bytes_written_.fetch_add(taken_.size(), std::memory_order_relaxed);
+  const bool has_entries = taken_sequence_ > written_sequence();     // or nothing but a marker, however large the writes around it are
   written_sequence_.store(taken_sequence_);
-  if (expects_syncs_.load(std::memory_order_relaxed)) ZeroAhead(segment, taken_.size());
+  if (has_entries && expects_syncs_.load(std::memory_order_relaxed)) ZeroAhead(segment, taken_.size());
   taken_.clear();
   if (taken_.capacity() > kept_bytes_) std::string().swap(taken_);
   taken_bytes_.store(taken_.capacity(), std::memory_order_relaxed);
@@ -132,6 +133,7 @@ Status SegmentQueue::WriteTaken(Segment& segment) {
 }
 
 void SegmentQueue::KeepUnwritten(Segment& segment) {
+  segment.may_reserve = false;           // the disk is full, most likely
   const std::uint64_t file_bytes = segment.file->size();
   const WholePart whole = WholeRecords(taken_, static_cast<std::size_t>(file_bytes - file_bytes_));
   taken_.erase(0, whole.bytes);
@@ -145,7 +147,6 @@ void SegmentQueue::KeepUnwritten(Segment& segment) {
 Status SegmentQueue::CutBack(Segment& segment) {
   if (Status cut = segment.file->Truncate(file_bytes_); !cut.ok()) return cut;
   cut_back_due_ = false;
-  segment.zeroed_end = 0;
   return Status::Ok();
 }
 

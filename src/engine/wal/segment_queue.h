@@ -34,8 +34,8 @@ class SegmentQueue {
   struct Segment {
     std::uint64_t id = 0;
     std::unique_ptr<WritableFile> file;   // appended to by whoever holds io_mutex_; synced beside that
-    bool may_reserve = false;             // the disk has room to spare
-    std::uint64_t zeroed_end = 0;         // under io_mutex_: as far as the file was zeroed ahead
+    bool may_reserve = false;             // the disk had room to spare, and no write has failed; this and the next: under io_mutex_
+    std::uint64_t zeroed_end = 0;         // as far as the file was zeroed ahead
     std::string pending;                  // this and the rest: under buffer_mutex_
     std::uint64_t appended_bytes = 0;     // the offset of the next record
     SequenceNumber last_sequence = 0;     // of the last record appended, here or before

@@ -66,6 +66,9 @@ class Replay {
  private:
   std::string Path(std::uint64_t id) const { return dir_ + "/" + SegmentFileName(id); }
 
+  /// Of what was written: behind it may be zeros.
+  std::uint64_t EndOf(std::size_t index) const { return ends_[index] != 0 ? ends_[index] : fs_.FileSize(Path(ids_[index])).value_or(0); }
+
   Status ListSegments(std::uint64_t floor_segment) {
     Result<std::vector<std::string>> names = fs_.ListDirectory(dir_);
     if (!names) return names.error();
@@ -82,6 +85,7 @@ class Replay {
     }
     std::ranges::sort(ids_);
     summary_.segments = ids_.size();
+    ends_.resize(ids_.size());
     if (!aside_ids_.empty()) summary_.asides.max_id = *std::ranges::max_element(aside_ids_);
     return Status::Ok();
   }
@@ -94,7 +98,10 @@ class Replay {
     while (true) {
       Result<LogReader::Look> look = reader->At(place.offset);
       if (!look) return look.error();
-      if (look->found == LogReader::Found::kEnd) return Place{place.segment_index + 1, 0};
+      if (look->found == LogReader::Found::kEnd) {
+        ends_[place.segment_index] = place.offset;
+        return Place{place.segment_index + 1, 0};
+      }
       if (look->found == LogReader::Found::kDamage) return MeetDamage(place, /*whole=*/false);
       if (!IsAwaited(look->record)) return MeetDamage(place, /*whole=*/true);
       if (Status handed = HandOver(id, look->record); !handed.ok()) return handed;
@@ -106,7 +113,7 @@ class Replay {
   Status CheckReached() {
     if (summary_.last_sequence >= noted_sequence_) return Status::Ok();
     const std::string path = ids_.empty() ? dir_ : Path(ids_.back());
-    const std::uint64_t end = ids_.empty() ? 0 : fs_.FileSize(path).value_or(0);
+    const std::uint64_t end = ids_.empty() ? 0 : EndOf(ids_.size() - 1);
     if (!options_.skip_corruption) {
       return Status::Corruption(fmt::format(
           "{}: ends too early, at offset {}: the writes with sequence numbers {} to {} were on disk once, as {} says, and "
@@ -193,7 +200,7 @@ class Replay {
     if (damage.offset <= kLogHeadBytes && damage.segment_index > 0 && whole) {
       const std::string before = Path(ids_[damage.segment_index - 1]);
       return lost(fmt::format("{}: ends too early, at offset {}, or a segment between it and {} is gone", before,
-                              fs_.FileSize(before).value_or(0), path));
+                              EndOf(damage.segment_index - 1), path));
     }
     return lost(fmt::format("{}: damaged at offset {}", path, damage.offset));
   }
@@ -370,6 +377,7 @@ class Replay {
   static constexpr std::string_view kRemedy = "Restore the file, or set `wal-skip-corruption yes` to start without the damaged writes";
 
   std::vector<std::uint64_t> ids_;          // at or above the floor, ascending
+  std::vector<std::uint64_t> ends_;         // of each, where its last record ends, when it has been read
   std::vector<std::uint64_t> aside_ids_;    // there are
   std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any

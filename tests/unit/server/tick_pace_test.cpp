@@ -18,7 +18,7 @@ class Crowd {
 
   void Tick(std::size_t senders, std::uint64_t commands_each, microseconds took) {
     for (std::size_t i = 0; i < senders; ++i) {
-      pace_.Received(std::exchange(last_sent_[next_], now_));
+      pace_.Received(std::exchange(last_sent_[next_], now_), now_);
       next_ = (next_ + 1) % last_sent_.size();
       commands_ += commands_each;
     }
@@ -29,6 +29,14 @@ class Crowd {
     for (const microseconds end = now_ + time; now_ < end;) Tick(senders, commands_each, took);
   }
   bool MomentPays() const { return pace_.MomentPays(); }
+  void Moment(microseconds took) {
+    pace_.Took(now_, now_ + took);
+    now_ += took;
+  }
+  void OneSends(std::size_t session) {
+    pace_.Received(std::exchange(last_sent_[session], now_), now_);
+    ++commands_;
+  }
 
  private:
   TickPace pace_;
@@ -79,6 +87,43 @@ TEST_CASE("a tick that has served most of the crowd goes on at once", "[tick_pac
   crowd.Tick(38, 1, 100us);
   CHECK_FALSE(crowd.MomentPays());
   crowd.Tick(37, 1, 100us);
+  CHECK(crowd.MomentPays());
+}
+
+TEST_CASE("a few that send most of it do not wait for the many that send little", "[tick_pace]") {
+  Crowd crowd(40);
+  for (int i = 0; i < 500; ++i) {
+    crowd.OneSends(static_cast<std::size_t>(i) % 2);       // two in turn, each 40 us after its last
+    crowd.Tick(i % 2 == 0 ? 1 : 0, 1, 20us);               // and all in turn
+    CHECK_FALSE(crowd.MomentPays());
+  }
+}
+
+TEST_CASE("a tick that has served nobody is not followed by a moment", "[tick_pace]") {
+  Crowd crowd(50);
+  crowd.For(3ms, 5, 1, 30us);
+  REQUIRE(crowd.MomentPays());
+  crowd.Tick(0, 0, 1us);
+  CHECK_FALSE(crowd.MomentPays());
+}
+
+TEST_CASE("where a moment often lasts too long there is none for a second", "[tick_pace]") {
+  Crowd crowd(50);
+  const auto seconds_with = [&crowd](int good_for_each_bad) {
+    crowd.For(3ms, 5, 1, 30us);
+    REQUIRE(crowd.MomentPays());
+    for (int i = 0; i < 40; ++i) {
+      crowd.Moment(1ms);
+      for (int good = 0; good < good_for_each_bad; ++good) crowd.Moment(18us);
+    }
+    crowd.For(3ms, 5, 1, 30us);
+    return crowd.MomentPays();
+  };
+  CHECK(seconds_with(9));
+  CHECK_FALSE(seconds_with(6));
+  crowd.For(950ms, 5, 1, 30us);
+  CHECK_FALSE(crowd.MomentPays());
+  crowd.For(100ms, 5, 1, 30us);
   CHECK(crowd.MomentPays());
 }
 

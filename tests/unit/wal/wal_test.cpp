@@ -46,7 +46,7 @@ TEST_CASE("where every small write is synced, zeros lie ahead of it, and whoever
     if (mode == WalFsync::kAlways) Eventually([&] { return wal->durable_sequence() == n; });
     if (mode == WalFsync::kAlways && has_room && padding == 0) CHECK(zeros() > 60'000);
   }
-  if (mode != WalFsync::kAlways || !has_room) CHECK(zeros() < 16);           // of the last record itself
+  if (mode != WalFsync::kAlways || !has_room || padding != 0) CHECK(zeros() < 16);      // of the last record itself
   fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);                // killed: not a write more
   static_cast<void>(wal->Close());
   fs.ClearFaults();
@@ -55,6 +55,28 @@ TEST_CASE("where every small write is synced, zeros lie ahead of it, and whoever
   CHECK(replayed.sequences == UpTo(40));
   const auto names = fs.ListDirectory(kDir).value();
   for (const std::string& name : names) CHECK_FALSE(name.ends_with(kDroppedSuffix));
+}
+
+TEST_CASE("zeros lie ahead from the moment on that every write is synced, and no longer once a write has failed", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kNo, Clock::System(), 1, 0, 100'000);
+  const auto bytes_after_one_more = [&] {
+    AppendOne(*wal);
+    REQUIRE(wal->Sync().ok());
+    return fs.FileSize(PathOf(1)).value();
+  };
+  CHECK(bytes_after_one_more() < 1000);
+  wal->SetMode(WalFsync::kAlways);
+  CHECK(bytes_after_one_more() > 100'000);
+  wal->SetMode(WalFsync::kNo);
+  fs.SetCapacity(1);
+  AppendOne(*wal, 1, 300'000);                 // more than the zeros give room for
+  CHECK(wal->Commit().error().code() == StatusCode::kNoSpace);
+  fs.SetCapacity(1 << 30);
+  wal->SetMode(WalFsync::kAlways);
+  Eventually([&] { return wal->health().ok(); });
+  CHECK(bytes_after_one_more() < 310'000);
+  CHECK(Replay(fs, kFromTheStart).sequences == UpTo(4));
 }
 
 TEST_CASE("a clean close is durable and ends in a marker that tells so", "[wal]") {
