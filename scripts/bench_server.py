@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Measures the server against redis-server, both as processes on this machine, with redis-benchmark. See scripts/bench.sh --help.
 
-One run is: a fresh data directory, a server, what the work needs to be there, then the work; throughput as redis-benchmark counts it,
-and the server's user and system time from the kernel's accounting, a request. The runs of one work are interleaved (A B A B ...), so
-that what else the machine does meets all alike; the table shows medians, the spread between the least and the greatest, and ratios.
+One run is: a fresh data directory, a server, what the work needs to be there and a rest until the server has done all it does about that,
+then the work; throughput as redis-benchmark counts it, and the server's user and system time from the kernel's accounting, a request.
+The runs of one work are interleaved (A B A B ...), so that what else the machine does meets all alike; the table shows medians, the
+spread between the least and the greatest, and ratios.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 START_SECONDS = 30
+REST_SECONDS = 30
 KEYS = 1_000_000
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -133,6 +135,16 @@ def fill(port):
                 wanted -= len(got)
 
 
+def wait_for_rest(pid):
+    """Until what filling has left to do in the background is done: no processor time in half a second."""
+    deadline = time.monotonic() + REST_SECONDS
+    while time.monotonic() < deadline:
+        before = cpu_seconds(pid)
+        time.sleep(0.5)
+        if cpu_seconds(pid) - before <= 1 / TICKS:
+            return
+
+
 def run_once(peer, work, options):
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.dir) as directory:
@@ -141,6 +153,7 @@ def run_once(peer, work, options):
         try:
             if work.filled:
                 fill(port)
+                wait_for_rest(process.pid)
             requests = max(int(work.requests * options.scale), work.connections * work.pipeline)
             before = cpu_seconds(process.pid)
             rps, p99 = load(port, work, requests, load_core)

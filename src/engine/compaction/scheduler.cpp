@@ -20,9 +20,7 @@ constexpr microseconds kPurgeInterval{100'000};       // while readers hold a re
 constexpr microseconds kKeptUnwritten{500'000};        // what is removed, while nothing is written that it would make room for
 constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
-// Flushes stand back for the event loops, and merges for both. When they fall behind by it, writers are held, and that makes room for them.
-constexpr int kFlushNice = 2;
-constexpr int kMergeNice = 5;
+constexpr int kMergeNice = 5;                         // merges stand back for the event loops
 
 }  // namespace
 
@@ -33,7 +31,7 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
       manifests_(std::move(manifests)),
       history_(context.fs, context.options.dir, context.clock),
       rate_(context.clock, context.options.compaction_bytes_per_second),
-      flush_pool_("flush", context.options.flush_workers, kFlushNice),
+      flush_pool_("flush", context.options.flush_workers),
       merge_pool_("compact", context.options.compaction_workers + 1, kMergeNice),
       removal_pool_("remove", 1, kMergeNice),
       last_flush_(context.clock.Monotonic()) {}   // MayStartMerge: one more for L0
