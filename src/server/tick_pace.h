@@ -10,6 +10,7 @@
 //                            3 of 4 sends by sessions that had been silent for 100 us, so that it is not a few that send most
 //                            -> in the next window each tick that served some, but fewer than 3/4 of those sessions is followed by a moment
 //
+// All of it is about the sessions of one loop: with several loops a crowd must be that much larger.
 // Where a moment often lasts much longer than it should (coarse timers, a processor that others want) there is none for a second.
 //
 // Source  interrupt coalescing in network cards, by rate; the "delay" of group commit (Hagmann 1987; commit_delay and
