@@ -3,14 +3,19 @@
 #   scripts/test.sh                 unit, model, crash, structure and integration tests, a few minutes
 #   scripts/test.sh --full          also: the whole suite under AddressSanitizer + UBSan and under ThreadSanitizer,
 #                                   clang's thread-safety analysis, ioredis, and the long forms of random tests
+#   scripts/test.sh --threads       only what has threads, under ThreadSanitizer: the engine's, the server's, and the layers' between
 #   scripts/test.sh [--full] -R NAME     arguments after these go to ctest
 # The integration tests run against the release server, so it is built as well.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 full=no
+threads=no
 if [[ "${1:-}" == --full ]]; then
   full=yes
+  shift
+elif [[ "${1:-}" == --threads ]]; then
+  threads=yes
   shift
 fi
 jobs="$(nproc)"
@@ -38,6 +43,38 @@ build_and_test() {
   step "$preset: test"
   ctest --preset "$preset" -j "$jobs" "$@"
 }
+
+# The programs whose tests start threads, and of the engine's those cases that are about them; --full runs all there is.
+readonly threaded_programs=(server_test keyspace_test commands_keys_test wal_test version_test memtable_test sstable_test blob_test fs_test base_test)
+readonly threaded_engine_cases='[threads],[rows],[reload],[large]~[crash],[scrub],[admission]'
+quietly() {
+  local log
+  log="$(mktemp)"
+  if ! timeout 900 "$@" >"$log" 2>&1; then
+    tail -n 200 "$log" >&2
+    echo "test: failed: $*; what it said is in $log" >&2
+    exit 1
+  fi
+  rm -f "$log"
+}
+test_threads() {
+  local program
+  step "tsan: build what has threads"
+  configure tsan
+  cmake --build --preset tsan --target engine_test "${threaded_programs[@]}"
+  step "tsan: test"
+  quietly build/tsan/tests/unit/engine/engine_test "$threaded_engine_cases"
+  for program in "${threaded_programs[@]}"; do
+    quietly "build/tsan/tests/unit/${program%_test}/$program"
+  done
+}
+
+if [[ "$threads" == yes ]]; then
+  scripts/setup.sh test
+  test_threads
+  step "all passed"
+  exit 0
+fi
 
 if [[ "$full" == yes ]]; then
   scripts/setup.sh full

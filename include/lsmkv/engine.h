@@ -44,6 +44,14 @@ struct UpcomingKey {
   bool read = false;       ///< it will be looked up, not only written: its tables matter, too
 };
 
+/// Asked before a read takes memory for a large value. Threads: whoever reads.
+class LargeValueGate {
+ public:
+  virtual ~LargeValueGate() = default;
+  /// `bytes` more. False: not now; the read ends with kWouldBlock and may be tried again.
+  virtual bool Admit(std::uint64_t bytes) = 0;
+};
+
 struct ReadOptions {
   bool memory_only = false;                         ///< kWouldBlock rather than a wait for the disk
   std::shared_ptr<const Snapshot> snapshot;         ///< null: the present
@@ -56,6 +64,7 @@ struct ReadOptions {
   /// takes. For whoever answers somebody: a million tombstones are a tenth of a second and more.
   std::uint64_t max_skipped = 0;
   bool fill_cache = true;                           ///< long scans say false
+  LargeValueGate* large_values = nullptr;           ///< for Get(): of values of Engine::kLargeBatchBytes and more that lie in blob files
 };
 
 struct WriteOptions {
@@ -69,15 +78,25 @@ struct WriteOptions {
 /// A value that stays where it is (memtable or cached block) until the PinnedValue goes.
 class PinnedValue {
  public:
+  /// What the pin keeps in memory.
+  enum class Keeps : std::uint8_t {
+    kView,     ///< memtables and versions, or a block of many values: to be let go soon
+    kBlock,    ///< at most about twice the value: may be kept until a slow reader has it
+  };
   PinnedValue() = default;
-  PinnedValue(std::string_view data, std::uint64_t expire_at_ms, std::shared_ptr<const void> pin)
-      : data_(data), expire_at_ms_(expire_at_ms), pin_(std::move(pin)) {}
+  PinnedValue(std::string_view data, std::uint64_t expire_at_ms, std::shared_ptr<const void> pin, Keeps keeps = Keeps::kView)
+      : data_(data), expire_at_ms_(expire_at_ms), keeps_(keeps), pin_(std::move(pin)) {}
   std::string_view data() const { return data_; }
   std::uint64_t expire_at_ms() const { return expire_at_ms_; }   ///< 0: never. Get() returns expired values too.
+  /// What to keep of it for as long as one likes, so that data() stays; null: data() must be copied.
+  const std::shared_ptr<const void>& block() const { return keeps_ == Keeps::kBlock ? pin_ : kNoBlock; }
 
  private:
+  static inline const std::shared_ptr<const void> kNoBlock;
+
   std::string_view data_;
   std::uint64_t expire_at_ms_ = 0;
+  Keeps keeps_ = Keeps::kView;
   std::shared_ptr<const void> pin_;
 };
 
@@ -117,6 +136,9 @@ class Engine {
   /// Hands every batch applied so far to the operating system. Returns the sequence number that must be durable before
   /// replies may leave: 0 unless wal-fsync is always. Cheap when there is nothing to do. Never waits for a sync.
   virtual Result<SequenceNumber> Commit() = 0;
+  /// Commit() for a caller that will call one of the two again within a fraction of a millisecond, the last time Commit(): in
+  /// always the sync need not begin before, so that it is one for what comes meanwhile.
+  virtual Result<SequenceNumber> CommitSoon() { return Commit(); }
   /// Commit and wait until durable, in every mode. Blocks on the disk.
   virtual Status Sync() = 0;
   virtual SequenceNumber last_sequence() const = 0;

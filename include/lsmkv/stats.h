@@ -80,6 +80,10 @@ struct EngineStats {
   std::uint64_t wal_bytes_written = 0;
   std::uint64_t wal_syncs = 0;
   std::uint64_t wal_segments = 0;
+  std::uint64_t wal_spare_segments = 0;     ///< files that the next segments are written over; no part of the log, and not among `wal_segments`
+  std::uint64_t wal_spare_bytes = 0;
+  std::uint64_t wal_recycled_segments = 0;  ///< made so since the start
+  bool wal_at_rest = false;                 ///< nothing has been written for a while, and the room that the log kept is given back
   std::uint64_t stalls = 0;                 ///< writes that were delayed or parked
   std::uint64_t stall_micros = 0;           ///< their time, added up
   std::uint64_t writers_waiting = 0;        ///< delayed or parked at this moment

@@ -54,8 +54,9 @@ Result<std::vector<const EngineKind*>> ChooseEngines(const Settings& settings) {
 EngineOptions OptionsFor(const Settings& settings, std::string dir) {
   EngineOptions options;
   options.dir = std::move(dir);
-  options.cache_bytes = (settings.memory_mb << 20) / 2;
-  options.memtables_bytes = (settings.memory_mb << 20) - options.cache_bytes;
+  // An eighth is left for the buffers of merges, what tables hold open, and malloc: it is the memory in all that is kept.
+  options.cache_bytes = (settings.memory_mb << 20) / 8 * 3;
+  options.memtables_bytes = (settings.memory_mb << 20) / 2;
   options.memtables = settings.memtables;
   options.memtable_bytes = options.memtables_bytes / settings.memtables;
   options.level_ratio = settings.level_ratio;

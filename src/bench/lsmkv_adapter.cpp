@@ -61,9 +61,11 @@ class LsmkvAdapter final : public EngineAdapter {
 
   Result<std::optional<TimePoint>> AtRestSince() override {
     if (Status status = engine_->WriteHealth(); !status.ok()) return status;
+    engine_->ReleaseThreadView();      // of this thread, which waits and would keep the files of what it saw last
     const EngineStats stats = engine_->Stats();
     const bool over = std::ranges::any_of(stats.levels, [](const LevelInfo& level) { return level.score >= 1 || level.compacting; });
-    if (over || stats.compactions_running > 0 || stats.immutable_memtables > 0 || WillSettle(stats)) return std::nullopt;
+    const bool files_go = !stats.wal_at_rest || stats.removed_bytes_kept > 0;
+    if (over || files_go || stats.compactions_running > 0 || stats.immutable_memtables > 0 || WillSettle(stats)) return std::nullopt;
     return steady_clock::now();
   }
 

@@ -42,7 +42,7 @@ constexpr Option kOptions[] = {
     {.name = "value-size", .value = "BYTES", .doc = "of a value, half compressible", .number = &Settings::value_bytes, .least = 1, .most = 1u << 20},
     {.name = "threads", .value = "N", .doc = "that share the operations", .number = &Settings::threads, .least = 1, .most = 256},
     {.name = "rounds", .value = "N", .doc = "of everything on every engine; the table shows medians", .number = &Settings::rounds, .least = 1, .most = 1000},
-    {.name = "memory-mb", .value = "MB", .doc = "memtables and block cache together, half and half", .number = &Settings::memory_mb, .least = 8, .most = 1u << 20},
+    {.name = "memory-mb", .value = "MB", .doc = "in all: half of it for memtables, three eighths for the block cache", .number = &Settings::memory_mb, .least = 8, .most = 1u << 20},
     {.name = "memtables", .value = "N", .doc = "among how many the memtables' half is divided (LevelDB: always 2)", .number = &Settings::memtables, .least = 2, .most = 64},
     {.name = "compression", .value = "NAME", .doc = "none, lz4 or zstd (LevelDB: none only)"},
     {.name = "bloom-bits", .value = "N", .doc = "a key in the filters; 0: no filters", .number = &Settings::bloom_bits, .most = 40},

@@ -20,7 +20,7 @@ inline constexpr std::size_t kLongReplyBytes = 4u << 20;
 
 inline Operation Begin(CommandContext& context) {
   return Operation(context.keyspace, context.client.database, context.now_ms, context.may_block, (context.spec.flags & kReadOnly) != 0,
-                   context.transaction);
+                   context.transaction, context.large_values);
 }
 
 /// True: the handler returns kWouldBlock.

@@ -10,7 +10,7 @@ namespace {
 
 void ReplyValueOrNull(resp::Writer& reply, const StringRead& read) {
   if (read.found()) {
-    reply.Bulk(read.value());
+    reply.Bulk(read.value(), read.block());
   } else {
     reply.Null();
   }

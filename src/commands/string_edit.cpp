@@ -99,10 +99,10 @@ Outcome HandleAppend(CommandContext& context) {
 
 Outcome HandleStrlen(CommandContext& context) {
   Operation operation = Begin(context);
-  const Result<StringRead> read = operation.ReadString(context.args[1]);
-  if (!read) return Fail(context, read.error());
-  if (read->wrong_type()) return Fail(context, kWrongType);
-  context.reply.Integer(static_cast<std::int64_t>(read->value().size()));
+  const Result<std::optional<Record>> record = operation.Read(context.args[1]);
+  if (!record) return Fail(context, record.error());
+  if (*record && (*record)->type() != ValueType::kString) return Fail(context, kWrongType);
+  context.reply.Integer(*record ? static_cast<std::int64_t>((*record)->payload().size()) : 0);
   return Outcome::kDone;
 }
 
@@ -130,7 +130,9 @@ Outcome HandleGetrange(CommandContext& context) {
   const Result<StringRead> read = operation.ReadString(context.args[1]);
   if (!read) return Fail(context, read.error());
   if (read->wrong_type()) return Fail(context, kWrongType);
-  context.reply.Bulk(Slice(read->value(), *start, *end));
+  const std::string_view slice = Slice(read->value(), *start, *end);
+  const bool most_of_it = slice.size() >= read->value().size() / 2;
+  most_of_it ? context.reply.Bulk(slice, read->block()) : context.reply.Bulk(slice);
   return Outcome::kDone;
 }
 

@@ -67,7 +67,7 @@ bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& t
     if (outcome == Outcome::kWouldBlock) return false;
     LSMKV_ASSERT(outcome == Outcome::kDone);            // what ends otherwise is not queued ("no_multi")
     if (!context.may_block && out.size() - begin > kLongReplyBytes) return false;
-    const std::string_view written = out.view().substr(reply_begin);
+    const std::string_view written = out.From(reply_begin);
     const std::uint64_t now = CycleClock::Now();
     queued.ran.push_back({command.spec, now - start, written.starts_with('-') ? std::string(written) : std::string()});
     start = now;

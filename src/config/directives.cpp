@@ -139,7 +139,8 @@ const Directive kDirectives[] = {
     {"base-level-entries", "", Count{&S::base_level_entries, 0, kMaxEntries}, "0", kStart, kLevels,
      "The entry limit of level 0, which grows from level to level likewise. 0: no entry limit."},
     {"max-l0-sstables", "", Count{&S::max_l0_sstables, 1, 10000}, "4", kStart, kLevels,
-     "How many tables level 0 may have. They overlap, so a read may have to look into each."},
+     "How many tables level 0 may have. They overlap, so a read may have to look into each. While one flush follows the\n"
+     "other there may be more, up to three fifths of l0-slowdown-sstables: each merge into level 1 rewrites much of it then."},
     {"l0-slowdown-sstables", "", Count{&S::l0_slowdown_sstables, 1, 10000}, "20", kStart, kLevels,
      "From this many tables in level 0 writers are slowed, the more the further compaction is behind."},
     {"l0-stop-sstables", "", Count{&S::l0_stop_sstables, 2, 10000}, "36", kStart, kLevels,
@@ -154,7 +155,7 @@ const Directive kDirectives[] = {
      "Threads that merge tables. A large compaction is cut by key range among those that are idle."},
     {"compaction-rate-mb", "", Count{&S::compaction_rate_mb, 0, kMaxMb}, "0", kStart, kLevels,
      "Megabytes a second that compactions may write. 0: as much as leaves the response times of clients alone, and no\n"
-     "bound once a level is past its limit."},
+     "bound once a level is past its limit, or level 0 has l0-slowdown-sstables."},
     {"dead-ratio", "", Ratio{&S::dead_ratio, 0.01, 1.0}, "0.3", kStart, kLevels,
      "A table of which this share is tombstones or expired entries is compacted even when no limit is reached."},
     {"dead-max-age", "", Count{&S::dead_max_age_s, 0, 31'536'000}, "600", kStart, kLevels,

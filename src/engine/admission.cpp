@@ -1,6 +1,7 @@
 #include "engine/admission.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lsmkv {
 
@@ -42,8 +43,7 @@ void WriteAdmission::LearnRateLocked(std::uint64_t written_bytes) {
   if (state_.load(std::memory_order_relaxed) == State::kFree && measured_at_.count() != 0) {
     const double seconds = std::chrono::duration<double>(now - measured_at_).count();
     const double rate = static_cast<double>(written_bytes - measured_bytes_) / seconds;
-    // Rises at once and falls slowly: an idle minute must not make the next burst pay.
-    free_rate_ = std::max({kLeastRate, rate, free_rate_ * 0.9});
+    free_rate_ = std::max({kLeastFreeRate, rate, free_rate_ * std::exp2(-seconds / kHalfLifeSeconds)});
   }
   measured_at_ = now;
   measured_bytes_ = written_bytes;

@@ -5,8 +5,11 @@
 //            faster than they are flushed
 //   stopped  L0 is at l0-stop-sstables, or all memtables are full  writes wait for a flush or a compaction
 //
-// The rate is what was written per second while the tree was last free, times (1 - debt)^2, never below kLeastRate: a
-// small excess costs little, a large one much, without a step, and no single write waits long.
+// The rate is the most that was written per second while the tree was free, and no less than kLeastFreeRate, times (1 - debt)^2, and
+// never below kLeastRate: a small excess costs nothing or little, a large one much, without a step, and no single write waits long. The
+// most, not the last: who writes less than the machine can take would else be held below what he writes by the smallest debt, as each
+// large merge into L1 leaves for some seconds. For the same reason it does not fade to less than a fast machine takes: where one takes
+// less, the debt at which it finds its balance is larger, and that is all. What was measured fades with a half-life of minutes.
 //
 // Threads  Admit and OnWritable: any. SetPressure: the scheduler, and the writer that rotates a memtable.
 // Source   the idea of a delayed write rate is RocksDB's write controller; the curve is ours.
@@ -54,7 +57,8 @@ class WriteAdmission {
  private:
   enum class State : std::uint8_t { kFree, kSlowed, kStopped };
   static constexpr double kLeastRate = 1 << 20;          // bytes a second
-  static constexpr double kFirstRate = 64 << 20;         // until one has been measured
+  static constexpr double kLeastFreeRate = 256 << 20;    // unless more has been measured
+  static constexpr double kHalfLifeSeconds = 180;
   static constexpr std::chrono::microseconds kWorthParking{1000};
   static constexpr std::chrono::microseconds kLongestDelay{80'000};
 
@@ -72,8 +76,8 @@ class WriteAdmission {
   Mutex mutex_;
   CondVar resumed_;
   bool closed_ LSMKV_GUARDED_BY(mutex_) = false;
-  double free_rate_ LSMKV_GUARDED_BY(mutex_) = kFirstRate;
-  double rate_ LSMKV_GUARDED_BY(mutex_) = kFirstRate;
+  double free_rate_ LSMKV_GUARDED_BY(mutex_) = kLeastFreeRate;
+  double rate_ LSMKV_GUARDED_BY(mutex_) = kLeastFreeRate;
   std::chrono::microseconds next_free_ LSMKV_GUARDED_BY(mutex_){0};   // when the bytes admitted so far are paid for
   std::chrono::microseconds measured_at_ LSMKV_GUARDED_BY(mutex_){0};
   std::uint64_t measured_bytes_ LSMKV_GUARDED_BY(mutex_) = 0;

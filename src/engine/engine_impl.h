@@ -39,7 +39,8 @@ class EngineImpl final : public Engine {
   Result<SequenceNumber> WriteLarge(WriteBatch batch, const WriteOptions& options) override
       LSMKV_EXCLUDES(large_mutex_, write_mutex_);
   std::uint64_t LargeBytesInMemory() const override;
-  Result<SequenceNumber> Commit() override;
+  Result<SequenceNumber> Commit() override { return Commit(false); }
+  Result<SequenceNumber> CommitSoon() override { return Commit(true); }
   Status Sync() override { return wal_->Sync(); }
   SequenceNumber last_sequence() const override { return visible_.load(std::memory_order_acquire); }
   SequenceNumber durable_sequence() const override { return wal_->durable_sequence(); }
@@ -83,6 +84,7 @@ class EngineImpl final : public Engine {
   void SetMemoryLimits(const MemoryLimits& limits) override;
 
  private:
+  Result<SequenceNumber> Commit(bool soon);
   struct View {                       // what one read uses
     SuperVersionPtr super_version;
     SequenceNumber sequence;

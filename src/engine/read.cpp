@@ -96,12 +96,16 @@ Result<std::optional<PinnedValue>> EngineImpl::TimedGetFromTables(const SuperVer
 Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionPtr& view, std::string_view key,
                                                              std::uint64_t hash, const ReadOptions& options) const {
   const Version& version = *view->version;
-  const ReadMode read{.memory_only = options.memory_only, .fill_cache = options.fill_cache};
+  const ReadMode read{.memory_only = options.memory_only, .fill_cache = options.fill_cache, .large_values = options.large_values};
   TableGetResult found;
   const auto answer = [&]() -> Result<std::optional<PinnedValue>> {
     const EntryView& entry = found.entry;
     if (entry.kind == EntryKind::kTombstone) return std::nullopt;
-    if (entry.kind != EntryKind::kBlob) return PinnedValue(entry.value, ExpiryOf(entry), std::move(found.pin));
+    if (entry.kind != EntryKind::kBlob) {
+      const bool most_of_block = entry.value.size() >= found.pin_bytes / 2;      // large values are, unless blocks are large, too
+      return PinnedValue(entry.value, ExpiryOf(entry), std::move(found.pin),
+                         most_of_block ? PinnedValue::Keeps::kBlock : PinnedValue::Keeps::kView);
+    }
     Result<PinnedValue> value = version.ReadBlob(entry, hash, read);
     if (!value) return value.error();
     return std::move(*value);

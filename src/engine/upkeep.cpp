@@ -218,6 +218,10 @@ EngineStats EngineImpl::Stats() const {
   stats.wal_bytes_written = wal.bytes_written;
   stats.wal_syncs = wal.syncs;
   stats.wal_segments = wal.segments;
+  stats.wal_spare_segments = wal.recycler.spare_segments;
+  stats.wal_spare_bytes = wal.recycler.spare_bytes;
+  stats.wal_recycled_segments = wal.recycler.recycled;
+  stats.wal_at_rest = wal.at_rest;
   stats.wal_buffer_bytes = wal.buffer_bytes;
   stats.stalls = admission_.stalls();
   stats.writers_waiting = admission_.waiting();

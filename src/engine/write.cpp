@@ -68,10 +68,11 @@ void EngineImpl::WaitAsAdmissionSays(const Admission& admission) {
   admission_.StallEnds(context_.clock.Monotonic() - start);
 }
 
-Result<SequenceNumber> EngineImpl::Commit() {
-  if (wal_->written_sequence() >= visible_.load(std::memory_order_relaxed)) return wal_->Commit();   // nothing of ours to write
+Result<SequenceNumber> EngineImpl::Commit(bool soon) {
+  const auto commit = [&] { return soon ? wal_->CommitSoon() : wal_->Commit(); };
+  if (wal_->written_sequence() >= visible_.load(std::memory_order_relaxed)) return commit();   // nothing of ours to write
   const std::chrono::microseconds start = context_.clock.Monotonic();
-  Result<SequenceNumber> committed = wal_->Commit();
+  Result<SequenceNumber> committed = commit();
   foreground_.Add(context_.clock.Monotonic() - start);
   return committed;
 }
@@ -258,12 +259,7 @@ void EngineImpl::AdaptCompactionRate(const Version& version) {
   CompactionRate::Pressure pressure;
   pressure.merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   pressure.foreground_p99 = foreground_.TakeP99();
-  for (std::uint32_t n = 0; n < version.level_count(); ++n) {
-    const Score score = ScoreOf(version.figures(n), LimitsOfLevel(context_.options, n));
-    if (score.limit.hard == 0) continue;
-    pressure.debt = std::max(pressure.debt, static_cast<double>(score.figure) / static_cast<double>(score.limit.hard));
-  }
-  pressure.debt = std::max(pressure.debt, BlobGarbage(version).dead_share() / kBlobDeadLimit);
+  pressure.debt = CompactionDebt(version, context_.options);
   scheduler_->rate().Adapt(pressure);
 }
 

@@ -32,6 +32,12 @@ void AddUsedBytes(const DiskNode& node, std::set<const DiskNode*>* counted, std:
   for (const auto& [name, child] : node.directory.names()) AddUsedBytes(*child, counted, bytes);
 }
 
+std::uint64_t CountNamesBelow(const DiskNode& directory, const DiskNode& node) {
+  std::uint64_t names = 0;
+  for (const auto& [name, child] : directory.directory.names()) names += (child.get() == &node ? 1 : 0) + CountNamesBelow(*child, node);
+  return names;
+}
+
 }  // namespace
 
 // ---- files
@@ -47,16 +53,19 @@ void DiskFile::WriteAt(std::uint64_t offset, std::string_view data) {
   SetDurableAside(offset);
   if (bytes_.size() < offset) bytes_.resize(offset, '\0');
   bytes_.replace(offset, data.size(), data);
+  unsynced_.push_back({offset, std::string(data)});
 }
 
 void DiskFile::Truncate(std::uint64_t size) {
   SetDurableAside(size);
   bytes_.resize(size, '\0');
+  unsynced_.push_back({size, ""});
 }
 
 void DiskFile::Sync() {
   durable_prefix_ = bytes_.size();
   durable_tail_.clear();
+  unsynced_.clear();
 }
 
 void DiskFile::Replace(std::string bytes) {
@@ -77,8 +86,16 @@ void DiskFile::PowerCut(CutMode mode, std::mt19937_64& random) {
   Sync();
 }
 
+std::string DiskFile::DurableBytesLeft() const {
+  std::string left = DurableBytes();
+  for (const Write& write : unsynced_) {
+    if (write.Cuts() && write.begin < left.size()) left.resize(write.begin);
+  }
+  return left;
+}
+
 void DiskFile::Tear(std::size_t sector_bytes, std::mt19937_64& random) {
-  // Durable bytes that were cut off may be back: then nothing that came later has arrived.
+  // Durable bytes that were cut off or written over may be back: then nothing that came later has arrived.
   if (!durable_tail_.empty() && TossCoin(random)) {
     bytes_ = DurableBytes();
     return;
@@ -88,8 +105,26 @@ void DiskFile::Tear(std::size_t sector_bytes, std::mt19937_64& random) {
   std::vector<std::size_t> ends = {durable_prefix_, bytes_.size()};
   for (std::size_t sector = first_sector; sector <= last_sector; ++sector) ends.push_back(sector * sector_bytes);
   const std::size_t full_bytes = bytes_.size();
-  bytes_.resize(ends[random() % ends.size()]);
-  if (TossCoin(random)) bytes_.resize(full_bytes, '\0');
+  const std::size_t end = ends[random() % ends.size()];
+  const std::string durable = DurableBytesLeft();
+  bytes_.resize(end);
+  if (durable.size() > end) bytes_.append(durable, end);
+  if (bytes_.size() < full_bytes && TossCoin(random)) bytes_.resize(full_bytes, '\0');
+}
+
+bool DiskFile::PageArrives(std::uint64_t begin, std::uint64_t end, std::string* disk, std::mt19937_64& random) const {
+  const auto touches = [&](const Write& write) { return write.begin < end && (write.Cuts() || write.begin + write.data.size() > begin); };
+  const auto writes = static_cast<std::uint64_t>(std::ranges::count_if(unsynced_, touches));
+  std::uint64_t arrived = random() % (writes + 1);
+  if (arrived == 0) return false;
+  for (const Write& write : unsynced_) {
+    if (!touches(write)) continue;
+    const std::uint64_t from = std::max(begin, write.begin);
+    const std::uint64_t to = write.Cuts() ? end : std::min<std::uint64_t>(end, write.begin + write.data.size());
+    for (std::uint64_t at = from; at < to; ++at) (*disk)[at] = write.Cuts() ? '\0' : write.data[at - write.begin];
+    if (--arrived == 0) break;
+  }
+  return true;
 }
 
 void DiskFile::LosePages(std::size_t page_bytes, std::mt19937_64& random) {
@@ -97,17 +132,15 @@ void DiskFile::LosePages(std::size_t page_bytes, std::mt19937_64& random) {
     bytes_ = DurableBytes();
     return;
   }
-  std::size_t end = durable_prefix_;
+  std::string disk = DurableBytesLeft();
+  std::size_t end = disk.size();
+  disk.resize(std::max(end, bytes_.size()), '\0');
   for (std::size_t begin = durable_prefix_; begin < bytes_.size();) {
     const std::size_t page_end = std::min((begin / page_bytes + 1) * page_bytes, bytes_.size());
-    if (TossCoin(random)) {
-      end = page_end;
-    } else {
-      std::fill(bytes_.begin() + static_cast<std::ptrdiff_t>(begin),
-                bytes_.begin() + static_cast<std::ptrdiff_t>(page_end), '\0');
-    }
+    if (PageArrives(begin, page_end, &disk, random)) end = std::max(end, page_end);
     begin = page_end;
   }
+  bytes_ = std::move(disk);
   if (TossCoin(random)) bytes_.resize(end);   // the size, too, may or may not have arrived before the data
 }
 
@@ -260,6 +293,8 @@ Status FaultDisk::RemoveDirectory(const std::string& path) {
   place->parent->directory.Remove(place->name);
   return Status::Ok();
 }
+
+std::uint64_t FaultDisk::CountNames(const DiskNode& node) const { return CountNamesBelow(*root_, node); }
 
 std::uint64_t FaultDisk::UsedBytes() const {
   std::uint64_t bytes = 0;

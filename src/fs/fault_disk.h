@@ -2,7 +2,7 @@
 // there after a power cut. The second catches up only on a sync.
 //
 //   file       bytes as written. Durable are the first `durable_prefix_` of them followed by `durable_tail_`, the durable
-//              bytes that were cut off or written over since without a sync.
+//              bytes that were cut off or written over since without a sync; and the list of changes that lead from these to those.
 //   directory  names as visible, names as durable, and the list of changes that lead from these to those.
 //
 // A power cut turns both into one state. It may keep or lose each unsynced part on its own, as the mode says and, where
@@ -29,11 +29,11 @@ enum class CutMode : std::uint8_t {
   kLost,        ///< all of it is gone, data and names
   kKept,        ///< all of it had just reached the disk
   kNamesKept,   ///< names are kept, data is gone: a renamed file may turn out empty
-  kTorn512,     ///< each file keeps a part of its unsynced bytes that ends at a multiple of 512; behind it the file
-                ///< ends, or is zeros to its full size. Each changed name is kept or lost.
+  kTorn512,     ///< each file keeps a part of its unsynced bytes that ends at a multiple of 512; behind it is what was durable
+                ///< there, and then the file ends, or is zeros to its full size. Each changed name is kept or lost.
   kTorn4096,    ///< the same with 4096
-  kOutOfOrder,  ///< each 4096-byte page with unsynced bytes arrived or not, whatever happened to those before it; one
-                ///< that did not reads as zeros. Each changed name is kept or lost.
+  kOutOfOrder,  ///< each 4096-byte page with unsynced bytes arrived as it was after any of the writes to it, whatever happened to those
+                ///< before it; one that did not arrive reads as what was durable, or zeros. Each changed name is kept or lost.
 };
 
 class DiskFile {
@@ -49,15 +49,27 @@ class DiskFile {
   void PowerCut(CutMode mode, std::mt19937_64& random);
 
  private:
+  /// `data` at `begin`; or, where it is empty, the file was cut there.
+  struct Write {
+    std::uint64_t begin = 0;
+    std::string data;
+    bool Cuts() const { return data.empty(); }
+  };
+
   /// Keeps the durable bytes from `begin` on, which are about to change, aside.
   void SetDurableAside(std::uint64_t begin);
   std::string DurableBytes() const { return bytes_.substr(0, durable_prefix_) + durable_tail_; }
+  /// What is there of the durable bytes if nothing but the cuts has arrived.
+  std::string DurableBytesLeft() const;
   void Tear(std::size_t sector_bytes, std::mt19937_64& random);
   void LosePages(std::size_t page_bytes, std::mt19937_64& random);
+  /// Page [begin, end) after some of the writes to it; false: after none.
+  bool PageArrives(std::uint64_t begin, std::uint64_t end, std::string* disk, std::mt19937_64& random) const;
 
   std::string bytes_;
   std::size_t durable_prefix_ = 0;   // at most bytes_.size()
   std::string durable_tail_;
+  std::vector<Write> unsynced_;
 };
 
 struct DiskNode;
@@ -114,6 +126,8 @@ class FaultDisk {
   Status Link(const std::string& from, const std::string& to);
   Status RemoveFile(const std::string& path);
   Status RemoveDirectory(const std::string& path);
+  /// How many names `node` has.
+  std::uint64_t CountNames(const DiskNode& node) const;
   /// Bytes of all files that have a name, each file once.
   std::uint64_t UsedBytes() const;
   void PowerCut(std::uint64_t seed, CutMode mode);

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/simulated_thread.h"
 #include "fs/errno_status.h"
+#include "fs/old_bytes.h"
 
 namespace lsmkv {
 namespace {
@@ -27,14 +28,19 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
  public:
   WritableHandle(FaultFileSystem& fs, std::string path, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts)
       : fs_(fs), path_(std::move(path)), node_(std::move(node)), power_cuts_(power_cuts) {}
+  /// Of a file with `old_bytes` in it, to be written over.
+  WritableHandle(FaultFileSystem& fs, std::string path, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts, std::uint64_t old_bytes,
+                 std::uint64_t zeros_behind)
+      : fs_(fs), path_(std::move(path)), node_(std::move(node)), power_cuts_(power_cuts), old_bytes_(old_bytes, zeros_behind),
+        laid_end_(old_bytes) {}
 
   Status Append(std::string_view data) override {
     MutexLock lock(fs_.mutex_);
     if (Status usable = Usable("write"); !usable.ok()) return usable;
     const std::optional<Fault> fault = fs_.Strike(Call::kAppend);
-    if (fault == Fault::kShortWrite) Write(data.substr(0, data.size() / 2));
+    if (fault == Fault::kShortWrite) WritePart(data);
     if (fault) return ErrnoStatus(path_, "write", fault == Fault::kNoSpace ? ENOSPC : EIO);
-    const std::uint64_t room = fs_.FreeBytesLocked() + (zeroed_end_ > size_ ? zeroed_end_ - size_ : 0);
+    const std::uint64_t room = fs_.FreeBytesLocked() + (laid_end_ > size_ ? laid_end_ - size_ : 0);
     Write(data.substr(0, room));
     return data.size() <= room ? Status::Ok() : ErrnoStatus(path_, "write", ENOSPC);
   }
@@ -46,7 +52,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
       sync_error_ = counted;
       return counted;
     }
-    if (!fs_.LiesAbout(path_)) node_->file.Sync();
+    fs_.MakeDurable(path_, node_);
     return Status::Ok();
   }
 
@@ -58,11 +64,11 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     const std::optional<Fault> fault = fs_.Strike(Call::kAppend);
     if (fault == Fault::kShortWrite) bytes /= 2;
     else if (fault) return;
-    const std::uint64_t begin = std::max(size_, zeroed_end_);
+    const std::uint64_t begin = std::max(size_, laid_end_);
     if (size_ + bytes <= begin) return;
     const std::uint64_t room = std::min(size_ + bytes - begin, fs_.FreeBytesLocked());
     node_->file.WriteAt(begin, std::string(room, '\0'));
-    zeroed_end_ = begin + room;
+    laid_end_ = begin + room;
   }
 
   Status Truncate(std::uint64_t size) override {
@@ -72,7 +78,8 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     if (size > size_ && size - size_ > fs_.FreeBytesLocked()) return ErrnoStatus(path_, "ftruncate", ENOSPC);
     node_->file.Truncate(size);
     size_ = size;
-    zeroed_end_ = 0;
+    laid_end_ = 0;
+    old_bytes_.Forget();
     return Status::Ok();
   }
 
@@ -81,7 +88,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     if (closed_) return Status::Ok();
     closed_ = true;   // whatever comes: as with close(2), there is no second try
     if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, "close");
-    if (zeroed_end_ > size_) node_->file.Truncate(size_);
+    if (laid_end_ > size_) node_->file.Truncate(size_);
     return fs_.Count(Call::kResize, path_, "close");
   }
 
@@ -94,17 +101,31 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     if (closed_) return ErrnoStatus(path_, operation, EBADF);
     return Status::Ok();
   }
-  void Write(std::string_view data) {
-    node_->file.WriteAt(size_, data);
-    size_ += data.size();
+  void Write(std::string_view data) { Write(data, data.size() + old_bytes_.ZerosBehind(size_ + data.size())); }
+  /// The first `bytes` of the data and the zeros behind it.
+  void Write(std::string_view data, std::uint64_t bytes) {
+    std::string written(data.substr(0, bytes));
+    const std::uint64_t end = size_ + bytes;
+    size_ += written.size();
+    written.resize(bytes, '\0');
+    node_->file.WriteAt(end - bytes, written);
+    old_bytes_.OnWritten(end);
+  }
+  void WritePart(std::string_view data) {
+    const std::uint64_t zeros = old_bytes_.ZerosBehind(size_ + data.size());
+    std::uint64_t half = (data.size() + zeros) / 2;
+    const std::uint64_t page = (size_ + half) / OldBytes::kPageBytes * OldBytes::kPageBytes;
+    if (size_ < laid_end_ && page > size_) half = page - size_;
+    Write(data, half);
   }
 
   FaultFileSystem& fs_;
   const std::string path_;
   const std::shared_ptr<DiskNode> node_;
   const std::uint64_t power_cuts_;
+  OldBytes old_bytes_;
   std::uint64_t size_ = 0;
-  std::uint64_t zeroed_end_ = 0;
+  std::uint64_t laid_end_ = 0;
   bool closed_ = false;
   std::optional<Status> sync_error_;
 };
@@ -215,6 +236,25 @@ void FaultFileSystem::LieAboutSyncs(std::function<bool(const std::string& path)>
   lies_about_ = std::move(lies_about);
 }
 
+void FaultFileSystem::LagSyncs(std::function<bool(const std::string& path)> lags, int by) {
+  MutexLock lock(mutex_);
+  lags_ = std::move(lags);
+  lag_syncs_ = by;
+  lagging_.clear();
+}
+
+void FaultFileSystem::MakeDurable(const std::string& path, const std::shared_ptr<DiskNode>& node) {
+  const auto sync = [](DiskNode& synced) { synced.is_directory ? synced.directory.Sync() : synced.file.Sync(); };
+  std::erase_if(lagging_, [&](LaggingSync& lagging) {
+    if (--lagging.syncs_left > 0) return false;
+    sync(*lagging.node);
+    return true;
+  });
+  if (LiesAbout(path)) return;
+  if (lags_ && lags_(path)) return lagging_.push_back({node, lag_syncs_});
+  sync(*node);
+}
+
 void FaultFileSystem::FailCall(std::uint64_t n, Fault fault, FaultSpan span) {
   LSMKV_ASSERT(n > 0);
   MutexLock lock(mutex_);
@@ -244,6 +284,7 @@ void FaultFileSystem::SetCapacity(std::uint64_t bytes) {
 
 void FaultFileSystem::PowerCut(std::uint64_t seed, CutMode mode) {
   MutexLock lock(mutex_);
+  lagging_.clear();
   disk_.PowerCut(seed, mode);
 }
 
@@ -319,7 +360,7 @@ Status FaultFileSystem::SyncFile(const std::string& path) {
   if (Status counted = CountSync(path, "fdatasync"); !counted.ok()) return counted;
   const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "fdatasync");
   if (!node) return node.error();
-  if (!LiesAbout(path)) (*node)->file.Sync();
+  MakeDurable(path, *node);
   return Status::Ok();
 }
 
@@ -337,6 +378,18 @@ Status FaultFileSystem::Rename(const std::string& from, const std::string& to) {
   MutexLock lock(mutex_);
   if (Status counted = Count(Call::kRename, from, "rename to " + to); !counted.ok()) return counted;
   return disk_.Rename(from, to);
+}
+
+Result<std::unique_ptr<WritableFile>> FaultFileSystem::RenameToOverwrite(const std::string& from, const std::string& to,
+                                                                         std::uint64_t zeros_behind) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kRename, from, "rename to " + to); !counted.ok()) return counted;
+  Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(from, "open");
+  if (!node) return node.error();
+  if (disk_.CountNames(**node) != 1) return Status::Busy(from + ": has another name, and may not be written over");
+  if (Status renamed = disk_.Rename(from, to); !renamed.ok()) return renamed;
+  const std::uint64_t old_bytes = (*node)->file.bytes().size();
+  return std::make_unique<WritableHandle>(*this, to, std::move(*node), disk_.power_cuts(), old_bytes, zeros_behind);
 }
 
 Status FaultFileSystem::Link(const std::string& from, const std::string& to) {
@@ -368,7 +421,7 @@ Status FaultFileSystem::SyncDirectory(const std::string& path) {
   if (Status counted = CountSync(path, "fsync"); !counted.ok()) return counted;
   const Result<std::shared_ptr<DiskNode>> node = disk_.FindDirectory(path, "fsync");
   if (!node) return node.error();
-  if (!LiesAbout(path)) (*node)->directory.Sync();
+  MakeDurable(path, *node);
   return Status::Ok();
 }
 

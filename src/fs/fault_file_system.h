@@ -2,7 +2,8 @@
 // it does is decided by the calls made and the seeds given, so a failing test is replayed by its seed.
 //
 // Faults   armed with FailCall(n, fault): the n-th call from now that this fault concerns fails (or that one and all
-//          after it). A failed call changes nothing, but for kShortWrite, which appends the first half.
+//          after it). A failed call changes nothing, but for kShortWrite, which appends the first half: of the data and, where it goes over old
+//          bytes, of the zeros behind it too; there it stops at a page's beginning if it can, as the write of a killed process does.
 // Sweeps   run a script once and read calls(fault): that many values of n have to be tried. Or raise n until fired()
 //          stays 0.
 // Power    PowerCut(seed, mode): see CutMode. Handles and locks of before it are dead: every call on them fails,
@@ -35,7 +36,7 @@ enum class Fault : std::uint8_t {
   kReadError,     ///< EIO from opening for reading, reading, listing, asking for a size
   kWriteError,    ///< EIO from any call that changes something: create, append, sync, rename, remove, …
   kNoSpace,       ///< ENOSPC from a call that needs room: create, append, rename, link, make a directory
-  kShortWrite,    ///< an append that writes half, then EIO
+  kShortWrite,    ///< an append that writes the first half, then EIO
   kFailedSync,    ///< EIO from Sync or SyncDirectory
   kFailedRename,  ///< EIO from Rename
 };
@@ -53,6 +54,9 @@ class FaultFileSystem final : public FileSystem {
   /// From now on every Sync and SyncDirectory of what `lies_about` says true of goes well and makes nothing safe. For tests of
   /// tests: whoever relies on that sync must find out after a power cut. Null: none. `lies_about` must not call the file system.
   void LieAboutSyncs(std::function<bool(const std::string& path)> lies_about) LSMKV_EXCLUDES(mutex_);
+  /// From now on a Sync or SyncDirectory of what `lags` says true of takes effect with the `by`-th sync after it: what should be safe
+  /// after it is safe before it. For tests of tests, as LieAboutSyncs. Null: none does; those under way are forgotten.
+  void LagSyncs(std::function<bool(const std::string& path)> lags, int by) LSMKV_EXCLUDES(mutex_);
   /// `told` is called when a call fails because of a fault, on its thread and under a lock: it must not call the file system. Null: nobody.
   void OnFault(std::function<void()> told) LSMKV_EXCLUDES(mutex_);
   /// Disarms FailCall and FailSyncs. What has failed stays failed.
@@ -81,6 +85,8 @@ class FaultFileSystem final : public FileSystem {
   Status SyncFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Status Truncate(const std::string& path, std::uint64_t size) override LSMKV_EXCLUDES(mutex_);
   Status Rename(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
+  Result<std::unique_ptr<WritableFile>> RenameToOverwrite(const std::string& from, const std::string& to,
+                                                          std::uint64_t zeros_behind) override LSMKV_EXCLUDES(mutex_);
   Status Link(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
   Status RemoveFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Status RemoveDirectory(const std::string& path) override LSMKV_EXCLUDES(mutex_);
@@ -109,6 +115,11 @@ class FaultFileSystem final : public FileSystem {
     FaultSpan span;
   };
 
+  struct LaggingSync {
+    std::shared_ptr<DiskNode> node;
+    int syncs_left;
+  };
+
   static bool Concerns(Fault fault, Call call);
   /// Counts the call. Returns the fault that strikes it, if one does.
   std::optional<Fault> Strike(Call call) LSMKV_REQUIRES(mutex_);
@@ -116,6 +127,7 @@ class FaultFileSystem final : public FileSystem {
   Status Count(Call call, const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
   Status CountSync(const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
   bool LiesAbout(const std::string& path) const LSMKV_REQUIRES(mutex_) { return lies_about_ && lies_about_(path); }
+  void MakeDurable(const std::string& path, const std::shared_ptr<DiskNode>& node) LSMKV_REQUIRES(mutex_);
   std::uint64_t FreeBytesLocked() const LSMKV_REQUIRES(mutex_);
 
   static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
@@ -126,6 +138,9 @@ class FaultFileSystem final : public FileSystem {
   std::vector<ArmedFault> armed_ LSMKV_GUARDED_BY(mutex_);
   std::vector<std::string> failing_syncs_ LSMKV_GUARDED_BY(mutex_);
   std::function<bool(const std::string&)> lies_about_ LSMKV_GUARDED_BY(mutex_);
+  std::function<bool(const std::string&)> lags_ LSMKV_GUARDED_BY(mutex_);
+  int lag_syncs_ LSMKV_GUARDED_BY(mutex_) = 0;
+  std::vector<LaggingSync> lagging_ LSMKV_GUARDED_BY(mutex_);
   std::function<void()> on_fault_ LSMKV_GUARDED_BY(mutex_);
   std::optional<std::uint64_t> capacity_bytes_ LSMKV_GUARDED_BY(mutex_);
   std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;

@@ -27,11 +27,11 @@ class WritableFile {
   virtual Status Sync() = 0;
   /// Starts write-back of what was appended without waiting (sync_file_range); a hint.
   virtual void StartWriteback() = 0;
-  /// Reserves disk space for the first `bytes` without changing the size; a hint that may fail silently.
+  /// Reserves disk space for the first `bytes` without changing the size; a hint that may fail silently. May run beside Append.
   virtual void Preallocate(std::uint64_t bytes) = 0;
-  /// Writes zeros where the next `bytes` will be appended: to sync those changes no metadata then, neither the file's length nor what
-  /// belongs to it, and is done that much sooner. The file is longer meanwhile, size() is not; Truncate() and closing give the
-  /// rest back. A hint that may fail silently.
+  /// Writes zeros where the next `bytes` will be appended, as far as nothing lies there yet: to sync those changes no metadata then, neither the
+  /// file's length nor what belongs to it, and is done that much sooner. The file is longer meanwhile, size() is not; Truncate() and closing give
+  /// the rest back. A hint that may fail silently.
   virtual void ZeroAhead(std::uint64_t bytes) = 0;
   virtual Status Truncate(std::uint64_t size) = 0;
   virtual Status Close() = 0;
@@ -70,6 +70,12 @@ class FileSystem {
   /// room. Safe after SyncFile(); a power cut before that leaves what was there or what was to be.
   virtual Status Truncate(const std::string& path, std::uint64_t size) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;   ///< atomic, replaces `to`
+  /// Rename(), and the file is opened to be written over from its beginning: size() is 0, its bytes stay, and each Append() goes
+  /// over some of them and leaves `zeros_behind` zeros or more behind itself, in the same call, where old bytes follow (old_bytes.h). Truncate() and
+  /// closing cut off what is left of these. Writing over pages that are there costs the system a fraction of finding new ones, and to sync them changes no
+  /// metadata.
+  /// Errors: Rename()'s, and kBusy for a file with another name besides, somebody's copy. After an error it is what it was, under one of the names.
+  virtual Result<std::unique_ptr<WritableFile>> RenameToOverwrite(const std::string& from, const std::string& to, std::uint64_t zeros_behind) = 0;
   virtual Status Link(const std::string& from, const std::string& to) = 0;     ///< hard link; `to` must not exist
   virtual Status RemoveFile(const std::string& path) = 0;
   virtual Status RemoveDirectory(const std::string& path) = 0;                 ///< must be empty

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "fs/errno_status.h"
+#include "fs/old_bytes.h"
 
 namespace lsmkv {
 namespace {
@@ -70,6 +71,10 @@ class PosixWritableFile final : public WritableFile {
  public:
   PosixWritableFile(std::string path, Descriptor descriptor)
       : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+  /// Of a file with `old_bytes` in it, to be written over.
+  PosixWritableFile(std::string path, Descriptor descriptor, std::uint64_t old_bytes, std::uint64_t zeros_behind)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)), old_bytes_(old_bytes, zeros_behind), laid_end_(old_bytes),
+        reserved_(old_bytes) {}
   ~PosixWritableFile() override {
     if (descriptor_.open()) GiveBackReserve();
   }
@@ -78,12 +83,13 @@ class PosixWritableFile final : public WritableFile {
     if (Status usable = Usable("write"); !usable.ok()) return usable;
     // Positional, so that where a byte lands depends on size_ alone, also after a write that stopped half-way.
     while (!data.empty()) {
-      const ssize_t written = Uninterrupted(
-          [&] { return ::pwrite(descriptor_.get(), data.data(), data.size(), static_cast<off_t>(size_)); });
+      const ssize_t written = Uninterrupted([&] { return Write(data); });
       if (written < 0) return ErrnoStatus(path_, "write", errno);
       if (written == 0) return Status::IoError(path_ + ": write: nothing was written");
-      size_ += static_cast<std::uint64_t>(written);
-      data.remove_prefix(static_cast<std::size_t>(written));
+      old_bytes_.OnWritten(size_ + static_cast<std::uint64_t>(written));
+      const std::size_t of_data = std::min(static_cast<std::size_t>(written), data.size());      // the rest were zeros behind it
+      size_ += of_data;
+      data.remove_prefix(of_data);
     }
     return Status::Ok();
   }
@@ -104,23 +110,22 @@ class PosixWritableFile final : public WritableFile {
   }
 
   void Preallocate(std::uint64_t bytes) override {
-    if (!descriptor_.open() || bytes <= reserved_ || bytes > kMaxOffset) return;
+    if (!descriptor_.open() || bytes <= reserved_.load(std::memory_order_relaxed) || bytes > kMaxOffset) return;
     const int failed = ::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
-    if (failed == 0) reserved_ = bytes;
+    if (failed == 0) reserved_.store(bytes, std::memory_order_relaxed);
   }
 
   void ZeroAhead(std::uint64_t bytes) override {
-    static constexpr std::array<char, 64 << 10> kZeros{};
     if (!Usable("write").ok() || bytes > kMaxOffset - size_) return;
-    std::uint64_t begin = std::max(size_, zeroed_end_);
+    std::uint64_t begin = std::max(size_, laid_end_);
     for (const std::uint64_t end = size_ + bytes; begin < end;) {
       const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(end - begin, kZeros.size()));
       const ssize_t written = ::pwrite(descriptor_.get(), kZeros.data(), part, static_cast<off_t>(begin));
       if (written <= 0) break;
       begin += static_cast<std::uint64_t>(written);
     }
-    zeroed_end_ = begin;
-    reserved_ = std::max(reserved_, zeroed_end_);
+    laid_end_ = begin;
+    if (laid_end_ > reserved_.load(std::memory_order_relaxed)) reserved_.store(laid_end_, std::memory_order_relaxed);
   }
 
   Status Truncate(std::uint64_t size) override {
@@ -131,7 +136,8 @@ class PosixWritableFile final : public WritableFile {
     }
     size_ = size;
     reserved_ = 0;  // the system gave back what lay behind the new end
-    zeroed_end_ = 0;
+    laid_end_ = 0;
+    old_bytes_.Forget();
     writeback_started_ = std::min(writeback_started_, size);
     return Status::Ok();
   }
@@ -147,6 +153,13 @@ class PosixWritableFile final : public WritableFile {
   std::uint64_t size() const override { return size_; }
 
  private:
+  /// Once, perhaps in part; behind all of it the zeros that are due.
+  ssize_t Write(std::string_view data) const {
+    const std::uint64_t zeros = old_bytes_.ZerosBehind(size_ + data.size());
+    if (zeros == 0) return ::pwrite(descriptor_.get(), data.data(), data.size(), static_cast<off_t>(size_));
+    const iovec parts[] = {{const_cast<char*>(data.data()), data.size()}, {const_cast<char*>(kZeros.data()), static_cast<std::size_t>(zeros)}};
+    return ::pwritev(descriptor_.get(), parts, 2, static_cast<off_t>(size_));
+  }
   Status Usable(std::string_view operation) const {
     if (const int error = sync_errno_.load(); error != 0) return ErrnoStatus(path_, "fdatasync", error);  // invariant 3
     if (!descriptor_.open()) return ErrnoStatus(path_, operation, EBADF);
@@ -158,11 +171,15 @@ class PosixWritableFile final : public WritableFile {
     if (::ftruncate(descriptor_.get(), static_cast<off_t>(size_)) == 0) reserved_ = 0;
   }
 
+  static constexpr std::array<char, 64 << 10> kZeros{};
+  static_assert(kZeros.size() >= OldBytes::kMostZeros);
   const std::string path_;
   Descriptor descriptor_;
+  OldBytes old_bytes_;
   std::uint64_t size_ = 0;
-  std::uint64_t reserved_ = 0;           // bytes from the start that fallocate() has set aside, or that were zeroed
-  std::uint64_t zeroed_end_ = 0;         // from size_ up to here, if that is more, are zeros
+  std::uint64_t laid_end_ = 0;           // from size_ up to here, if that is more, are zeros and old bytes
+  // Bytes from the start that fallocate() has set aside, or that lie there already. Relaxed: it decides whether closing has something to give back.
+  std::atomic<std::uint64_t> reserved_ = 0;
   std::uint64_t writeback_started_ = 0;  // bytes from the start that sync_file_range() was told of
   std::atomic<int> sync_errno_{0};       // set by whoever syncs, read by whoever appends: they may be two threads
 };
@@ -295,6 +312,18 @@ Status PosixFileSystem::Truncate(const std::string& path, std::uint64_t size) {
 Status PosixFileSystem::Rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus(from, "rename to " + to, errno);
   return Status::Ok();
+}
+
+Result<std::unique_ptr<WritableFile>> PosixFileSystem::RenameToOverwrite(const std::string& from, const std::string& to,
+                                                                         std::uint64_t zeros_behind) {
+  Result<Descriptor> descriptor = Open(from, O_WRONLY);
+  if (!descriptor) return descriptor.error();
+  struct stat info {};
+  if (::fstat(descriptor->get(), &info) != 0) return ErrnoStatus(from, "fstat", errno);
+  if (!S_ISREG(info.st_mode)) return Status::IoError(from + ": open: not a regular file");
+  if (info.st_nlink != 1) return Status::Busy(from + ": has another name, and may not be written over");
+  if (Status renamed = Rename(from, to); !renamed.ok()) return renamed;
+  return std::make_unique<PosixWritableFile>(to, std::move(*descriptor), static_cast<std::uint64_t>(info.st_size), zeros_behind);
 }
 
 Status PosixFileSystem::Link(const std::string& from, const std::string& to) {

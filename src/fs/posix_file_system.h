@@ -27,6 +27,7 @@ class PosixFileSystem final : public FileSystem {
   Status SyncFile(const std::string& path) override;
   Status Truncate(const std::string& path, std::uint64_t size) override;
   Status Rename(const std::string& from, const std::string& to) override;
+  Result<std::unique_ptr<WritableFile>> RenameToOverwrite(const std::string& from, const std::string& to, std::uint64_t zeros_behind) override;
   Status Link(const std::string& from, const std::string& to) override;
   Status RemoveFile(const std::string& path) override;
   Status RemoveDirectory(const std::string& path) override;

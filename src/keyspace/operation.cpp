@@ -86,11 +86,20 @@ Result<std::optional<Record>> Operation::ReadIn(std::uint64_t physical, std::str
 }
 
 Result<StringRead> Operation::ReadString(std::string_view key) {
+  options_.large_values = large_values_;
   Result<std::optional<Record>> record = Read(key);
+  options_.large_values = nullptr;
   if (!record) [[unlikely]] return std::move(record.error());
   if (!*record) return StringRead{};
   if ((*record)->type() != ValueType::kString) return StringRead{StringRead::Found::kOtherType, {}};
   if (!may_block_ && (*record)->payload().size() > kLongBytes) [[unlikely]] {
+    gave_up_ = true;
+    return Status::WouldBlock();
+  }
+  const Record& there = **record;
+  // One of a blob file has been admitted; this one will be copied from a memtable.
+  if (large_values_ != nullptr && there.payload().size() >= Engine::kLargeBatchBytes && there.block() == nullptr &&
+      !large_values_->Admit(there.payload().size())) [[unlikely]] {
     gave_up_ = true;
     return Status::WouldBlock();
   }

@@ -41,6 +41,7 @@ class Record {
   std::string_view payload() const { return pin_.data().substr(1); }   ///< of a Record that was read
   bool edited() const { return (TypeByte() & kEditedBit) != 0; }       ///< likewise; see codec.h
   std::uint64_t expire_at_ms() const { return pin_.expire_at_ms(); }   ///< 0: never
+  const std::shared_ptr<const void>& block() const { return pin_.block(); }   ///< PinnedValue::block(), of payload()
 
  private:
   friend class Operation;
@@ -58,6 +59,8 @@ struct StringRead {
   bool wrong_type() const { return what == Found::kOtherType; }
   /// An absent key reads as empty, as most string commands want it.
   std::string_view value() const { return found() ? record.payload() : std::string_view(); }
+  /// PinnedValue::block(), of value() when it is found.
+  const std::shared_ptr<const void>& block() const { return record.block(); }
   std::uint64_t expire_at_ms() const { return found() ? record.expire_at_ms() : 0; }
 };
 
@@ -68,14 +71,16 @@ class Operation {
 
   /// @param counts_reads  as CountReads() says.
   /// @param transaction   what it is a part of; null: it stands alone.
+  /// @param large_values  asked before ReadString() reads a large value, which then may end with kWouldBlock; may be null.
   Operation(Keyspace& keyspace, std::uint32_t database, std::uint64_t now_ms, bool may_block, bool counts_reads = false,
-            Transaction* transaction = nullptr)
+            Transaction* transaction = nullptr, LargeValueGate* large_values = nullptr)
       : keyspace_(keyspace),
         transaction_(transaction),
         database_(database),
         may_block_(may_block),
         counts_reads_(counts_reads),
-        now_ms_(now_ms) {
+        now_ms_(now_ms),
+        large_values_(large_values) {
     options_.memory_only = !may_block;
     options_.now_ms = now_ms;
     if (transaction != nullptr) [[unlikely]] options_.snapshot = transaction->snapshot();
@@ -108,6 +113,7 @@ class Operation {
   Result<std::optional<Record>> Read(std::uint32_t database, std::string_view key) {
     return ReadIn(PhysicalOf(database), key);
   }
+  /// For who replies with it or keeps it: it is the one that asks `large_values`. Who only looks at a value lets go of it at once.
   Result<StringRead> ReadString(std::string_view key);
 
   // ---- staging. `expire_at_ms` 0: never.
@@ -165,6 +171,7 @@ class Operation {
   std::uint32_t misses_ = 0;
   bool too_long_ = false;             // something staged must not be copied here: Commit() says kWouldBlock
   const std::uint64_t now_ms_;
+  LargeValueGate* const large_values_;
   std::uint64_t physical_ = kNotAsked;
   ReadOptions options_;
   KeyLocks::Held held_;

@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 
 #include "base/numbers.h"
 
 namespace lsmkv::resp {
 namespace {
 
-constexpr std::size_t kMinimumBytes = 1024;
 constexpr std::size_t kLongestIntegerBytes = 20;            // -9223372036854775808, 18446744073709551615
 constexpr std::size_t kHeaderBytes = kLongestIntegerBytes + 3;   // the kind and CR LF
 
@@ -46,17 +44,6 @@ char* PutHeader(char* out, char kind, std::uint64_t value) {
 }
 
 }  // namespace
-
-void OutputBuffer::Grow(std::size_t bytes) {
-  const std::size_t capacity = std::max({kMinimumBytes, capacity_ * 2, size_ + bytes});
-  char* const data = static_cast<char*>(std::realloc(data_, capacity));
-  if (data == nullptr) {
-    std::fprintf(stderr, "out of memory: %zu bytes for replies\n", capacity);
-    std::abort();
-  }
-  data_ = data;
-  capacity_ = capacity;
-}
 
 void Writer::Header(char kind, std::uint64_t value) {
   char* const begin = out_.Reserve(kHeaderBytes);
@@ -97,6 +84,12 @@ void Writer::Bulk(std::string_view bytes) {
   *end++ = '\r';
   *end++ = '\n';
   out_.Advance(static_cast<std::size_t>(end - begin));
+}
+
+void Writer::BulkInPlace(std::string_view bytes, const std::shared_ptr<const void>& pin) {
+  Header('$', bytes.size());
+  out_.AppendPinned(bytes, pin);
+  out_.Append("\r\n");
 }
 
 void Writer::Null() { out_.Append(resp3_ ? std::string_view("_\r\n") : std::string_view("$-1\r\n")); }

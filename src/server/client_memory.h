@@ -18,6 +18,8 @@
 // A command of megabytes that is whole runs on a pool thread when there is room for it among those that run already, in the limit and in
 // the pool; else its session is parked and tries again. One always may.
 //
+// What replies with values of megabytes may hold is decided before they are read (large_reads.h).
+//
 // So the sum stays below the limit: half of it, and what those below their fair share may still read, in buffers that grow by
 // half. Beyond it there are only one large command, the favoured one of each loop, replies of commands that were running, and the first
 // kilobytes of each client when there are too many clients for the limit.
@@ -29,6 +31,7 @@
 #include <cstdint>
 
 #include "base/mutex.h"
+#include "server/large_reads.h"
 
 namespace lsmkv {
 
@@ -36,9 +39,14 @@ class ClientMemory {
  public:
   static constexpr std::uint64_t kLeastShareBytes = 4 << 10;
 
-  explicit ClientMemory(std::uint64_t limit_bytes = UINT64_MAX) : limit_bytes_(limit_bytes) {}
+  explicit ClientMemory(std::uint64_t limit_bytes = UINT64_MAX) : limit_bytes_(limit_bytes), large_reads_(limit_bytes) {}
 
-  void SetLimit(std::uint64_t bytes) { limit_bytes_.store(bytes, std::memory_order_relaxed); }
+  void SetLimit(std::uint64_t bytes) {
+    limit_bytes_.store(bytes, std::memory_order_relaxed);
+    large_reads_.SetLimit(bytes);
+  }
+  LargeReads& large_reads() { return large_reads_; }
+  const LargeReads& large_reads() const { return large_reads_; }
   /// A session holds `after` now and held `before`.
   void Change(std::uint64_t before, std::uint64_t after) { bytes_.fetch_add(after - before, std::memory_order_relaxed); }
 
@@ -87,6 +95,7 @@ class ClientMemory {
  private:
   std::atomic<std::uint64_t> bytes_{0};        // relaxed, both: a sum and a bound, not a hand-over
   std::atomic<std::uint64_t> limit_bytes_;
+  LargeReads large_reads_;
   std::atomic<std::uint64_t> favoured_large_{0};   // the session; 0: none
   std::atomic<bool> others_wait_{false};
   Mutex large_mutex_;                              // a leaf

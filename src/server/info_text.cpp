@@ -100,6 +100,7 @@ void InfoText::WriteClients() {
   Field("client_recent_max_output_buffer", largest_output);
   Field("blocked_clients", waiting);
   Field("clients_held_for_memory", held);
+  Field("clients_waiting_to_read_large", server_.client_memory_.large_reads().waiting());
   Field("tracking_clients", 0);
   Field("peak_clients", std::max(server_.peak_clients_.load(), server_.clients_.load()));
 }
@@ -128,6 +129,7 @@ void InfoText::WritePersistence() {
   if (!health.ok()) Field("write_error", health.message());
   Field("wal_fsync", *server_.config_->Get("wal-fsync"));
   Field("wal_segments", engine.wal_segments);
+  Field("wal_spare_bytes", engine.wal_spare_bytes);
   Field("wal_syncs", engine.wal_syncs);
   Field("last_sequence", engine.last_sequence);
   Field("durable_sequence", engine.durable_sequence);
@@ -181,6 +183,7 @@ void InfoText::WriteStats() {
   Field("client_query_buffer_limit_disconnections", totals.query_buffer_disconnects);
   Field("client_output_buffer_limit_disconnections", totals.output_buffer_disconnects);
   Field("client_memory_holds", totals.memory_holds);
+  Field("large_reads_put_off", totals.large_reads_put_off);
   Field("loop_ticks", totals.ticks);
   Field("loop_slow_ticks", totals.slow_ticks);
   Field("loop_gatherings", totals.gatherings);

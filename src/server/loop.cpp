@@ -40,6 +40,7 @@ Loop::Loop(std::size_t index, const ServerContext& context)
     : index_(index),
       context_(context),
       epoll_fd_(NewEpoll()),
+      pin_disposer_(context.read_pool),
       stats_(CommandIndexCount()),
       watch_(index),
       io_(1),
@@ -86,20 +87,23 @@ void Loop::Turn() {
     const bool found_work = Tick(timeout_ms);
     if (ended_) return;
     if (!found_work && timeout_ms > 0) return Sleep();
-    if (pace_.MomentPays()) LetRequestsGather();
-    timeout_ms = runnable_.empty() ? LingerMillis() : 0;
-    if (!found_work && timeout_ms == 0 && runnable_.empty()) timeout_ms = 1;
+    const bool sync_waits = sync_due_since_.count() != 0;
+    if (sync_waits && !found_work) LetRequestsGather(&sync_pace_);
+    if (!sync_waits && holding_.empty() && pace_.MomentPays()) LetRequestsGather(&pace_);
+    timeout_ms = runnable_.empty() && !sync_waits ? LingerMillis() : 0;
+    if (!found_work && timeout_ms == 0 && runnable_.empty() && !sync_waits) timeout_ms = 1;
   }
   boost::asio::post(io_, [this] { Turn(); });
 }
 
-void Loop::LetRequestsGather() {
+template <typename Pace>
+void Loop::LetRequestsGather(Pace* pace) {
   // Something is to be done whoever sends.
-  if (more_is_ready_ || !runnable_.empty() || !holding_.empty() || mailbox_.HasMail() || stopping_) return;
+  if (more_is_ready_ || !runnable_.empty() || mailbox_.HasMail() || stopping_) return;
   const microseconds from = context_.clock.Monotonic();
   const timespec moment{0, std::chrono::nanoseconds(TickPace::kMoment).count()};
   ::nanosleep(&moment, nullptr);   // a signal ends it early, and that is all
-  pace_.Took(from, context_.clock.Monotonic());
+  pace->Took(from, context_.clock.Monotonic());
   stats_.gatherings.Add();
 }
 
@@ -130,7 +134,7 @@ bool Loop::Tick(int timeout_ms) {
     if (received_.size() == Engine::kMostWarmed) RunReceived();
   }
   RunReceived();
-  EndTick();
+  EndTick(found_work);
   return found_work;
 }
 
@@ -213,14 +217,21 @@ void Loop::RunRunnable() {
 
 // ---- the end of a tick
 
-TickCommit Loop::CommitTick() {
+TickCommit Loop::CommitTick(bool found_work) {
   TickCommit result;
+  const bool soon = SyncCanWait(found_work);
   const microseconds start = context_.clock.Monotonic();
-  const Result<SequenceNumber> commit = context_.engine.Commit();
+  const Result<SequenceNumber> commit = soon ? context_.engine.CommitSoon() : context_.engine.Commit();
   watch_.CommitTook(context_.clock.Monotonic() - start);
   if (commit) {
     commit_failing_ = false;
     if (*commit != 0 && context_.engine.durable_sequence() < *commit) result.hold_for = *commit;
+    if (!soon || result.hold_for == 0) {
+      sync_due_since_ = microseconds(0);
+      sync_pace_.Begun();
+    } else if (sync_due_since_.count() == 0) {
+      sync_due_since_ = now_;
+    }
     return result;
   }
   if (!commit_failing_) LogError("server", "commit failed, writes get an error: {}", commit.error().message());
@@ -232,10 +243,21 @@ TickCommit Loop::CommitTick() {
   return result;
 }
 
-void Loop::EndTick() {
+bool Loop::SyncCanWait(bool found_work) const {
+  const microseconds waited = sync_due_since_.count() == 0 ? microseconds(0) : now_ - sync_due_since_;
+  return sync_pace_.SyncCanWait(found_work, now_, waited);
+}
+
+void Loop::BeginSync() {
+  sync_due_since_ = microseconds(0);
+  sync_pace_.Begun();
+  IgnoreError(context_.engine.Commit().status(), "the listener tells those who are held, and the next tick's tells the others");
+}
+
+void Loop::EndTick(bool found_work) {
   stats_.ticks.Add();
   if (commands_ran_ || !dirty_.empty()) {
-    const TickCommit commit = CommitTick();
+    const TickCommit commit = CommitTick(found_work);
     commands_ran_ = false;
     for (std::size_t i = 0; i < dirty_.size(); ++i) {
       Session* const session = dirty_[i];
@@ -244,16 +266,19 @@ void Loop::EndTick() {
       if (commit.hold_for != 0 && !session->in_holding_list && session->holding()) {
         session->in_holding_list = true;
         holding_.push_back(session);
+        if (sync_due_since_.count() != 0) sync_pace_.Held();
       }
     }
     dirty_.clear();
     awaits_durable_.store(!holding_.empty(), std::memory_order_seq_cst);
   }
+  if (sync_due_since_.count() != 0 && !SyncCanWait(found_work)) BeginSync();
   context_.engine.ReleaseStaleThreadView();     // a loop that only writes would keep an old view's memtables
   if (!graveyard_.empty()) EmptyGraveyard();
   const microseconds end = context_.clock.Monotonic();
   watch_.Ended(end, &stats_);
   pace_.Ended(end, stats_.commands.Get());
+  sync_pace_.Ended(end);
   if (stopping_ && open_sessions_ == 0) FinishDrain();
 }
 

@@ -14,8 +14,9 @@
 //      '--- async_wait / timer (Asio) <--- Sleep()
 //
 // While a crowd of clients sends single requests the loop lets some microseconds pass between ticks, so that they gather
-// (tick_pace.h). Lingering keeps a busy connection at epoll_wait + recv + WAL write + send a request; mail wakes a lingering or
-// sleeping loop through an eventfd in the same epoll instance.
+// (tick_pace.h). In `always` the sync that replies wait for is put off a little, so that it is one for all that came (sync_pace.h).
+// Lingering keeps a busy connection at epoll_wait + recv + WAL write + send a request; mail wakes a lingering or sleeping loop
+// through an eventfd in the same epoll instance.
 //
 // Invariants
 //   1. Replies written in a tick leave after that tick's Commit() and, in wal-fsync=always, when it is durable.
@@ -44,8 +45,10 @@
 
 #include "server/context.h"
 #include "server/mailbox.h"
+#include "server/pool_disposer.h"
 #include "server/session.h"
 #include "server/stats.h"
+#include "server/sync_pace.h"
 #include "server/tick_pace.h"
 #include "server/tick_watch.h"
 
@@ -88,6 +91,7 @@ class Loop final : public CommitListener {
   std::chrono::microseconds now() const { return now_; }        ///< and one of the monotonic one
   const Settings& settings() const { return *settings_; }
   LoopStats& counters() { return stats_; }
+  resp::PinDisposer& pin_disposer() { return pin_disposer_; }
   int epoll_fd() const { return epoll_fd_; }
   bool stopping() const { return stopping_; }
   std::uint64_t command_start_cycles() const { return command_start_cycles_; }
@@ -95,7 +99,10 @@ class Loop final : public CommitListener {
   void MarkDirty(Session* session);
   void MarkRunnable(Session* session);
   void NoteCommandRun() { commands_ran_ = true; }
-  void NoteReceived(std::chrono::microseconds before) { pace_.Received(before, now_); }
+  void NoteReceived(std::chrono::microseconds before) {
+    pace_.Received(before, now_);
+    sync_pace_.Received(before, now_);
+  }
   /// loop_memory.cpp: `session` reads nothing until GoOnReading().
   void HoldForMemory(Session* session);
   /// To be called by a session that has just closed itself.
@@ -113,7 +120,8 @@ class Loop final : public CommitListener {
   void Run();
   void Turn();
   bool Tick(int timeout_ms);
-  void LetRequestsGather();
+  template <typename Pace>
+  void LetRequestsGather(Pace* pace);
   void Sleep();
   int LingerMillis() const;
   bool TakeMail();
@@ -122,8 +130,10 @@ class Loop final : public CommitListener {
   void RunRunnable();
   void RunReceived();
   void WarmFirstKeys();
-  void EndTick();
-  TickCommit CommitTick();
+  void EndTick(bool found_work);
+  TickCommit CommitTick(bool found_work);
+  bool SyncCanWait(bool found_work) const;
+  void BeginSync();
   void CheckDurable();
   void EmptyGraveyard();
   void Cron();
@@ -139,10 +149,12 @@ class Loop final : public CommitListener {
   const std::size_t index_;
   const ServerContext& context_;
   const int epoll_fd_;
+  PoolDisposer pin_disposer_;
   Mailbox mailbox_;
   LoopStats stats_;
   TickWatch watch_;
   TickPace pace_;
+  SyncPace sync_pace_;
   std::atomic<std::uint64_t> load_{0};           // sessions, those on their way here included
   Counter waiting_;
   std::atomic<bool> wal_broken_{false};          // release by the WAL thread, acquire by the loop
@@ -167,6 +179,7 @@ class Loop final : public CommitListener {
   std::uint64_t command_start_cycles_ = 0;
   bool commands_ran_ = false;                    // in this tick
   bool commit_failing_ = false;                  // the last Commit() failed
+  std::chrono::microseconds sync_due_since_{0};  // replies are held for a sync that was put off to gather more; or 0
   bool asked_for_writable_ = false;
   std::string commit_error_;
   SequenceNumber checked_durable_ = 0;           // holding_ has been looked through for this one

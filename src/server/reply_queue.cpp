@@ -1,7 +1,6 @@
 #include "server/reply_queue.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/assert.h"
 
@@ -66,20 +65,18 @@ void ReplyQueue::Sent(std::size_t bytes) {
   if (sent_ == buffer_.size()) {
     buffer_.Clear();
     sent_ = released_ = covered_ = 0;
-  } else if (sent_ >= kCompactBytes && sent_ >= buffer_.size() / 2) {
-    DropSentPrefix();
+    return;
   }
+  buffer_.LetGoUpTo(sent_);     // what kept it is of use to others
+  if (sent_ >= kCompactBytes && sent_ >= buffer_.size() / 2) DropSentPrefix();
 }
 
 void ReplyQueue::DropSentPrefix() {
-  const std::size_t rest = buffer_.size() - sent_;
-  char* const begin = buffer_.Reserve(0) - buffer_.size();
-  std::memmove(begin, begin + sent_, rest);
-  buffer_.Truncate(rest);
-  released_ -= sent_;
-  covered_ -= sent_;
-  for (HeldRange& hold : holds_) hold.end -= sent_;
-  sent_ = 0;
+  const std::size_t dropped = buffer_.DropFront(sent_);
+  released_ -= dropped;
+  covered_ -= dropped;
+  for (HeldRange& hold : holds_) hold.end -= dropped;
+  sent_ -= dropped;
 }
 
 void ReplyQueue::Shrink(std::size_t keep_bytes) {

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,10 @@ namespace lsmkv {
 
 class ReplyQueue {
  public:
+  ReplyQueue() = default;
+  /// `disposer` outlives it.
+  explicit ReplyQueue(resp::PinDisposer* disposer) : buffer_(disposer) {}
+
   /// Where handlers write. After each reply call CountReply().
   resp::OutputBuffer& buffer() { return buffer_; }
   void CountReply() { ++uncovered_replies_; }
@@ -42,17 +47,19 @@ class ReplyQueue {
   void FailHeld(std::string_view error);
 
   bool holding() const { return !holds_.empty(); }
-  std::string_view Sendable() const { return buffer_.view().substr(sent_, released_ - sent_); }
+  std::size_t sendable_bytes() const { return released_ - sent_; }
+  /// What may leave now, in order, as many pieces as `pieces` has room for. Returns how many.
+  std::size_t Sendable(std::span<std::string_view> pieces) const { return buffer_.Gather(sent_, released_, pieces); }
   void Sent(std::size_t bytes);
   std::size_t unsent_bytes() const { return buffer_.size() - sent_; }
-  std::size_t capacity() const { return buffer_.capacity(); }
+  std::size_t memory_bytes() const { return buffer_.memory_bytes(); }
   /// Gives memory back when there is nothing in it and it is more than `keep_bytes`.
   void Shrink(std::size_t keep_bytes);
 
  private:
   struct HeldRange {
     SequenceNumber sequence;
-    std::size_t end;          ///< index into the buffer
+    std::size_t end;          ///< a place in the buffer
     std::uint64_t replies;
   };
   void DropSentPrefix();

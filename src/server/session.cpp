@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,10 +26,34 @@ constexpr std::size_t kKeptBytes = 64 << 10;        // of a buffer that has been
 constexpr std::uint64_t kIdleMillis = 2000;         // then an empty session gives all its buffers back
 constexpr int kMaxDrainedReads = 64;
 
+/// One system call: what may leave, unless it is in very many pieces. As send().
+ssize_t SendPieces(int fd, const ReplyQueue& replies) {
+  std::array<std::string_view, 32> pieces;
+  const std::size_t count = replies.Sendable(pieces);
+  if (count == 1) [[likely]] return ::send(fd, pieces[0].data(), pieces[0].size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  std::array<iovec, 32> vectors;
+  for (std::size_t i = 0; i < count; ++i) vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = count;
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 }  // namespace
 
 Session::Session(Loop& loop, const ServerContext& context, int fd, ClientState client)
-    : loop_(loop), context_(context), client_(*this), fd_(fd), read_bytes_(kFirstReadBytes) {
+    : loop_(loop),
+      context_(context),
+      client_(*this),
+      fd_(fd),
+      read_bytes_(kFirstReadBytes),
+      replies_(&loop.pin_disposer()),
+      job_replies_(&loop.pin_disposer()),
+      large_read_(context.client_memory.large_reads(), [&loop, id = client.id] {
+        loop.Post([&loop, id] {
+          if (Session* const session = loop.Find(id)) session->ResumeLargeRead();
+        });
+      }) {
   static_cast<ClientState&>(client_) = std::move(client);
   client_.fd = fd;
   interest_ = EPOLLIN;
@@ -56,9 +81,9 @@ void Session::SetState(State state) {
   if (state == State::kParked && state_ != State::kParked) {
     parked_since_ = loop_.now();
     loop_.counters().parked.Add();
-    context_.engine.StallBegins();
+    if ((run_flags_ & kWrite) != 0) context_.engine.StallBegins();
   } else if (state_ == State::kParked && state != State::kParked) {
-    context_.engine.StallEnds(loop_.now() - parked_since_);
+    if ((run_flags_ & kWrite) != 0) context_.engine.StallEnds(loop_.now() - parked_since_);
   }
   state_ = state;
 }
@@ -183,6 +208,7 @@ void Session::FinishCommand() {
   exec_bytes_ = 0;
   args_.clear();
   if (favoured_) EndFavour();
+  if (large_read_.waits() || replies_.unsent_bytes() == 0) large_read_.Leave();     // it did not need it after all, or nobody will
   SetState(State::kReady);
   if (peer_gone_) return Close();
   if (close_after_reply_) CloseAfterReplies();
@@ -200,7 +226,7 @@ void Session::FailProtocol(const std::string& message) {
   LogDebug("server", "client {} ({}): {}", client_.id, client_.address, message);
   const std::size_t begin = replies_.buffer().size();
   resp::Writer(replies_.buffer(), client_.protocol).Error("ERR " + message);
-  loop_.counters().CountError(replies_.buffer().view().substr(begin));
+  loop_.counters().CountError(replies_.buffer().From(begin));
   replies_.CountReply();
   CloseAfterReplies();
 }
@@ -233,13 +259,14 @@ void Session::OnDurableFailed(std::string_view error) {
 }
 
 void Session::Flush() {
-  const std::string_view bytes = replies_.Sendable();
-  if (!bytes.empty()) {
-    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const std::size_t sendable = replies_.sendable_bytes();
+  if (sendable > 0) {
+    const ssize_t sent = SendPieces(fd_, replies_);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return Close();
     const std::size_t taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
     loop_.counters().net_output_bytes.Add(taken);
-    wants_write_ = taken < bytes.size();
+    if (taken > 0 || !wants_write_) took_at_ = loop_.now();
+    wants_write_ = taken < sendable;
     replies_.Sent(taken);
   } else {
     wants_write_ = false;
@@ -251,6 +278,7 @@ void Session::Flush() {
     return Close();
   }
   if (replies_.unsent_bytes() == 0) {
+    if (!job_running_ && !large_read_.waits()) large_read_.Leave();     // these were others' replies, if it waits
     if (state_ == State::kClosing) return Close();
     replies_.Shrink(kSoftOutputBytes);
     if (output_full_) loop_.MarkRunnable(this);
@@ -301,6 +329,7 @@ void Session::Close() {
   }
   SetState(State::kClosed);
   if (favoured_) EndFavour();
+  if (!job_running_) large_read_.Leave();
   ::close(fd_);
   client_.fd = -1;
   loop_.Bury(this);
@@ -314,7 +343,7 @@ bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
     Close();
     return true;
   }
-  if (CloseIfInTheWay()) return true;
+  if (CloseIfInTheWay() || CloseIfTakesNothing()) return true;
   const OutputBufferLimit& limit = settings.client_output_buffer[static_cast<std::size_t>(ClientClass::kNormal)];
   if (limit.soft_bytes == 0 || replies_.unsent_bytes() <= limit.soft_bytes) {
     soft_limit_since_ms_ = 0;

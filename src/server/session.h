@@ -35,6 +35,7 @@
 #include "resp/parser.h"
 #include "server/context.h"
 #include "server/input_buffer.h"
+#include "server/large_reads.h"
 #include "server/reply_queue.h"
 
 namespace lsmkv {
@@ -79,6 +80,8 @@ class Session {
   /// The pool's job is done.
   void JobFinished();
   void CompleteDeferred(std::function<void(resp::Writer&)> write);
+  /// It may be the turn of its large read.
+  void ResumeLargeRead();
   /// Goes on with the command it was parked or paused with, when it still is and `ticket` is that stay's.
   void Resume(std::uint64_t ticket);
   /// Goes on with what is in the input buffer (the socket has taken the replies).
@@ -148,6 +151,7 @@ class Session {
   bool MustWait(bool admitted);
   void Run(RunsOn where);
   void Park(std::chrono::microseconds delay, bool stopped);
+  void WaitForLargeRead();
   void RunOnLoop();
   void Suspend(ThreadPool& pool);
   void RunOnPool();
@@ -175,6 +179,7 @@ class Session {
   void LargeIsDone();
   void DisposeOfInput(std::uint64_t large_bytes);
   bool CloseIfInTheWay();
+  bool CloseIfTakesNothing();
   std::size_t ReadBound(std::size_t wanted) const;
   std::size_t SoftOutputBytes() const;
 
@@ -209,6 +214,7 @@ class Session {
   std::size_t read_bytes_;          // how much room to offer to recv
   std::uint64_t received_bytes_ = 0;
   std::chrono::microseconds received_at_{0};     // the last of them; loop_.now()
+  std::chrono::microseconds took_at_{0};         // when the socket last took some of a reply, or began not to take one
   std::uint64_t counted_bytes_ = 0; // of what it holds, in context_.client_memory
   std::uint64_t large_bytes_ = 0;   // of the large command that runs, likewise; 0: none
 
@@ -224,6 +230,7 @@ class Session {
   // A job's, from Suspend() to JobFinished().
   std::unique_ptr<SessionClient> job_client_;   // what the command may change while the loop looks at client_
   resp::OutputBuffer job_replies_;
+  LargeReads::Turn large_read_;                 // of what a job has read, until its reply has left
   Outcome job_outcome_ = Outcome::kDone;
   std::uint64_t job_cycles_ = 0;
   std::optional<std::function<void(resp::Writer&)>> deferred_;

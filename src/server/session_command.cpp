@@ -18,6 +18,7 @@ using std::chrono::microseconds;
 
 // OnWritable() may come late or, when the engine closes, for the last time: a stopped writer asks again by itself.
 constexpr microseconds kStoppedRecheck{100'000};
+constexpr microseconds kLargeReadRecheck{200'000};     // it is woken; this is for its patience
 constexpr std::size_t kKeptJobBytes = 64 << 10;
 
 /// A browser can be made to send a request whose body is commands; its first line or a header gives it away.
@@ -34,7 +35,7 @@ void Session::Reject(Write write) {
   const std::size_t begin = replies_.buffer().size();
   resp::Writer writer(replies_.buffer(), client_.protocol);
   write(writer);
-  loop_.counters().CountError(replies_.buffer().view().substr(begin));
+  loop_.counters().CountError(replies_.buffer().From(begin));
   FinishReply(begin);
 }
 
@@ -149,6 +150,8 @@ void Session::RunOnLoop() {
 
 void Session::Suspend(ThreadPool& pool) {
   if (WorkBytes() >= Engine::kLargeBatchBytes && !MayRunLarge()) [[unlikely]] return Park(kLargeRecheck, false);
+  if (large_read_.waits() && !large_read_.MayRun(loop_.now())) [[unlikely]] return Park(kLargeReadRecheck, false);
+  large_read_.Begin();
   if (ChangesClientOnPool(*command_)) job_client_ = std::make_unique<SessionClient>(client_);
   SetState(State::kSuspended);
   job_running_ = true;
@@ -168,9 +171,10 @@ void Session::RunOnPool() {
     ClientState& client = job_client_ ? *job_client_ : client_;
     CommandContext context{args_,           *command_,     writer, client, context_.keyspace, context_.api,
                            context_.clock.WallMillis(), true};
+    if ((command_->flags & kReadOnly) != 0) context.large_values = &large_read_;
     job_outcome_ = command_->handler(context);
-    if (job_outcome_ == Outcome::kWouldBlock) {
-      job_replies_.Clear();
+    if (job_outcome_ == Outcome::kWouldBlock) job_replies_.Clear();
+    if (job_outcome_ == Outcome::kWouldBlock && !large_read_.waits()) {
       writer.Error("ERR the command could not get what it waited for");
       job_outcome_ = Outcome::kDone;
     }
@@ -182,6 +186,7 @@ void Session::RunOnPool() {
 
 void Session::JobFinished() {
   job_running_ = false;
+  if (job_outcome_ == Outcome::kWouldBlock) [[unlikely]] return WaitForLargeRead();
   if (large_bytes_ != 0) [[unlikely]] LargeIsDone();
   loop_.NoteCommandRun();   // what it wrote is committed by this tick, whether or not its client is still there
   if (state_ == State::kClosed) return loop_.Bury(this);
@@ -195,13 +200,28 @@ void Session::JobFinished() {
   if (begin == 0) {
     replies_.buffer().Swap(job_replies_);
   } else {
-    replies_.buffer().Append(job_replies_.view());
+    replies_.buffer().Append(std::move(job_replies_));
   }
   job_replies_.Clear();
   if (job_replies_.capacity() > kKeptJobBytes) job_replies_.Release();
   HandleOutcome(job_outcome_, begin);
   if (state_ == State::kReady) RunCommands();
   if (state_ != State::kClosed) UpdateInterest();
+}
+
+// It has changed nothing and written nothing: it runs again when the others hold less.
+void Session::WaitForLargeRead() {
+  job_outcome_ = Outcome::kDone;
+  job_client_.reset();
+  if (state_ == State::kClosed) return loop_.Bury(this);
+  if (peer_gone_) return Close();
+  loop_.counters().large_reads_put_off.Add();
+  Park(large_read_.MayRun(loop_.now()) ? microseconds(0) : kLargeReadRecheck, false);
+  UpdateInterest();
+}
+
+void Session::ResumeLargeRead() {
+  if (state_ == State::kParked && large_read_.waits()) Resume(ticket_);
 }
 
 void Session::HandleOutcome(Outcome outcome, std::size_t reply_begin) {
@@ -263,7 +283,7 @@ void Session::CountRun(std::size_t reply_begin, bool failed_reply) {
   counters.cycles.Add(now - loop_.command_start_cycles());
   loop_.set_command_start_cycles(now);
   if (!failed_reply) return;
-  const std::string_view reply = replies_.buffer().view().substr(reply_begin);
+  const std::string_view reply = replies_.buffer().From(reply_begin);
   if (!reply.empty() && reply.front() == '-') [[unlikely]] {
     counters.failed.Add();
     stats.CountError(reply);

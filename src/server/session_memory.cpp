@@ -11,7 +11,7 @@
 namespace lsmkv {
 
 std::uint64_t Session::MemoryBytes() const {
-  return sizeof(Session) + input_.capacity() + replies_.capacity() + args_.capacity() * sizeof(args_[0]) + parser_.memory_bytes() +
+  return sizeof(Session) + input_.capacity() + replies_.memory_bytes() + args_.capacity() * sizeof(args_[0]) + parser_.memory_bytes() +
          client_.transaction_bytes;
 }
 
@@ -95,6 +95,16 @@ bool Session::CloseIfInTheWay() {
   LogWarning("server", "closing client {} ({}): it has sent {} bytes of a command and nothing for {} s, and others wait to send theirs "
              "(maxmemory-clients)", client_.id, client_.address, input_.size(), kLargeStall.count());
   loop_.counters().query_buffer_disconnects.Add();
+  Close();
+  return true;
+}
+
+// Once a second, and likewise: of a large reply it has taken nothing for a long time, and others wait to read theirs.
+bool Session::CloseIfTakesNothing() {
+  if (job_running_ || !wants_write_ || loop_.now() < took_at_ + LargeReads::kPatience || !large_read_.IsInTheWay()) return false;
+  LogWarning("server", "closing client {} ({}): it has taken nothing of {} bytes of replies for {} s, and others wait to read large values "
+             "(maxmemory-clients)", client_.id, client_.address, replies_.unsent_bytes(), LargeReads::kPatience.count());
+  loop_.counters().output_buffer_disconnects.Add();
   Close();
   return true;
 }

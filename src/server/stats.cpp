@@ -35,6 +35,7 @@ void LoopStats::AddTo(StatsTotals* totals) const {
   totals->query_buffer_disconnects += query_buffer_disconnects.Get();
   totals->output_buffer_disconnects += output_buffer_disconnects.Get();
   totals->memory_holds += memory_holds.Get();
+  totals->large_reads_put_off += large_reads_put_off.Get();
   totals->error_replies += error_replies.Get();
   totals->by_command.resize(std::max(totals->by_command.size(), by_command.size()));
   for (std::size_t i = 0; i < by_command.size(); ++i) {
@@ -60,6 +61,7 @@ void StatsTotals::Subtract(const StatsTotals& baseline) {
   query_buffer_disconnects -= baseline.query_buffer_disconnects;
   output_buffer_disconnects -= baseline.output_buffer_disconnects;
   memory_holds -= baseline.memory_holds;
+  large_reads_put_off -= baseline.large_reads_put_off;
   error_replies -= baseline.error_replies;
   for (std::size_t i = 0; i < std::min(by_command.size(), baseline.by_command.size()); ++i) {
     by_command[i].calls -= baseline.by_command[i].calls;

@@ -55,6 +55,7 @@ struct StatsTotals {
   std::uint64_t query_buffer_disconnects = 0;
   std::uint64_t output_buffer_disconnects = 0;
   std::uint64_t memory_holds = 0;
+  std::uint64_t large_reads_put_off = 0;
   std::uint64_t error_replies = 0;
   std::vector<Command> by_command;                  ///< by CommandSpec::index
   std::map<std::string, std::uint64_t> errors;      ///< by the reply's first word
@@ -78,6 +79,7 @@ class alignas(64) LoopStats {
   Counter query_buffer_disconnects;
   Counter output_buffer_disconnects;
   Counter memory_holds;        ///< times a session was held (client_memory.h)
+  Counter large_reads_put_off; ///< times a command had to wait before it read large values (large_reads.h)
   Counter held_now;            ///< and how many are
   Counter error_replies;
   std::vector<CommandCounters> by_command;

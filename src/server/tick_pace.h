@@ -18,9 +18,10 @@
 // Threads  its loop's.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
+
+#include "server/moment_watch.h"
 
 namespace lsmkv {
 
@@ -43,12 +44,7 @@ class TickPace {
   }
   bool MomentPays() const { return crowd_ != 0 && served_some_; }
   /// A moment was taken from `from` to `to`.
-  void Took(std::chrono::microseconds from, std::chrono::microseconds to) {
-    overslept_ = to - from > kOverslept ? overslept_ + kOneInMany : std::max(overslept_, 1) - 1;
-    if (overslept_ <= kTooOften) [[likely]] return;
-    overslept_ = 0;
-    none_before_ = to + kRest;
-  }
+  void Took(std::chrono::microseconds from, std::chrono::microseconds to) { watch_.Took(from, to); }
 
  private:
   static constexpr std::chrono::milliseconds kWindow{1};
@@ -57,16 +53,13 @@ class TickPace {
   static constexpr std::uint64_t kCommandsPerSend = 2;
   static constexpr std::chrono::microseconds kSilence{100};
   static constexpr std::chrono::microseconds kOverslept{200};
-  static constexpr std::chrono::seconds kRest{1};
-  static constexpr int kOneInMany = 8;       // oversleeping is too often when it is one moment in so many,
-  static constexpr int kTooOften = 64;       // for some time
 
   void BeginWindow(std::chrono::microseconds now, std::uint64_t commands) {
     const auto took = static_cast<std::uint64_t>((now - window_began_).count());
     const bool often = sends_ * 1000 >= took * kSendsPerMillisecond;
     const bool single = commands - window_commands_ <= sends_ * kCommandsPerSend;
     const bool many = sessions_ >= kCrowd && unhurried_ * 4 >= sends_ * 3;
-    crowd_ = many && often && single && now >= none_before_ ? sessions_ : 0;
+    crowd_ = many && often && single && watch_.Fine(now) ? sessions_ : 0;
     window_began_ = now;
     window_commands_ = commands;
     sends_ = 0;
@@ -82,8 +75,7 @@ class TickPace {
   std::uint64_t tick_sends_ = 0;
   std::uint64_t crowd_ = 0;              // the sessions of the last window, when a moment pays; or 0
   bool served_some_ = false;             // and not most of them, by the last tick
-  int overslept_ = 0;
-  std::chrono::microseconds none_before_{0};
+  MomentWatch watch_{kOverslept};
 };
 
 }  // namespace lsmkv

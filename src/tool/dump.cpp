@@ -185,6 +185,7 @@ Exit RunDump(const Arguments& arguments) {
   if (name.ends_with(".sst"))
     return DumpTable(fs, path, options, arguments.Has("block") ? std::optional(*block) : std::nullopt);
   if (const auto segment = ParseSegmentFileName(name.substr(0, name.find(kDroppedSuffix)))) return DumpSegment(fs, path, *segment, options);
+  if (const auto spare = ParseSpareFileName(name)) return DumpSegment(fs, path, *spare, options);      // what it held as a segment
   if (ParseAsideFileName(name)) return DumpAside(fs, path, options);
   if (name.find(".json") != std::string::npos) {
     const Result<std::string> text = fs.ReadWholeFile(path);

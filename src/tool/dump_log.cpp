@@ -11,11 +11,14 @@ namespace {
 
 class SegmentPrinter {
  public:
-  SegmentPrinter(FileSystem& fs, const std::string& path, const DumpOptions& options) : fs_(fs), path_(path), options_(options) {}
+  SegmentPrinter(FileSystem& fs, const std::string& path, const DumpOptions& options)
+      : fs_(fs), path_(path), options_(options), slash_(path.find_last_of('/')),
+        is_spare_(ParseSpareFileName(std::string_view(path).substr(slash_ == std::string::npos ? 0 : slash_ + 1)).has_value()) {}
 
   Status Run(std::uint64_t segment) {
     Result<LogReader> reader = LogReader::Open(fs_, path_, segment);
     if (!reader) return reader.error();
+    if (is_spare_) Print("a spare, to be written over: what it held as a segment is in tables, and no part of the log any more\n");
     std::uint64_t shown = 0;
     for (std::uint64_t offset = 0; shown < options_.limit; ++shown) {
       const Result<LogReader::Look> look = reader->At(offset);
@@ -23,9 +26,10 @@ class SegmentPrinter {
       if (look->found == LogReader::Found::kEnd) break;
       LogRecord record = look->record;
       if (look->found == LogReader::Found::kDamage) {
-        const Result<std::optional<LogReader::Hit>> hit = reader->Search(offset, 1);
+        const Result<std::optional<LogReader::Hit>> hit = reader->Search(offset);
         if (!hit) return hit.error();
-        Damage(fmt::format("offset {}: no record; {}", offset, *hit ? fmt::format("the next is at {}", (*hit)->offset) : "none follows"));
+        const std::string_view caveat = reader->passes_over_records() ? " (too many places look like records and are not: from some on only markers were looked for)" : "";
+        Damage(fmt::format("offset {}: no record; {}{}", offset, *hit ? fmt::format("the next is at {}", (*hit)->offset) : "none follows", caveat));
         if (!*hit) break;
         offset = (*hit)->offset;
         record = (*hit)->record;
@@ -70,8 +74,9 @@ class SegmentPrinter {
 
   void PrintAside(const AsideRef& aside, SequenceNumber first) {
     Print(fmt::format("            in {}, {} bytes\n", AsideFileName(aside.id), aside.bytes));
-    const std::size_t slash = path_.find_last_of('/');
-    const Result<std::string> operations = ReadAside(fs_, slash == std::string::npos ? "." : path_.substr(0, slash), aside);
+    const std::string dir = slash_ == std::string::npos ? "." : path_.substr(0, slash_);
+    if (is_spare_ && !fs_.Exists(dir + "/" + AsideFileName(aside.id))) return Print("            which went when the segment did\n");
+    const Result<std::string> operations = ReadAside(fs_, dir, aside);
     if (!operations) return Damage(operations.error().message());
     PrintOperations(*operations, first);
   }
@@ -79,6 +84,8 @@ class SegmentPrinter {
   FileSystem& fs_;
   const std::string& path_;
   const DumpOptions& options_;
+  const std::size_t slash_;                 // in path_, in front of the file's name
+  const bool is_spare_;
   bool damaged_ = false;
 };
 

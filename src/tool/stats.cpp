@@ -100,6 +100,8 @@ struct LogFacts {
   std::uint64_t bytes = 0;                   ///< of these
   std::uint64_t batches = 0;                 ///< files beside them
   std::uint64_t batch_bytes = 0;
+  std::uint64_t spares = 0;                  ///< files that wait to be segments again
+  std::uint64_t spare_bytes = 0;
 };
 
 Result<LogFacts> LogFactsOf(FileSystem& fs, const std::string& wal_dir) {
@@ -107,10 +109,11 @@ Result<LogFacts> LogFactsOf(FileSystem& fs, const std::string& wal_dir) {
   if (!names) return names.error();
   LogFacts facts;
   for (const std::string& name : *names) {
-    const bool segment = ParseSegmentFileName(name).has_value();
-    if (!segment && !ParseAsideFileName(name)) continue;
-    ++(segment ? facts.segments : facts.batches);
-    (segment ? facts.bytes : facts.batch_bytes) += fs.FileSize(wal_dir + "/" + name).value_or(0);
+    const std::uint64_t bytes = fs.FileSize(wal_dir + "/" + name).value_or(0);
+    const auto count = [bytes](std::uint64_t* files, std::uint64_t* their_bytes) { ++*files, *their_bytes += bytes; };
+    if (ParseSegmentFileName(name)) count(&facts.segments, &facts.bytes);
+    if (ParseAsideFileName(name)) count(&facts.batches, &facts.batch_bytes);
+    if (ParseSpareFileName(name)) count(&facts.spares, &facts.spare_bytes);
   }
   return facts;
 }
@@ -129,8 +132,8 @@ std::string Text(const std::vector<LevelFacts>& levels, const BlobFacts& blobs, 
                         TimeText(facts.last_expiry_ms), facts.tables_expired_whole);
   }
   text += fmt::format("blobs: {} files, {}, {:.1f}% of their values garbage\n", blobs.files, BytesText(blobs.bytes), 100 * blobs.garbage_share());
-  return text + fmt::format("log: {} segments, {}; {} batches beside it, {}\n", log.segments, BytesText(log.bytes), log.batches,
-                            BytesText(log.batch_bytes));
+  return text + fmt::format("log: {} segments, {}; {} batches beside it, {}; {} spare files, {}\n", log.segments, BytesText(log.bytes),
+                            log.batches, BytesText(log.batch_bytes), log.spares, BytesText(log.spare_bytes));
 }
 
 std::string JsonText(const std::vector<LevelFacts>& levels, const BlobFacts& blobs, const LogFacts& log) {
@@ -146,7 +149,8 @@ std::string JsonText(const std::vector<LevelFacts>& levels, const BlobFacts& blo
   const JsonValue document = {{"levels", std::move(list)}, {"blob_files", blobs.files}, {"blob_file_bytes", blobs.bytes},
                               {"blob_live_bytes", blobs.live_bytes}, {"blob_garbage_bytes", blobs.garbage_bytes},
                               {"blob_garbage_share", blobs.garbage_share()}, {"wal_segments", log.segments}, {"wal_bytes", log.bytes},
-                              {"wal_batches", log.batches}, {"wal_batch_bytes", log.batch_bytes}};
+                              {"wal_batches", log.batches}, {"wal_batch_bytes", log.batch_bytes},
+                              {"wal_spare_files", log.spares}, {"wal_spare_bytes", log.spare_bytes}};
   return document.dump(2) + "\n";
 }
 

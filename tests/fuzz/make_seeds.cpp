@@ -11,6 +11,7 @@
 #include "engine/bundle/bundle_description.h"
 #include "engine/manifest/manifest.h"
 #include "engine/sstable/table_builder.h"
+#include "engine/wal/aside_file.h"
 #include "engine/wal/log_format.h"
 #include "fs/fault_file_system.h"
 #include "fuzz_support.h"
@@ -137,6 +138,17 @@ void SeedWal() {
   Seed("wal", "torn_tail", "\4"s + none + Sized(first.substr(0, first.size() - 40)));
   Seed("wal", "cut_short_after_the_note", "\x70"s + none + Sized(first.substr(0, 60)));
   SequenceNumber later = 6;
+  const std::string over_an_older_one = second + std::string(kLogHeaderBytes, '\0') + first.substr(first.size() / 2);
+  SeedBothWays("wal", "over_an_older_one", none + Sized(first) + Sized(over_an_older_one));
+  Seed("wal", "nothing_but_an_older_one", none + Sized(first) + Sized(first) + Sized(second));
+  std::string naming = WalSegment(1, {2}, &(next = 1));
+  const std::string aside = Batch(3);
+  EncodeLogRecord(&naming, 1, naming.size(), {next, 4, EncodeAside({1, aside.size(), Checksum(aside) + 1}, 4)});
+  const std::string one_more = WalSegment(2, {1}, &(next += 4));
+  SeedBothWays("wal", "names_a_file_aside", none + Sized(aside) + Sized(naming) + Sized(one_more), '\x08');
+  Seed("wal", "names_a_damaged_file_aside", "\x08"s + none + Sized("x" + aside.substr(1)) + Sized(naming) + Sized(one_more));
+  Seed("wal", "names_a_damaged_file_aside_skipped", "\x0a"s + none + Sized("x" + aside.substr(1)) + Sized(naming) + Sized(one_more));
+  Seed("wal", "names_a_missing_file_aside", "\0\0"s + Sized(naming) + Sized(one_more));
   Seed("wal", "floor_known", "\4\5"s + Sized(WalSegment(1, {2, 2}, &later)));
 }
 

@@ -3,10 +3,14 @@
 // records and nothing more to cut off; no more memory is taken than the segments have bytes.
 //   input := mode:u8 flushed:u8 (bytes:u16 segment)*        mode 1: checksums put right along the chain of records;
 //                                                           2: skip_corruption; 4: `flushed` is known to be in tables;
+//                                                           8: in front of the segments, in the same way, is the file that
+//                                                           records may name (aside_file.h); with 1, those that name a
+//                                                           file name it with its size and checksum;
 //                                                           its upper half, if not 0: what a note of the durable says
 #include <map>
 #include <vector>
 
+#include "engine/wal/aside_file.h"
 #include "engine/wal/durable_note.h"
 #include "engine/wal/log_reader.h"
 #include "engine/wal/wal_replay.h"
@@ -18,14 +22,25 @@ namespace {
 
 constexpr std::uint8_t kSkipCorruption = 2;
 constexpr std::uint8_t kFlushedKnown = 4;
+constexpr std::uint8_t kWithAside = 8;
+constexpr std::uint64_t kAsideId = 1;
 constexpr std::size_t kMostSegments = 4;
 const std::string kDir = "wal";
 
+/// If a record's body names a file aside, it names the one there is as it is.
+void PutAsideRight(char* body, std::uint64_t body_bytes, std::string_view aside) {
+  const std::string_view operations(body + kLogBodyHeaderBytes, body_bytes - kLogBodyHeaderBytes);
+  if (!DecodeAside(operations)) return;
+  const std::string right = EncodeAside({kAsideId, aside.size(), Checksum(aside) + kAsideId}, 1);
+  std::memcpy(body + kLogBodyHeaderBytes, right.data(), right.size());
+}
+
 /// Follows the lengths from record to record and gives each the checksum of its bytes.
-void PutChecksumsRight(std::uint64_t id, std::string* segment) {
+void PutChecksumsRight(std::uint64_t id, std::string* segment, const std::string* aside) {
   for (std::size_t at = 0; segment->size() - at >= kLogHeaderBytes;) {
     const std::uint64_t length = DecodeFixed<std::uint32_t>(segment->data() + at);
     if (length < kLogBodyHeaderBytes || length > segment->size() - at - kLogPrefixBytes) return;
+    if (aside != nullptr) PutAsideRight(segment->data() + at + kLogPrefixBytes, length, *aside);
     const std::uint64_t checksum = LogChecksum(id, at, std::string_view(*segment).substr(at + kLogPrefixBytes, length));
     std::memcpy(segment->data() + at + 4, &checksum, sizeof(checksum));
     at += kLogPrefixBytes + length;
@@ -90,10 +105,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.flushed_sequence = input.Byte();
   FaultFileSystem fs;
   FUZZ_REQUIRE(fs.CreateDirectories(kDir).ok(), "a directory can be made");
+  std::string aside;
+  if ((mode & kWithAside) != 0) {
+    aside = input.Take(input.Short());
+    fuzz::WriteFile(fs, kDir + "/" + AsideFileName(kAsideId), aside);
+  }
   std::uint64_t id = 0;
   while (!input.empty() && id < kMostSegments) {
     std::string segment(input.Take(input.Short()));
-    if (mode & fuzz::kRightChecksums) PutChecksumsRight(++id, &segment); else ++id;
+    ++id;
+    if (mode & fuzz::kRightChecksums) PutChecksumsRight(id, &segment, (mode & kWithAside) != 0 ? &aside : nullptr);
     fuzz::WriteFile(fs, kDir + "/" + SegmentFileName(id), segment);
   }
   const SequenceNumber noted = mode >> 4;
@@ -112,8 +133,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!done.status.ok()) {
     const bool newer = done.status.code() == StatusCode::kUnsupported;
     FUZZ_REQUIRE(newer || done.status.code() == StatusCode::kCorruption, "bytes that were read are right, damaged or of a newer format");
-    FUZZ_REQUIRE(done.status.message().starts_with(id > 0 ? "wal/wal_" : "wal:"), "an error names the file");
-    FUZZ_REQUIRE(newer || done.status.message().find("offset") != std::string::npos, "and the offset");
+    const std::string& message = done.status.message();
+    const bool named = message.starts_with(id > 0 ? "wal/wal_" : "wal:") || message.starts_with("wal/aside_");
+    FUZZ_REQUIRE(named, "an error names the file");
+    FUZZ_REQUIRE(newer || message.find("offset") != std::string::npos, "and the offset");
     FUZZ_REQUIRE(Files(fs) == before, "a refusal leaves everything as it is");
     return 0;
   }

@@ -255,6 +255,30 @@ class EveryCommand(unittest.TestCase):
                 if name.decode().lower() not in self.LEFT_OUT:
                     yield [word.encode() for word in name.decode().split("|")]
 
+    @staticmethod
+    def _arities(client):
+        """Of every command there is, as its words: how many words it takes, or at least if negative."""
+        for described in client.ask("COMMAND"):
+            subcommands = described[9] if len(described) > 9 else []
+            for name, arity, *_ in subcommands or [described]:
+                yield [word.encode() for word in name.decode().split("|")], int(arity[1:])
+
+    def test_a_wrong_number_of_arguments_is_refused_as_such(self):
+        with Server() as server, RawClient(server) as client:
+            arities = list(self._arities(client))
+            self.assertGreater(len(arities), 60)
+            tried = 0
+            for name, arity in arities:
+                for count in range(len(name), abs(arity) + 3):
+                    if count == arity or (arity < 0 and count >= -arity):
+                        continue
+                    answer = client.ask(*name, *[b"1"] * (count - len(name)))
+                    self.assertRegex(answer, b"^-(ERR |EXECABORT .*)(wrong number of arguments for '|unknown subcommand or wrong number)", f"{name} with {count} words")
+                    tried += 1
+            self.assertGreater(tried, 150)
+            self.assertEqual(client.ask("PING"), b"+PONG")
+            self.assertEqual(client.ask("DBSIZE"), b":0")
+
     def test_wrong_arity_and_wrong_types_are_answered(self):
         r = random.Random(seed_of_run())
         with Server() as server, RawClient(server) as client:

@@ -2,19 +2,26 @@
 //
 //   LSMKV_FAULTS=DIR    DIR/fail-wal-sync     while it exists, fsync and fdatasync of files in a directory wal/ fail with EIO
 //                       DIR/clock-offset-ms   holds a number, which is added to the wall clock; read again every few milliseconds
+//                       DIR/short-io          while it exists, reads and writes of files, and sockets, now and then do a part of what they are asked for, or
+//                                             nothing because a signal came (EINTR): all that they may do while nothing is wrong
+//                       DIR/short-io-count    is there once it has done so a thousand times
 //   LSMKV_LOSE_WRITES   set: writes to files in a directory wal/ say that they went well, and go nowhere. For a test of tests:
 //                       whoever looks for lost writes must find some.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <vector>
 
 namespace {
 
@@ -70,6 +77,50 @@ long long OffsetMs(const timespec& monotonic) {
   return offset.load();
 }
 
+/// How much of `size` to do: all of it, a part, or 0 for EINTR. Ends of files and empty calls are left alone.
+size_t Shortened(size_t size) {
+  constexpr long long kLookEveryMs = 5;
+  static std::atomic<bool> on{false};
+  static std::atomic<long long> looked_at{-kLookEveryMs};
+  static std::atomic<unsigned> count{0};
+  char path[4096];
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const long long ms = now.tv_sec * 1000LL + now.tv_nsec / 1'000'000;
+  if (ms - looked_at.load() >= kLookEveryMs) {
+    looked_at.store(ms);
+    on.store(FaultPath("short-io", path) && ::access(path, F_OK) == 0);
+  }
+  if (!on.load() || size < 2) return size;
+  thread_local unsigned state = static_cast<unsigned>(now.tv_nsec) | 1;
+  state ^= state << 13;
+  state ^= state >> 17;
+  state ^= state << 5;
+  if (state % 3 != 0) return size;
+  constexpr unsigned kTold = 1000;
+  if (count.fetch_add(1) + 1 == kTold && FaultPath("short-io-count", path)) ::close(::open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  return state % 4 == 0 ? 0 : 1 + state / 16 % (size - 1);
+}
+
+/// `call(size)` with a part of the size, or EINTR.
+template <typename Call>
+ssize_t Shorter(size_t size, Call call) {
+  const size_t part = Shortened(size);
+  if (part > 0 || size == 0) return call(part);
+  errno = EINTR;
+  return -1;
+}
+
+/// What the first `size` bytes of `pieces` are.
+std::vector<iovec> FirstBytes(const iovec* pieces, int count, size_t size) {
+  std::vector<iovec> first;
+  for (int i = 0; i < count && size > 0; ++i) {
+    first.push_back({pieces[i].iov_base, std::min(pieces[i].iov_len, size)});
+    size -= first.back().iov_len;
+  }
+  return first;
+}
+
 }  // namespace
 
 extern "C" {
@@ -87,7 +138,52 @@ int fsync(int descriptor) {
 ssize_t pwrite(int descriptor, const void* data, size_t size, off_t offset) {
   static const auto next = Next<ssize_t (*)(int, const void*, size_t, off_t)>("pwrite");
   static const bool loses = std::getenv("LSMKV_LOSE_WRITES") != nullptr;
-  return loses && IsWalFile(descriptor) ? static_cast<ssize_t>(size) : next(descriptor, data, size, offset);
+  if (loses && IsWalFile(descriptor)) return static_cast<ssize_t>(size);
+  return Shorter(size, [&](size_t part) { return next(descriptor, data, part, offset); });
+}
+
+ssize_t pwritev(int descriptor, const iovec* pieces, int count, off_t offset) {
+  static const auto next = Next<ssize_t (*)(int, const iovec*, int, off_t)>("pwritev");
+  static const bool loses = std::getenv("LSMKV_LOSE_WRITES") != nullptr;
+  size_t size = 0;
+  for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
+  if (loses && IsWalFile(descriptor)) return static_cast<ssize_t>(size);
+  return Shorter(size, [&](size_t part) {
+    const std::vector<iovec> shorter = FirstBytes(pieces, count, part);
+    return next(descriptor, shorter.data(), static_cast<int>(shorter.size()), offset);
+  });
+}
+
+ssize_t pwritev64(int descriptor, const iovec* pieces, int count, off_t offset) { return pwritev(descriptor, pieces, count, offset); }
+
+ssize_t pread(int descriptor, void* data, size_t size, off_t offset) {
+  static const auto next = Next<ssize_t (*)(int, void*, size_t, off_t)>("pread");
+  return Shorter(size, [&](size_t part) { return next(descriptor, data, part, offset); });
+}
+
+ssize_t pread64(int descriptor, void* data, size_t size, off_t offset) { return pread(descriptor, data, size, offset); }
+
+ssize_t preadv2(int descriptor, const iovec* pieces, int count, off_t offset, int flags) {
+  static const auto next = Next<ssize_t (*)(int, const iovec*, int, off_t, int)>("preadv2");
+  if (count != 1) return next(descriptor, pieces, count, offset, flags);
+  return Shorter(pieces->iov_len, [&](size_t part) {
+    const iovec shorter{pieces->iov_base, part};
+    return next(descriptor, &shorter, 1, offset, flags);
+  });
+}
+
+ssize_t preadv64v2(int descriptor, const iovec* pieces, int count, off_t offset, int flags) {
+  return preadv2(descriptor, pieces, count, offset, flags);
+}
+
+ssize_t recv(int descriptor, void* data, size_t size, int flags) {
+  static const auto next = Next<ssize_t (*)(int, void*, size_t, int)>("recv");
+  return Shorter(size, [&](size_t part) { return next(descriptor, data, part, flags); });
+}
+
+ssize_t send(int descriptor, const void* data, size_t size, int flags) {
+  static const auto next = Next<ssize_t (*)(int, const void*, size_t, int)>("send");
+  return Shorter(size, [&](size_t part) { return next(descriptor, data, part, flags); });
 }
 
 ssize_t pwrite64(int descriptor, const void* data, size_t size, off_t offset) { return pwrite(descriptor, data, size, offset); }

@@ -1,4 +1,4 @@
-"""The real server with a system that fails it: a sync of the log that fails, a wall clock that jumps. And a test of the tests: a
+"""The real server with a system that fails it: a sync of the log that fails, a wall clock that jumps, reads and writes that stop half-way. And a test of the tests: a
 server that only says it has written its log does not survive kill -9, and the torture test's model says so.
 
 The faults come from a library that is preloaded (fault_shim.cpp); LSMKV_FAULT_SHIM names it.
@@ -137,6 +137,21 @@ class Faults(unittest.TestCase):
             client.execute_command("LSM", "COMPACT")
             self.assertEqual(client.get("for ever"), b"1")
             server.stop()
+
+    def test_reads_and_writes_that_do_a_part_of_what_they_are_asked_for_change_nothing(self):
+        server = TorturedServer()
+        self.faults = os.path.join(server.directory, "faults")
+        os.mkdir(self.faults)
+        server.environment({"LD_PRELOAD": SHIM, "LSMKV_FAULTS": self.faults})
+        self._set_fault("short-io", "")
+        try:
+            run = Run(11, server)
+            for number in range(3):
+                run.round(number, lambda server, r: server.kill())
+            self.assertTrue(os.path.exists(os.path.join(self.faults, "short-io-count")), "it has not happened often")
+        finally:
+            server.kill()
+            server.remove()
 
     def test_of_the_test_a_server_that_loses_its_log_does_not_pass_the_torture(self):
         server = TorturedServer()

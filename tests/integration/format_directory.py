@@ -181,7 +181,7 @@ def versions(place):
 
     return {"table": _dumped(r"^format (\d+)", files("sst", "*.sst"), "tables"),
             "blob": _dumped(r"^header: format (\d+)", files("blob", "*.blob"), "blob files"),
-            "log": _dumped(r"^ +0  format (\d+)", files("wal", "*.log"), "the log"),
+            "log": _dumped(r"^ +0  format (\d+)", files("wal", "wal_[0-9]*.log"), "the log"),
             "manifest": in_json(files("manifest_l?.json"), "manifests"),
             "bundle": in_json([os.path.join(place, "bundle", "bundle.json")], "bundles")}
 

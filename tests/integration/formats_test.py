@@ -103,7 +103,7 @@ class Formats(unittest.TestCase):
         for path in kept():
             with self.subTest(formats=path.name):
                 home = self._copy(path, "closed")
-                log = max(glob.glob(os.path.join(home, "data", "wal", "wal_*.log")))
+                log = max(glob.glob(os.path.join(home, "data", "wal", "wal_[0-9]*.log")))
                 os.truncate(log, os.path.getsize(log) // 2)
                 server = Server(directory=home)
                 with self.assertRaisesRegex(AssertionError, f"{log}: .*w(as|ere) on disk "):

@@ -93,6 +93,16 @@ class BatchesBesideTheLog(OnLogs):
         self.assertIn("... 1990 operations more\n", text)
         self.assertRegex(tool("dump", "--limit", "1", self.log(self.named(".ops")[1])), r" 1 put +db0 many:0000 = \"000.*\n\.\.\. 1999 operations more")
 
+    def test_of_a_spare_what_its_records_name_may_be_gone(self):
+        batch, segment = self.named(".ops")[0], self.named(".log")[0]
+        os.remove(self.log(batch))
+        self.assertIn(f"DAMAGE  {self.log(batch)}: is missing", tool("dump", self.log(segment), code=1))
+        spare = segment.replace("wal_", "wal_spare_")
+        os.rename(self.log(segment), self.log(spare))
+        text = tool("dump", self.log(spare))
+        self.assertTrue(text.startswith("a spare, "), text[:200])
+        self.assertRegex(text, rf"in {batch}, \d+ bytes\n +which went when the segment did\n")
+
     def test_damaged_ones_are_named_each_and_what_is_whole_is_saved(self):
         for how, offset in (("missing", 0), ("cut", LARGE), ("flipped", 100_000)):
             with self.subTest(how=how):

@@ -16,6 +16,7 @@ from raw_client import command
 
 KEYS = 250
 LARGE = 120_000            # bytes; far over min-blob-size
+BESIDE_LOG = 4_300_000     # bytes; a batch of these is written beside the log
 NEAR_MS = 4000             # how far off a near deadline may be
 DOUBT_MS = 500             # clocks are read at both ends of a connection
 
@@ -203,10 +204,11 @@ class Plan:
     def _key(self):
         return b"k:%d" % self._random.randrange(KEYS)
 
-    def _value(self):
+    def _value(self, size=None):
         self._count += 1
         r = self._random
-        size = r.randrange(20_000, LARGE) if r.random() < self._large_share else r.choice((8, 40, 200, 3000))
+        if size is None:
+            size = r.randrange(20_000, LARGE) if r.random() < self._large_share else r.choice((8, 40, 200, 3000))
         stamp = b"<%d/%d>" % (self._count, r.randrange(1 << 30))
         return (stamp * (size // len(stamp) + 1))[:size]
 
@@ -219,6 +221,8 @@ class Plan:
             return Transaction(commands)
         if r.random() < 0.03:
             return near(b"e:%d" % r.randrange(50), self._value(), now_ms() + r.randrange(1, NEAR_MS))
+        if r.random() < 0.001:
+            return set_(b"h:%d" % r.randrange(2), self._value(BESIDE_LOG))
         return self._command()
 
     def _command(self):

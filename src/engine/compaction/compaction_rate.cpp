@@ -5,10 +5,24 @@
 #include <cmath>
 
 #include "base/thread.h"
+#include "engine/compaction/blob_garbage.h"
 
 namespace lsmkv {
 
 using std::chrono::microseconds;
+
+double CompactionDebt(const Version& version, const Options& options) {
+  double debt = BlobGarbage(version).dead_share() / kBlobDeadLimit;
+  for (std::uint32_t n = 0; n < version.level_count(); ++n) {
+    const LevelFigures figures = version.figures(n);
+    const Score score = ScoreOf(figures, LimitsOfLevel(options, n));
+    const bool grows_by_choice = n == 0 && options.max_sstable_bytes != 0;
+    const std::uint64_t figure = grows_by_choice ? figures.sstables : score.figure;
+    const std::uint64_t hard = grows_by_choice ? options.l0_slowdown_sstables : score.limit.hard;
+    if (hard != 0) debt = std::max(debt, static_cast<double>(figure) / static_cast<double>(hard));
+  }
+  return debt;
+}
 
 CompactionRate::CompactionRate(Clock& clock, std::uint64_t fixed_bytes_per_second)
     : clock_(clock), fixed_(fixed_bytes_per_second != 0), rate_(fixed_bytes_per_second) {}

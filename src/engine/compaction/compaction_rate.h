@@ -1,7 +1,7 @@
 // How fast compactions may write, so that they leave disk and processor to those who wait for answers.
 //
 //   fixed       compaction-rate-mb says
-//   automatic   past a hard limit: no bound, compaction must catch up. Below: a rate that falls while the foreground's p99 is
+//   automatic   past a hard limit (CompactionDebt): no bound, compaction must catch up. Below: a rate that falls while the foreground's p99 is
 //               several times what it is without compaction, and rises again when it is not; the nearer the hard limit, the
 //               higher the least rate, so that there is no step when the limit is passed.
 //
@@ -16,8 +16,13 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "engine/version/version.h"
 
 namespace lsmkv {
+
+/// How far behind compaction is, 1 where it must catch up: the largest figure / hard limit of all levels and of the dead part of blob files.
+/// L0 is past its limits by choice while it is filled (l0_gather.h); what counts there is how near writers are to being slowed. Pure.
+double CompactionDebt(const Version& version, const Options& options);
 
 class CompactionRate {
  public:
@@ -28,7 +33,7 @@ class CompactionRate {
   void Charge(std::uint64_t bytes, const std::atomic<bool>& hurry) LSMKV_EXCLUDES(mutex_);
 
   struct Pressure {
-    double debt = 0;                                 ///< the largest figure / hard limit of all levels
+    double debt = 0;                                 ///< CompactionDebt()
     bool merging = false;
     std::chrono::microseconds foreground_p99{0};     ///< since the last call; 0: nobody was there
   };

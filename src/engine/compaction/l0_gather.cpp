@@ -7,6 +7,7 @@ namespace {
 
 constexpr double kMuch = 4;                    // of L1 for one of L0
 constexpr double kMuchWhileFilling = 1.33;
+constexpr double kMuchWithinLimit = 0.75;      // the same while L0 is within its hard limit of bytes: it costs nothing to wait there
 
 /// In bytes as well as in entries: tombstones, and small values over large ones, make more room below than they take.
 bool WouldDragAlong(const PickerInput& input, double times) {
@@ -27,15 +28,27 @@ bool HasReached(const LevelFigures& figures, const LevelLimits& limits, std::uin
   return reached(figures.bytes, limits.bytes) || reached(figures.entries, limits.entries);
 }
 
+/// How many tables L0 may come to have by choice: far enough from where writers are slowed that more can come while it is merged.
+std::size_t TablesByChoice(const Options& options) { return options.l0_slowdown_sstables * std::size_t{3} / 5; }
+
+/// From how many on they have to become fewer, whatever it costs.
+std::size_t ManyTables(const Options& options) {
+  constexpr std::size_t kLeast = 4;          // beyond the limit
+  const std::size_t slowdown = options.l0_slowdown_sstables;
+  return std::min(slowdown, std::max(TablesByChoice(options), options.max_l0_sstables + kLeast));
+}
+
 }  // namespace
 
 L0Way WayOfL0(const PickerInput& input, LimitKind reached) {
   constexpr double kNearLimit = 0.75;
   const LevelFigures figures = input.version.figures(0);
   const LevelLimits limits = LimitsOfLevel(input.options, 0);
+  const bool past_limit = HasReached(figures, limits, &Limit::hard, 1);
+  const bool may_grow = past_limit || figures.sstables < TablesByChoice(input.options);
+  if (input.filling && may_grow && WouldDragAlong(input, past_limit ? kMuchWhileFilling : kMuchWithinLimit)) return L0Way::kLater;
   if (reached == LimitKind::kSstables && !HasReached(figures, limits, &Limit::soft, kNearLimit) && WouldDragAlong(input, kMuch))
     return L0Way::kTooLittle;
-  if (input.filling && HasReached(figures, limits, &Limit::hard, 1) && WouldDragAlong(input, kMuchWhileFilling)) return L0Way::kLater;
   return L0Way::kDown;
 }
 
@@ -66,7 +79,7 @@ std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   constexpr std::size_t kWorthIt = 8;
   const std::span<const TablePtr> l0 = input.version.level(0);
   const std::size_t slowdown = input.options.l0_slowdown_sstables;
-  const std::size_t many = std::min(slowdown, std::max(slowdown * 3 / 5, input.options.max_l0_sstables + kLeast));
+  const std::size_t many = ManyTables(input.options);
   const auto busy = static_cast<std::size_t>(std::ranges::count_if(l0, [&](const TablePtr& table) { return input.busy.IsBusy(table); }));
   const bool urgent = l0.size() >= slowdown;
   if (l0.size() < many || (!urgent && l0.size() - busy < std::min(kWorthIt, many))) return {};

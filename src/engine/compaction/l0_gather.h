@@ -5,8 +5,9 @@
 //   while it cannot go      L1 is held by another merge: its count of tables must stay bounded;
 //   while it is too little  (kTooLittle) its count of tables is at the limit, but their bytes are not near theirs, and each would drag kMuch along
 //                           (unless they are so many entries, tombstones say, that they make room below);
-//   while it is filled      (kLater) faster than merges can follow, and is past its hard limit anyway: until it drags kMuchWhileFilling
-//                           along, since nothing else lets the merges catch up. When the writing ends it goes down at once.
+//   while it is filled      (kLater) by one flush soon after the other: until it drags little along, or has many tables and is
+//                           within its hard limit of bytes. A merge into L1 takes as long as several flushes then, and the next one
+//                           would begin with the few that came meanwhile. When the writing ends it goes down at once.
 // In the first and the last case this is done late, near l0-slowdown-sstables: the more tables become one, the less often each byte is
 // written on the way.
 //

@@ -15,6 +15,7 @@ using std::chrono::microseconds;
 constexpr microseconds kReviewInterval{10'000'000};   // how late an expiry may be noticed
 constexpr microseconds kIdleAfter{10'000'000};
 constexpr microseconds kFilling{1'000'000};
+constexpr microseconds kFillingInterval{2'000'000};      // flushes farther apart leave time for merges in between
 constexpr microseconds kLeastReviewInterval{100'000};
 constexpr microseconds kPurgeInterval{100'000};       // while readers hold a replaced version
 constexpr microseconds kKeptUnwritten{500'000};        // what is removed, while nothing is written that it would make room for
@@ -147,13 +148,17 @@ microseconds Scheduler::Pause() const {
   }
   pause = std::min(pause, hooks_.review_in().value_or(pause));
   if (purge_again_) pause = std::min(pause, kPurgeInterval);
-  if (IsFilling()) pause = std::min(pause, kFilling);
+  if (picked_while_filling_) pause = std::min(pause, std::max(FillingLeft(), microseconds(1000)));
   if (context_.removal.pending_bytes() != 0) pause = std::min(pause, kKeptUnwritten);
   return pause;
 }
 
-/// L0 may be left to grow while it is filled, and is looked at again when that ends.
-bool Scheduler::IsFilling() const { return !flushes_.empty() || context_.clock.Monotonic() - last_flush_ < kFilling; }
+/// L0 may be left to grow while it is filled, and is looked at again when that ends: when the next flush does not come although as much time has
+/// passed as between the last two, and a second more.
+microseconds Scheduler::FillingLeft() const {
+  const microseconds until_next = flush_interval_ <= kFillingInterval ? flush_interval_ : microseconds(0);
+  return last_flush_ + until_next + kFilling - context_.clock.Monotonic();
+}
 
 std::optional<Scheduler::Inbox> Scheduler::WaitForWork() {
   const microseconds pause = Pause();
@@ -213,10 +218,11 @@ void Scheduler::StartCompactions() {
     busy.tables.insert(covering.begin(), covering.end());
     const bool l0_only = merges_.size() >= context_.options.compaction_workers;
     const bool idle = context_.clock.Monotonic() - last_flush_ >= kIdleAfter;
+    picked_while_filling_ = IsFilling();
     // What is newer than an ingest that has not landed was flushed after this was set: it is seen here if `version` has any of it.
     const SequenceNumber ingest_point = context_.ingest_point.load(std::memory_order_acquire);
     CompactionPlan plan =
-        PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, IsFilling(), ingest_point, l0_only});
+        PickCompaction({*version, context_.options, busy, context_.clock.WallMillis(), idle, picked_while_filling_, ingest_point, l0_only});
     Status status;
     if (const auto* merge = std::get_if<Merge>(&plan)) {
       Result<Merge> fitting = FitToDisk(*merge);

@@ -188,7 +188,8 @@ class Scheduler {
   void StartRemoving();
   void RemoveFiles(const std::vector<FileJanitor::Discarded>& files);
   std::uint64_t MostKeptRemoved() const;
-  bool IsFilling() const;
+  std::chrono::microseconds FillingLeft() const;
+  bool IsFilling() const { return !flushes_.empty() || FillingLeft().count() > 0; }
   void PublishCompactingLevels() LSMKV_EXCLUDES(mutex_);
   BusyTables Busy() const;
   // scheduler_reload.cpp
@@ -240,6 +241,8 @@ class Scheduler {
   std::chrono::microseconds failing_since_{0};       // they, without a success in between
   Backoff merge_backoff_;
   std::chrono::microseconds last_flush_;             // when its commit began
+  bool picked_while_filling_ = false;                // so that L0 may have been left to grow, and is to be looked at when that ends
+  std::chrono::microseconds flush_interval_{};       // between that and the one before
   bool purge_again_ = false;
   std::uint64_t kept_bytes_ = 0;                     // of removed files, when it was last looked at
   std::chrono::microseconds kept_review_{0};

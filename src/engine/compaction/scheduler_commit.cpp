@@ -134,7 +134,9 @@ Status Scheduler::CommitFlush(const Memory& oldest, std::uint64_t wal_floor, Job
   }
   context_.counters.flushes.fetch_add(1, std::memory_order_relaxed);
   context_.counters.flush_bytes_written.fetch_add(result.bytes_written, std::memory_order_relaxed);
-  last_flush_ = context_.clock.Monotonic();
+  const std::chrono::microseconds now = context_.clock.Monotonic();
+  flush_interval_ = now - last_flush_;
+  last_flush_ = now;
   const std::uint64_t versions = oldest.table->entries();
   LogInfo("flush", "memtable with {} versions of {} keys into L0: {} in {:.1f} ms", versions, result.entries_out,
           DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000);

@@ -1,5 +1,7 @@
 #include "engine/memtable/hash_index.h"
 
+#include "base/hash.h"
+
 namespace lsmkv {
 
 HashIndex::HashIndex(Arena* arena, std::uint64_t expected_keys, Arena::Pages pages) : arena_(arena) {
@@ -24,17 +26,20 @@ void HashIndex::Publish(std::uint64_t hash, MemTableNode* node) {
   const std::uint64_t mask = MaskOf(table);
   const std::string_view key = node->key();
   for (std::uint64_t i = hash & mask;; i = (i + 1) & mask) {
-    const MemTableNode* const present = slots[i].node.load(std::memory_order_relaxed);   // own store
-    if (present != nullptr && (slots[i].hash != hash || present->key() != key)) continue;
-    node->older = present;
-    if (present == nullptr) {
-      slots[i].hash = hash;
+    const std::uint64_t present = slots[i].load(std::memory_order_relaxed);   // own store
+    if (present != 0 && (!HasTag(present, hash) || NodeOf(present)->key() != key)) continue;
+    node->older = present == 0 ? nullptr : NodeOf(present);
+    if (present == 0) {
       ++used_[shard];
       keys_.store(keys_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
-    slots[i].node.store(node, std::memory_order_release);     // invariant 1; pairs with Find
+    slots[i].store(SlotFor(node, hash), std::memory_order_release);     // invariant 1; pairs with Find
     return;
   }
+}
+
+std::uint64_t HashIndex::HomeOf(std::uint64_t slot, std::uint64_t mask) {
+  return (mask <= kTagMask ? slot : Hash(NodeOf(slot)->key())) & mask;
 }
 
 std::uintptr_t HashIndex::Grow(std::size_t shard) {
@@ -43,14 +48,12 @@ std::uintptr_t HashIndex::Grow(std::size_t shard) {
   Slot* const slots = reinterpret_cast<Slot*>(arena_->AllocateZeroed(sizeof(Slot) << bits));
   const std::uintptr_t table = reinterpret_cast<std::uintptr_t>(slots) | bits;
   const std::uint64_t mask = MaskOf(table);
-  const Slot* const old_slots = SlotsOf(old_table);
-  for (std::uint64_t from = 0; from <= MaskOf(old_table); ++from) {
-    const MemTableNode* const node = old_slots[from].node.load(std::memory_order_relaxed);
-    if (node == nullptr) continue;
-    std::uint64_t to = old_slots[from].hash & mask;
-    while (slots[to].node.load(std::memory_order_relaxed) != nullptr) to = (to + 1) & mask;
-    slots[to].hash = old_slots[from].hash;
-    slots[to].node.store(node, std::memory_order_relaxed);    // the shard's word below publishes the whole table
+  for (const Slot& from : std::span(SlotsOf(old_table), MaskOf(old_table) + 1)) {
+    const std::uint64_t slot = from.load(std::memory_order_relaxed);
+    if (slot == 0) continue;
+    std::uint64_t to = HomeOf(slot, mask);
+    while (slots[to].load(std::memory_order_relaxed) != 0) to = (to + 1) & mask;
+    slots[to].store(slot, std::memory_order_relaxed);         // the shard's word below publishes the whole table
   }
   shards_[shard].store(table, std::memory_order_release);     // invariant 2; pairs with Find
   return table;

@@ -77,10 +77,10 @@ class MemTable {
   /// Starts loading what Get or Add for a key with this hash will touch first. Worth it a few keys ahead.
   void Prefetch(std::uint64_t hash) const { index_.Prefetch(hash); }
 
-  /// When that has come: the same for the key's newest node. False when no key has this hash.
+  /// When that has come: the same for the key's newest node. False when no key has this hash; true may be another key's.
   bool PrefetchNode(std::uint64_t hash) const { return index_.PrefetchNode(hash); }
 
-  /// Calls visit(Hash(key), newest version's node) for every key, in no order. The nodes may not be in the processor's caches.
+  /// Calls visit(newest version's node) for every key, in no order. The nodes may not be in the processor's caches.
   template <typename Visit>
   void VisitNewest(Visit visit) const { index_.VisitNewest(visit); }
 

@@ -94,7 +94,9 @@ Status Table::GetFromSection(std::string_view key, std::uint64_t hash, const Ind
   const Result<bool> found = (*block)->Get(key, hash, &result->entry);
   if (!found) return CorruptionAt(handle.offset, found.error().message()).WithContext(context_.name);
   result->found = *found;
-  if (*found) result->pin = std::move(*block);
+  if (!*found) return Status();
+  result->pin_bytes = (*block)->charge_bytes();
+  result->pin = std::move(*block);
   return Status();
 }
 

@@ -33,15 +33,19 @@ struct TableContext {
   FilterCounters* counters = nullptr;  ///< may be null
 };
 
+class LargeValueGate;   // lsmkv/engine.h
+
 struct ReadMode {
   bool memory_only = false;  ///< kWouldBlock rather than a wait for the disk
   bool fill_cache = true;    ///< keep what had to be read
+  LargeValueGate* large_values = nullptr;   ///< kWouldBlock when it does not admit a large value of a blob file
 };
 
 struct TableGetResult {
   bool found = false;
   EntryView entry;  ///< if found; key is the caller's, value lives as long as `pin`
   std::shared_ptr<const void> pin;
+  std::uint64_t pin_bytes = 0;   ///< what `pin` keeps in memory: the block
 };
 
 struct IteratorOptions {

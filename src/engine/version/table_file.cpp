@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/prefetch.h"
 
 namespace lsmkv {
@@ -26,6 +27,10 @@ void TableStore::RenewRows(const MemTable& flushed) {
   // Also while there are no rows: somebody may be about to give the cache room, and somebody else to insert what is old by now.
   const std::uint64_t ticket = row_cache.BeginFlush(flushed.largest_sequence());
   const auto renew = [&] {
+    for (Key& key : std::span(keys).first(count)) {
+      key.hash = Hash(key.node->key());
+      row_cache.PrefetchSlots(key.hash);
+    }
     for (const Key& key : std::span(keys).first(count)) row_cache.PrefetchRow(key.hash);
     for (const Key& key : std::span(keys).first(count)) {
       const EntryView entry = key.node->View();
@@ -37,11 +42,10 @@ void TableStore::RenewRows(const MemTable& flushed) {
     }
     count = 0;
   };
-  flushed.VisitNewest([&](std::uint64_t hash, const MemTableNode& node) {
-    row_cache.PrefetchSlots(hash);
+  flushed.VisitNewest([&](const MemTableNode& node) {
     Prefetch(&node);
     Prefetch(reinterpret_cast<const char*>(&node) + kCacheLineBytes);
-    keys[count++] = {hash, &node};
+    keys[count++] = {0, &node};
     if (count == kTogether) renew();
   });
   renew();

@@ -103,7 +103,7 @@ Result<PinnedValue> Version::ReadBlob(const EntryView& entry, std::uint64_t key_
   Result<std::shared_ptr<const BlobValue>> value = usage->second.file->Get(*pointer, key_hash, mode);
   if (!value) return value.error();
   const std::string_view data = (*value)->value();
-  return PinnedValue(data, entry.expire_at_ms, std::move(*value));
+  return PinnedValue(data, entry.expire_at_ms, std::move(*value), PinnedValue::Keeps::kBlock);
 }
 
 const TablePtr* Version::FindTable(std::uint32_t n, std::string_view key) const {

@@ -1,5 +1,6 @@
 // Write-ahead log: every batch that is applied but not yet in an SSTable.
-//   segment := head record* zero*                 DIR/wal/wal_000012.log; zeros are space nobody wrote to
+//   segment := head record* end?                  DIR/wal/wal_000012.log
+//   end     := zero{24} byte*                     or the end of the file
 //   record  := length:u32 checksum:u64 first_sequence:u64 count:u32 operations
 //              little-endian; length counts the bytes after the checksum; operations as in lsmkv/write_batch.h
 //   checksum = XXH3 of those bytes, folded with the segment's id and the record's offset
@@ -12,7 +13,17 @@
 // record: a segment that nobody wrote to is empty, and making one needs no room.
 //
 // Why the place is part of the checksum: after damage the reader looks for the next good record byte by byte. A value may
-// hold the bytes of a WAL, and a copy of a record in a value must not pass for a record.
+// hold the bytes of a WAL, and a copy of a record in a value must not pass for a record. Nor must what the file held before.
+//
+// What lies behind the end. A segment may be written over the file of an older one (segment_recycler.h), whose bytes then follow the last
+// record. So every write ends in a header of zeros, which the next write goes over, in one call. A kill in the middle of the call leaves
+// a part of it, since the system asks for signals between two pages: then a torn record lies in front of the old bytes, of a write that
+// nobody was told of, and is cut off. In a file that nobody has written to yet the old owner's head is in that place. Either of these is
+// the end if no good record or marker of this segment follows. If one does, it is not: the place had been written to, and what was there
+// is damaged or has not reached the disk. Where a segment is closed in order, what follows its end is cut off the file.
+//
+//   version 1   nothing but zeros follows the end
+//   version 2   anything may
 //
 // Invariants
 //   1. Records appear in sequence-number order, without gaps, across segments in the order of their ids.
@@ -33,7 +44,8 @@
 // A batch of several megabytes lies in a file of its own, which its record names: aside_file.h.
 //
 // `wal-skip-corruption yes` goes on at the next good record where recovery would refuse. What is cut off is not destroyed:
-// the rest of the segment and all later segments stay beside the log as `*.log.dropped`; of these, the newest few are kept.
+// the rest of the segment and all later segments stay beside the log as `*.log.dropped`; of these, the newest few are kept. The
+// rest is what one write can have left behind the last that is good; what follows that is an older segment's, and is let go.
 // On a full disk there is no copy: what is cut off was never acknowledged as safe, and a start needs no room.
 //
 // Threads     none here; the writer's are in wal.h.
@@ -61,7 +73,7 @@ inline constexpr std::size_t kLogHeaderBytes = kLogPrefixBytes + kLogBodyHeaderB
 inline constexpr std::size_t kMinOperationBytes = 2;                     ///< kind and the length of an empty key
 /// The most operations one record may hold. The engine refuses a larger batch.
 inline constexpr std::size_t kMaxLogOperationsBytes = 0x7fff'0000;
-inline constexpr std::uint32_t kLogFormatVersion = 1;
+inline constexpr std::uint32_t kLogFormatVersion = 2;
 inline constexpr std::string_view kLogHeadName = "lsmkvwal";
 inline constexpr std::size_t kLogHeadOperationsBytes = 8 + 4;            ///< of a head: name and version
 inline constexpr std::size_t kLogHeadBytes = kLogHeaderBytes + kLogHeadOperationsBytes;
@@ -79,11 +91,15 @@ struct LogRecord {
   std::uint64_t size_bytes() const { return kLogHeaderBytes + operations.size(); }
 };
 
-inline std::uint64_t LogChecksum(std::uint64_t segment, std::uint64_t offset, std::string_view body) {
-  std::uint64_t place = segment * 0x9e3779b97f4a7c15 + offset;           // a bijection of each, spread over all bits
+/// A bijection of each, spread over all bits.
+inline std::uint64_t LogPlace(std::uint64_t segment, std::uint64_t offset) {
+  std::uint64_t place = segment * 0x9e3779b97f4a7c15 + offset;
   place = (place ^ (place >> 30)) * 0xbf58476d1ce4e5b9;
   place = (place ^ (place >> 27)) * 0x94d049bb133111eb;
-  return Checksum(body) ^ place ^ (place >> 31);
+  return place ^ (place >> 31);
+}
+inline std::uint64_t LogChecksum(std::uint64_t segment, std::uint64_t offset, std::string_view body) {
+  return Checksum(body) ^ LogPlace(segment, offset);
 }
 
 /// Appends the record that will lie at `offset` of `segment`.
@@ -110,6 +126,9 @@ inline std::string LogHeadOperations(std::uint32_t version = kLogFormatVersion) 
 
 inline std::string SegmentFileName(std::uint64_t id) { return fmt::format("wal_{:06}.log", id); }
 
+/// Of a segment whose writes are in tables, while its file waits to become another one (segment_recycler.h).
+inline std::string SpareFileName(std::uint64_t id) { return fmt::format("wal_spare_{:06}.log", id); }
+
 /// The id in `wal_000012.log`; nullopt for any other name.
 inline std::optional<std::uint64_t> ParseSegmentFileName(std::string_view name) {
   if (!name.starts_with("wal_") || !name.ends_with(".log")) return std::nullopt;
@@ -118,6 +137,13 @@ inline std::optional<std::uint64_t> ParseSegmentFileName(std::string_view name) 
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
   if (error != std::errc() || end != digits.data() + digits.size() || SegmentFileName(id) != name) return std::nullopt;
   return id;
+}
+
+/// The id in `wal_spare_000012.log`; nullopt for any other name.
+inline std::optional<std::uint64_t> ParseSpareFileName(std::string_view name) {
+  constexpr std::string_view kPrefix = "wal_spare_";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  return ParseSegmentFileName("wal_" + std::string(name.substr(kPrefix.size())));
 }
 
 }  // namespace lsmkv

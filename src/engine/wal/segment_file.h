@@ -3,24 +3,24 @@
 #include <string>
 
 #include "engine/wal/segment_queue.h"
+#include "engine/wal/segment_recycler.h"
 
 namespace lsmkv {
 
 inline std::string SegmentPath(const std::string& wal_dir, std::uint64_t id) { return wal_dir + "/" + SegmentFileName(id); }
 
-/// An empty segment whose name is durable.
+/// An empty segment whose name is durable, over an old one's file if there is one.
 inline Result<SegmentQueue::SegmentPtr> CreateSegment(FileSystem& fs, const std::string& wal_dir, std::uint64_t id,
-                                                      std::uint64_t preallocate_bytes) {
+                                                      SegmentRecycler& recycler) {
   auto segment = std::make_shared<SegmentQueue::Segment>();
   segment->id = id;
-  Result<std::unique_ptr<WritableFile>> file = fs.NewWritableFile(SegmentPath(wal_dir, id));
-  if (!file) return file.error();
-  segment->file = std::move(*file);
-  // What is short is left to those who need it now.
-  constexpr std::uint64_t kPlenty = 8;
-  const Result<std::uint64_t> free = fs.FreeBytes(wal_dir);
-  segment->may_reserve = preallocate_bytes > 0 && free && *free / kPlenty >= preallocate_bytes;
-  if (segment->may_reserve) segment->file->Preallocate(preallocate_bytes);
+  segment->file = recycler.Take(id);
+  if (segment->file == nullptr) {
+    Result<std::unique_ptr<WritableFile>> file = fs.NewWritableFile(SegmentPath(wal_dir, id));
+    if (!file) return file.error();
+    segment->file = std::move(*file);
+  }
+  segment->may_reserve = recycler.HasRoomToSpare();
   if (Status synced = fs.SyncDirectory(wal_dir); !synced.ok()) return synced;
   return segment;
 }

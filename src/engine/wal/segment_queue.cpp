@@ -33,6 +33,7 @@ SegmentQueue::SegmentQueue(SegmentPtr first, SequenceNumber last_sequence, std::
     : appended_sequence_(last_sequence),
       written_sequence_(last_sequence),
       current_id_(first->id),
+      segment_bytes_(segment_bytes),
       kept_bytes_(segment_bytes == 0 ? kMostKeptBytes : std::clamp<std::size_t>(segment_bytes / 16, kLeastKeptBytes, kMostKeptBytes)) {
   first->last_sequence = last_sequence;
   segments_.push_back(std::move(first));
@@ -160,6 +161,40 @@ void SegmentQueue::ZeroAhead(Segment& segment, std::size_t written) {
   if (end + kAhead / 4 <= segment.zeroed_end) return;
   segment.file->ZeroAhead(kAhead);
   segment.zeroed_end = end + kAhead;
+}
+
+void SegmentQueue::ReserveAhead() {
+  constexpr std::uint64_t kLeast = 4 << 20;
+  SegmentPtr segment;
+  std::uint64_t end = 0;
+  {
+    MutexLock io_lock(io_mutex_);
+    segment = BeingWritten();
+    const std::uint64_t written = segment->file->size();
+    end = std::min(segment_bytes_, 2 * written + kLeast);
+    if (!segment->may_reserve || written + kLeast / 2 < segment->reserved_end || end <= segment->reserved_end) return;
+    segment->reserved_end = end;
+  }
+  segment->file->Preallocate(end);     // may wait for the file system's journal: not under a lock that writers take
+}
+
+void SegmentQueue::GiveBackRoom() {
+  MutexLock io_lock(io_mutex_);              // so nothing is written to either of them meanwhile
+  std::vector<SegmentPtr> segments;
+  {
+    MutexLock lock(buffer_mutex_);
+    segments = {segments_.front()};
+    if (prepared_ != nullptr) segments.push_back(prepared_);
+  }
+  for (const SegmentPtr& segment : segments) {
+    IgnoreError(segment->file->Truncate(segment->file->size()), "the room stays taken then");
+    segment->reserved_end = segment->zeroed_end = 0;
+  }
+}
+
+SegmentQueue::SegmentPtr SegmentQueue::BeingWritten() {
+  MutexLock lock(buffer_mutex_);
+  return segments_.front();
 }
 
 // ---- what is where

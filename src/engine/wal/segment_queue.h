@@ -33,9 +33,10 @@ class SegmentQueue {
  public:
   struct Segment {
     std::uint64_t id = 0;
-    std::unique_ptr<WritableFile> file;   // appended to by whoever holds io_mutex_; synced beside that
+    std::unique_ptr<WritableFile> file;   // appended to by whoever holds io_mutex_; synced beside that, and room taken for it
     bool may_reserve = false;             // the disk had room to spare, and no write has failed; this and the next: under io_mutex_
-    std::uint64_t zeroed_end = 0;         // as far as the file was zeroed ahead
+    std::uint64_t zeroed_end = 0;         // as far as zeros were asked for ahead
+    std::uint64_t reserved_end = 0;       // as far as room was asked for ahead
     std::string pending;                  // this and the rest: under buffer_mutex_
     std::uint64_t appended_bytes = 0;     // the offset of the next record
     SequenceNumber last_sequence = 0;     // of the last record appended, here or before
@@ -58,7 +59,8 @@ class SegmentQueue {
   /// Needs prepared(). Returns the id of the segment that is appended to from now on.
   std::uint64_t Rotate() LSMKV_EXCLUDES(buffer_mutex_);
 
-  /// Whether every write is synced. Then a small one is written over zeros, which halves what a sync of it has to do.
+  /// Whether every write is synced. Then a small one is written over zeros, or an old segment's bytes, which halves what a sync of it
+  /// has to do.
   void ExpectSyncs(bool expect) { expects_syncs_.store(expect, std::memory_order_relaxed); }
 
   /// Writes everything pending. Errors: what was not written stays pending, and the next call tries again.
@@ -66,6 +68,12 @@ class SegmentQueue {
   /// The same unless somebody else has written as far as `sequence` meanwhile.
   Status WriteUpTo(SequenceNumber sequence) LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
   Written WhatIsWritten() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
+  /// Takes room on the disk for what the segment being written will hold soon: a little at first, then as much as it holds already, so
+  /// that the log of little data takes little. To be called now and then; where it is not called in time, writes take their own.
+  /// Threads  the one that closes segments.
+  void ReserveAhead() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
+  /// Of the segment being written and the prepared one: the room behind what is written. Others take it when they need it.
+  void GiveBackRoom() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
   /// The oldest segment left behind is synced and closed.
   void Forget(const SegmentPtr& segment) LSMKV_EXCLUDES(buffer_mutex_);
   /// Segments that hold no record at all, the prepared one and maybe the current one; for the end.
@@ -86,6 +94,7 @@ class SegmentQueue {
 
  private:
   Status WritePending(SequenceNumber target) LSMKV_REQUIRES(io_mutex_) LSMKV_EXCLUDES(buffer_mutex_);
+  SegmentPtr BeingWritten() LSMKV_EXCLUDES(buffer_mutex_);
   SegmentPtr Take() LSMKV_REQUIRES(io_mutex_) LSMKV_EXCLUDES(buffer_mutex_);
   Status WriteTaken(Segment& segment) LSMKV_REQUIRES(io_mutex_);
   void KeepUnwritten(Segment& segment) LSMKV_REQUIRES(io_mutex_);
@@ -101,6 +110,7 @@ class SegmentQueue {
 
   std::atomic<bool> expects_syncs_{false};
 
+  const std::uint64_t segment_bytes_;
   static constexpr std::size_t kLeastKeptBytes = 256 << 10;
   static constexpr std::size_t kMostKeptBytes = 4 << 20;
   const std::size_t kept_bytes_;

@@ -26,26 +26,28 @@ Result<std::vector<std::uint64_t>> ListSegments(FileSystem& fs, const std::strin
 
 Result<std::unique_ptr<Wal>> Wal::Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
                                        std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
-                                       std::uint64_t preallocate_bytes, RecoveredAsides asides) {
+                                       std::uint64_t segment_bytes, RecoveredAsides asides) {
   if (Status made = fs.CreateDirectories(wal_dir); !made.ok()) return made;
-  Result<SegmentPtr> first = CreateSegment(fs, wal_dir, first_segment, preallocate_bytes);
+  auto recycler = std::make_unique<SegmentRecycler>(fs, wal_dir, segment_bytes);
+  recycler->AdoptLeftovers();
+  Result<SegmentPtr> first = CreateSegment(fs, wal_dir, first_segment, *recycler);
   if (!first) return first.error();
   const Result<std::vector<std::uint64_t>> ids = ListSegments(fs, wal_dir);
   if (!ids) return ids.error();
   std::unique_ptr<Wal> wal(
-      new Wal(fs, wal_dir, mode, std::move(*first), durable_sequence, clock, preallocate_bytes, std::move(asides)));
+      new Wal(fs, wal_dir, mode, std::move(recycler), std::move(*first), durable_sequence, clock, segment_bytes, std::move(asides)));
   wal->segment_count_ = ids->size();
   wal->thread_ = Thread("wal", [&wal = *wal] { wal.Run(); });
   return wal;
 }
 
-Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, SequenceNumber durable_sequence,
-         Clock& clock, std::uint64_t preallocate_bytes, RecoveredAsides asides)
+Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, std::unique_ptr<SegmentRecycler> recycler, SegmentPtr first,
+         SequenceNumber durable_sequence, Clock& clock, std::uint64_t segment_bytes, RecoveredAsides asides)
     : fs_(fs),
       wal_dir_(std::move(wal_dir)),
       clock_(clock),
-      preallocate_bytes_(preallocate_bytes),
-      queue_(first, durable_sequence, preallocate_bytes),
+      recycler_(std::move(recycler)),
+      queue_(first, durable_sequence, segment_bytes),
       next_aside_(asides.max_id + 1),
       asides_(std::move(asides.places)),
       mode_(mode),
@@ -55,6 +57,7 @@ Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, S
       noted_sequence_(durable_sequence),
       next_note_(clock.Monotonic() + kNotePeriod),
       next_segment_(first->id + 1),
+      quiet_since_(clock.Monotonic()),
       last_sync_(clock.Monotonic()) {
   queue_.ExpectSyncs(mode == WalFsync::kAlways);
 }
@@ -86,7 +89,7 @@ std::uint64_t Wal::Rotate() {
   return id;
 }
 
-Result<SequenceNumber> Wal::Commit() {
+Result<SequenceNumber> Wal::Commit(bool wake) {
   if (!healthy()) {
     if (Status unwell = health(); !unwell.ok()) return unwell;   // a full disk may be over by now
   }
@@ -94,7 +97,7 @@ Result<SequenceNumber> Wal::Commit() {
   const WalFsync mode = mode_.load(std::memory_order_relaxed);
   if (mode == WalFsync::kAlways) {
     if (appended <= durable_sequence()) return 0;
-    WantDurable(appended);
+    if (wake) WantDurable(appended);
     return appended;
   }
   if (appended == written_sequence()) return 0;
@@ -170,8 +173,10 @@ WalStats Wal::stats() const {
   stats.bytes_written = queue_.bytes_written();
   stats.syncs = syncs_.load(std::memory_order_relaxed);
   stats.segments = segment_count_.load(std::memory_order_relaxed);
+  stats.recycler = recycler_->stats();
   stats.pending_bytes = queue_.pending_bytes();
   stats.buffer_bytes = queue_.buffer_bytes();
+  stats.at_rest = rested_.load() && gave_back_.load();
   return stats;
 }
 
@@ -198,12 +203,15 @@ Status Wal::RemoveSegmentsBelow(std::uint64_t floor) {
   const std::uint64_t in_use = queue_.OldestId();
   Result<std::vector<std::uint64_t>> ids = ListSegments(fs_, wal_dir_);
   if (!ids) return ids.error();
+  bool some = false;
   for (const std::uint64_t id : *ids) {
     if (id >= std::min(floor, in_use)) continue;
-    if (Status removed = fs_.RemoveFile(SegmentPath(wal_dir_, id)); !removed.ok()) return removed;
+    some = true;
+    if (Status retired = recycler_->Retire(id); !retired.ok()) return retired;
     segment_count_.fetch_sub(1, std::memory_order_relaxed);
-    LogDebug("wal", "{} removed: its writes are in tables", SegmentFileName(id));
+    LogDebug("wal", "{} is given up: its writes are in tables", SegmentFileName(id));
   }
+  if (some && rested_.exchange(false)) Wake();
   return RemoveAsidesBelow(std::min(floor, in_use));
 }
 

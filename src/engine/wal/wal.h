@@ -11,7 +11,8 @@
 //   always         Commit() only says up to where durability is wanted. The WAL thread writes and syncs while there is
 //                  more; what is appended during one sync is the next sync's group.
 //   all            The WAL thread creates the next segment ahead of time, syncs and closes segments left behind, writes
-//                  markers, and retries after a full disk.
+//                  markers, and retries after a full disk. When nothing has been written for kRestAfter, room that was taken
+//                  ahead goes back to the disk.
 //
 // Failures
 //   fsync          permanent, whatever the reason: health() and Commit() repeat it as kIoError, nothing more is written
@@ -41,6 +42,7 @@
 #include "engine/wal/commit_listeners.h"
 #include "engine/wal/durable_note.h"
 #include "engine/wal/segment_queue.h"
+#include "engine/wal/segment_recycler.h"
 #include "fs/file_system.h"
 #include "lsmkv/engine.h"
 
@@ -49,24 +51,27 @@ namespace lsmkv {
 struct WalStats {
   std::uint64_t bytes_written = 0;      ///< since Open
   std::uint64_t syncs = 0;
-  std::uint64_t segments = 0;           ///< on disk, the prepared one included
+  std::uint64_t segments = 0;           ///< on disk, the prepared one included, spares not
+  RecyclerStats recycler;
   std::uint64_t pending_bytes = 0;      ///< appended, not yet written
   std::uint64_t buffer_bytes = 0;       ///< memory of the buffers
+  bool at_rest = false;                 ///< nothing has been written for kRestAfter, and no room is kept
 };
 
 class Wal {
  public:
   /// How often durable_note.h is renewed.
   static constexpr std::chrono::microseconds kNotePeriod = std::chrono::seconds(5);
+  static constexpr std::chrono::microseconds kRestAfter = std::chrono::seconds(10);
 
   /// Creates segment `first_segment` (an id never used before) in `wal_dir` and starts the WAL thread.
   /// @param durable_sequence   the last sequence number recovered (ReplayWal has made it durable); Append() continues it.
-  /// @param preallocate_bytes  how long a segment is likely to become; 0: unknown.
+  /// @param segment_bytes      how long a segment is likely to become; 0: unknown.
   /// @param asides             what ReplayWal found beside the log.
   /// @param fs, clock          outlive the WAL.
   static Result<std::unique_ptr<Wal>> Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
                                            std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
-                                           std::uint64_t preallocate_bytes = 0, RecoveredAsides asides = {});
+                                           std::uint64_t segment_bytes = 0, RecoveredAsides asides = {});
   /// As Close(); its error goes to the log.
   ~Wal();
   Wal(const Wal&) = delete;
@@ -92,7 +97,9 @@ class Wal {
   std::uint64_t current_segment() const { return queue_.current_id(); }
 
   /// See Engine::Commit(). Cost: a few atomics when nothing is pending; else in everysec and no one write(2).
-  Result<SequenceNumber> Commit();
+  Result<SequenceNumber> Commit() { return Commit(true); }
+  /// See Engine::CommitSoon(): in always the WAL thread is not woken.
+  Result<SequenceNumber> CommitSoon() { return Commit(false); }
   /// Waits until everything appended before is durable, in any mode. kNoSpace at once while the disk is full.
   Status Sync() LSMKV_EXCLUDES(thread_mutex_);
   /// Writes and syncs everything, leaves a marker, ends the thread. No other call but the looking ones during or after it.
@@ -113,8 +120,8 @@ class Wal {
   /// Calls come from the WAL thread, one at a time, and once RemoveListener() has returned there are no more.
   void AddListener(CommitListener* listener) { listeners_.Add(listener); }
   void RemoveListener(CommitListener* listener) { listeners_.Remove(listener); }
-  /// Removes the files of segments below `floor`, and those beside them, but none that this WAL still writes or has to sync. Blocks on
-  /// the disk.
+  /// Gives up the segments below `floor`, and the files beside them, but none that this WAL still writes or has to sync. Some of their files
+  /// stay, to be written over (segment_recycler.h). `floor` is durable. Blocks on the disk.
   Status RemoveSegmentsBelow(std::uint64_t floor) LSMKV_EXCLUDES(aside_mutex_);
   /// After writes that durable_note.h told of were given up.
   Status RemoveNote() { return note_.Remove(); }
@@ -123,10 +130,11 @@ class Wal {
   using SegmentPtr = SegmentQueue::SegmentPtr;
   using Micros = std::chrono::microseconds;
 
-  Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, SegmentPtr first, SequenceNumber durable_sequence, Clock& clock,
-      std::uint64_t preallocate_bytes, RecoveredAsides asides);
+  Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, std::unique_ptr<SegmentRecycler> recycler, SegmentPtr first,
+      SequenceNumber durable_sequence, Clock& clock, std::uint64_t segment_bytes, RecoveredAsides asides);
 
   // Any thread: wal.cpp.
+  Result<SequenceNumber> Commit(bool wake);
   Status RemoveAsidesBelow(std::uint64_t floor) LSMKV_EXCLUDES(aside_mutex_);
   void ReportWriteFailure(const Status& status);
   void ReportSyncFailure(const Status& status);
@@ -149,7 +157,9 @@ class Wal {
   void TellIfHealthChanged();
   std::optional<Micros> TimeToNextTurn() const;
   std::optional<Micros> TimeToNote() const;
+  std::optional<Micros> TimeToRest() const;
   void NoteDurable();
+  void RestIfQuiet();
   bool Sleep(std::optional<Micros> time) LSMKV_EXCLUDES(thread_mutex_);
   Status Finish();
   Status FinishFiles();
@@ -159,7 +169,7 @@ class Wal {
   FileSystem& fs_;
   const std::string wal_dir_;
   Clock& clock_;
-  const std::uint64_t preallocate_bytes_;
+  const std::unique_ptr<SegmentRecycler> recycler_;
   SegmentQueue queue_;
   CommitListeners listeners_;
 
@@ -171,6 +181,8 @@ class Wal {
   std::atomic<SequenceNumber> durable_sequence_;      // release by the WAL thread, acquire by the sessions
   std::atomic<bool> rotation_blocked_{false};         // relaxed: news for people who wait
   std::atomic<SequenceNumber> wanted_sequence_;       // somebody waits for this to be durable
+  std::atomic<bool> rested_{false};                   // nothing is left to give back until something is written or retired
+  std::atomic<bool> gave_back_{false};                // and it has been done
   std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> segment_count_{0};
 
@@ -197,6 +209,8 @@ class Wal {
   Micros next_note_;
   std::uint64_t next_segment_;
   bool marker_pending_ = false;
+  std::uint64_t seen_bytes_ = 0;                      // written, at the last turn
+  Micros quiet_since_;                                // nothing has been written since
   Micros last_sync_;                                  // when the last sync of the current segment began
   Micros retry_at_{};                                 // after a full disk
   std::optional<Micros> prepare_at_;                  // the next segment could not be made: when to try again

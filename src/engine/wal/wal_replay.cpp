@@ -23,17 +23,20 @@ struct Aftermath {
   SequenceNumber marker_sequence = 0;       // the largest any marker or the note tells of
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;                  // written bytes from the damage on
+  std::uint64_t old_bytes = 0;              // behind them, which an older segment left
   std::uint64_t bytes_to_next = 0;          // of them before next_record
+  bool passed_over_records = false;         // there may be more of them
 };
 
 enum class Verdict : std::uint8_t { kNothingLost, kCorruption, kUnsyncedTail };
 
 /// Pure. `awaited` 0: the damage is at the start of the floor segment and what should be there is not known; then only
-/// a marker that covers everything before the next good record is proof.
+/// a marker that covers everything before the next good record is proof; or any, where that record may have been passed over.
 Verdict Judge(SequenceNumber awaited, const Aftermath& after) {
   if (awaited != 0 && after.next_record && after.next_sequence == awaited) return Verdict::kNothingLost;
   if (awaited != 0) return after.marker_sequence >= awaited ? Verdict::kCorruption : Verdict::kUnsyncedTail;
-  const bool covered = after.next_record && after.marker_sequence + 1 >= after.next_sequence;
+  const SequenceNumber next = after.next_record ? after.next_sequence : after.passed_over_records ? 1 : UINT64_MAX;
+  const bool covered = after.marker_sequence > 0 && after.marker_sequence + 1 >= next;
   return covered ? Verdict::kCorruption : Verdict::kUnsyncedTail;
 }
 
@@ -66,7 +69,7 @@ class Replay {
  private:
   std::string Path(std::uint64_t id) const { return dir_ + "/" + SegmentFileName(id); }
 
-  /// Of what was written: behind it may be zeros.
+  /// Of what was written: behind it may be zeros, or what an older segment left.
   std::uint64_t EndOf(std::size_t index) const { return ends_[index] != 0 ? ends_[index] : fs_.FileSize(Path(ids_[index])).value_or(0); }
 
   Status ListSegments(std::uint64_t floor_segment) {
@@ -77,7 +80,9 @@ class Replay {
       if (dropped) name.remove_suffix(kDroppedSuffix.size());
       const std::optional<std::uint64_t> id = ParseSegmentFileName(name);
       const std::optional<std::uint64_t> aside = ParseAsideFileName(name);
+      const std::optional<std::uint64_t> spare = ParseSpareFileName(name);
       if (aside) aside_ids_.push_back(*aside);
+      if (spare) summary_.max_segment_id = std::max(summary_.max_segment_id, *spare);
       if (!id) continue;
       summary_.max_segment_id = std::max(summary_.max_segment_id, *id);
       if (dropped) dropped_ids_.push_back(*id);
@@ -86,6 +91,7 @@ class Replay {
     std::ranges::sort(ids_);
     summary_.segments = ids_.size();
     ends_.resize(ids_.size());
+    tail_ends_.resize(ids_.size());
     if (!aside_ids_.empty()) summary_.asides.max_id = *std::ranges::max_element(aside_ids_);
     return Status::Ok();
   }
@@ -96,7 +102,7 @@ class Replay {
     Result<LogReader> reader = LogReader::Open(fs_, Path(id), id);
     if (!reader) return reader.error();
     while (true) {
-      Result<LogReader::Look> look = reader->At(place.offset);
+      Result<LogReader::Look> look = reader->At(place.offset, SoughtAt(place));
       if (!look) return look.error();
       if (look->found == LogReader::Found::kEnd) {
         ends_[place.segment_index] = place.offset;
@@ -105,8 +111,16 @@ class Replay {
       if (look->found == LogReader::Found::kDamage) return MeetDamage(place, /*whole=*/false);
       if (!IsAwaited(look->record)) return MeetDamage(place, /*whole=*/true);
       if (Status handed = HandOver(id, look->record); !handed.ok()) return handed;
+      if (!look->record.IsMarker()) last_record_segment_ = place.segment_index;
       place.offset += look->record.size_bytes();
     }
+  }
+
+  /// Only where the record before the awaited one lies in the same segment, its bytes bound the numbers: in front of a segment's first
+  /// record a whole segment may be lost.
+  SoughtRecords SoughtAt(Place place) const {
+    const bool is_bound = awaited_ != 0 && last_record_segment_ == place.segment_index;
+    return {std::max<SequenceNumber>(awaited_, 1), is_bound ? std::optional(place.offset) : std::nullopt};
   }
 
   /// The log ends in order; but does it go as far as it once did?
@@ -175,7 +189,7 @@ class Replay {
 
   /// @param whole  what lies there is a good record or marker, but of later writes than are awaited.
   Result<Place> MeetDamage(Place damage, bool whole) {
-    const Result<Aftermath> after = LookOn(damage);
+    const Result<Aftermath> after = LookOn(damage, whole);
     if (!after) return after.error();
     switch (Judge(awaited_, *after)) {
       case Verdict::kNothingLost: return GoOn(damage, *after, "no write is lost");
@@ -206,34 +220,38 @@ class Replay {
   }
 
   /// Reads all that follows `damage`, good records and markers.
-  Result<Aftermath> LookOn(Place damage) {
+  Result<Aftermath> LookOn(Place damage, bool whole) {
     Aftermath after;
     after.marker_sequence = noted_sequence_;
     for (std::size_t index = damage.segment_index; index < ids_.size(); ++index) {
       const std::uint64_t start = index == damage.segment_index ? damage.offset : 0;
-      if (Status looked = LookOnInSegment(index, start, &after); !looked.ok()) return looked;
+      SoughtRecords sought = SoughtAt({index, start});
+      if (whole) sought.since.reset();                 // a gap without bytes is there already
+      if (Status looked = LookOnInSegment(index, start, sought, &after); !looked.ok()) return looked;
     }
     return after;
   }
 
-  Status LookOnInSegment(std::size_t index, std::uint64_t start, Aftermath* after) {
+  Status LookOnInSegment(std::size_t index, std::uint64_t start, const SoughtRecords& sought, Aftermath* after) {
     const std::string path = Path(ids_[index]);
     Result<LogReader> reader = LogReader::Open(fs_, path, ids_[index]);
     if (!reader) return reader.error();
-    const Result<std::uint64_t> end = reader->WrittenEnd(start);
-    if (!end) return end.error();
+    const Result<LogReader::Look> look = reader->At(start, sought);
+    if (!look) return look.error();
+    if (look->found == LogReader::Found::kEnd) return Status::Ok();      // nobody has written to it
     const std::uint64_t bytes_before = after->bytes;
-    after->bytes += *end - start;
+    SequenceNumber next_sequence = sought.from;
     for (std::uint64_t offset = start;;) {
-      const Result<std::optional<LogReader::Hit>> hit = reader->Search(offset, std::max<SequenceNumber>(awaited_, 1));
-      if (!hit && options_.skip_corruption && hit.error().code() == StatusCode::kCorruption) return Status::Ok();
+      const Result<std::optional<LogReader::Hit>> hit = reader->Search(offset, sought);
       if (!hit) return hit.error().WithContext(fmt::format("{}: after the damage at offset {}", path, offset));
-      if (!*hit) return Status::Ok();
+      after->passed_over_records |= reader->passes_over_records();
+      if (!*hit) return EndTail(*reader, Place{index, start}, offset, next_sequence, after);
       const LogRecord& record = (*hit)->record;
       if (record.IsMarker()) {
         after->marker_sequence = std::max(after->marker_sequence, record.first_sequence);
       } else {
         ++after->records;
+        next_sequence = record.last_sequence() + 1;
         if (!after->next_record) {
           after->next_record = Place{index, (*hit)->offset};
           after->next_sequence = record.first_sequence;
@@ -242,6 +260,19 @@ class Replay {
       }
       offset = (*hit)->offset + record.size_bytes();
     }
+  }
+
+  /// Where what was written from `start` on ends, when nothing is good behind `good_end` any more.
+  Status EndTail(LogReader& reader, Place start, std::uint64_t good_end, SequenceNumber awaited, Aftermath* after) {
+    const Result<std::uint64_t> torn_end = reader.TornEnd(good_end, awaited);
+    if (!torn_end) return torn_end.error();
+    const Result<std::uint64_t> written_end = reader.WrittenEnd(good_end);
+    if (!written_end) return written_end.error();
+    const std::uint64_t end = std::min(*torn_end, *written_end);
+    tail_ends_[start.segment_index] = end;
+    after->bytes += end - start.offset;
+    after->old_bytes += *written_end - end;
+    return Status::Ok();
   }
 
   /// Passes over the damage to the next good record, or behind everything when there is none.
@@ -270,8 +301,9 @@ class Replay {
     summary_.cut_offset = cut.offset;
     done_ = true;
     if (options_.read_only) return cut;
-    LogWarning("wal", "{}: unsynced tail cut off at offset {}: {} bytes with {} whole records dropped, kept as *{}",
-               Path(ids_[cut.segment_index]), cut.offset, after.bytes, after.records, kDroppedSuffix);
+    const std::string old = after.old_bytes == 0 ? "" : fmt::format("; {} bytes of older segments behind them are not kept", after.old_bytes);
+    LogWarning("wal", "{}: unsynced tail cut off at offset {}: {} bytes with {} whole records dropped, kept as *{}{}",
+               Path(ids_[cut.segment_index]), cut.offset, after.bytes, after.records, kDroppedSuffix, old);
     // Behind lost writes the tail holds the markers that prove the loss: without them another recovery, should this start be cut
     // short, would take the good records behind the loss for a tail as well. Everything stays until it is in tables.
     const Status aside = summary_.lost_writes ? CopyAside(cut) : SetAside(cut);
@@ -281,16 +313,21 @@ class Replay {
 
   Status CopyAside(Place cut) {
     for (std::size_t index = cut.segment_index; index < ids_.size(); ++index) {
-      if (Status copied = CopyAside(ids_[index], index == cut.segment_index ? cut.offset : 0); !copied.ok()) return copied;
+      const Result<bool> empty = index == cut.segment_index ? Result<bool>(false) : IsEmpty(ids_[index]);
+      if (!empty) return empty.error();
+      if (*empty) continue;
+      if (Status copied = CopyAside(index, index == cut.segment_index ? cut.offset : 0); !copied.ok()) return copied;
     }
     return fs_.SyncDirectory(dir_);
   }
 
-  /// Copies a segment from `begin` on. The copy is for people who want to look at it: where the disk is full it is done without,
+  /// Copies what was written to a segment from `begin` on. The copy is for people who want to look at it: where the disk is full it is done without,
   /// since nothing in it was ever acknowledged, and a start must not hang on it.
-  Status CopyAside(std::uint64_t id, std::uint64_t begin) {
+  Status CopyAside(std::size_t index, std::uint64_t begin) {
+    const std::uint64_t id = ids_[index];
     const std::string aside = Path(id) + std::string(kDroppedSuffix);
-    Status copied = Copy(Path(id), begin, aside);
+    const std::uint64_t end = tail_ends_[index] != 0 ? tail_ends_[index] : fs_.FileSize(Path(id)).value_or(begin);
+    Status copied = Copy(Path(id), begin, end, aside);
     if (copied.ok()) dropped_ids_.push_back(id);
     if (copied.code() != StatusCode::kNoSpace) return copied;
     IgnoreError(fs_.RemoveFile(aside), "it may not have come into being");
@@ -298,9 +335,21 @@ class Replay {
     return Status::Ok();
   }
 
+  /// Whether nobody has written to a segment, whatever its file held before.
+  Result<bool> IsEmpty(std::uint64_t id) {
+    Result<LogReader> reader = LogReader::Open(fs_, Path(id), id);
+    if (!reader) return reader.error();
+    const Result<LogReader::Look> look = reader->At(0);
+    if (!look) return look.error();
+    return look->found == LogReader::Found::kEnd;
+  }
+
   /// Newest first, so that what remains after a crash in between is judged as before.
   Status SetAside(Place cut) {
     for (std::size_t index = ids_.size(); index-- > cut.segment_index + 1;) {
+      const Result<bool> empty = IsEmpty(ids_[index]);
+      if (!empty) return empty.error();
+      if (*empty) continue;
       const std::string path = Path(ids_[index]);
       Status moved = fs_.Rename(path, path + std::string(kDroppedSuffix));
       if (moved.ok()) dropped_ids_.push_back(ids_[index]);
@@ -312,7 +361,7 @@ class Replay {
     }
     if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
     const std::uint64_t id = ids_[cut.segment_index];
-    if (Status copied = CopyAside(id, cut.offset); !copied.ok()) return copied;
+    if (Status copied = CopyAside(cut.segment_index, cut.offset); !copied.ok()) return copied;
     if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
     if (Status truncated = fs_.Truncate(Path(id), cut.offset); !truncated.ok()) return truncated;
     return fs_.SyncFile(Path(id));
@@ -352,15 +401,15 @@ class Replay {
     }
   }
 
-  Status Copy(const std::string& from, std::uint64_t begin, const std::string& to) {
+  Status Copy(const std::string& from, std::uint64_t begin, std::uint64_t end, const std::string& to) {
     constexpr std::uint64_t kCopyBytes = 1 << 20;
     const Result<std::unique_ptr<RandomAccessFile>> source = fs_.NewRandomAccessFile(from);
     if (!source) return source.error();
     Result<std::unique_ptr<WritableFile>> file = fs_.NewWritableFile(to);
     if (!file) return file.error();
     std::string buffer;
-    for (std::uint64_t at = begin; at < (*source)->size(); at += buffer.size()) {
-      buffer.resize(static_cast<std::size_t>(std::min(kCopyBytes, (*source)->size() - at)));
+    for (std::uint64_t at = begin; at < end; at += buffer.size()) {
+      buffer.resize(static_cast<std::size_t>(std::min(kCopyBytes, end - at)));
       if (Status read = (*source)->Read(at, buffer.size(), buffer.data()); !read.ok()) return read;
       if (Status written = (*file)->Append(buffer); !written.ok()) return written;
     }
@@ -378,9 +427,11 @@ class Replay {
 
   std::vector<std::uint64_t> ids_;          // at or above the floor, ascending
   std::vector<std::uint64_t> ends_;         // of each, where its last record ends, when it has been read
+  std::vector<std::uint64_t> tail_ends_;    // of each, where what was written behind the damage ends; 0: not known
   std::vector<std::uint64_t> aside_ids_;    // there are
   std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any
+  std::optional<std::size_t> last_record_segment_;      // its index: of the one before it; none: that was not read
   SequenceNumber noted_sequence_ = 0;       // durable_note.h; 0: not known
   ReplaySummary summary_;
   bool done_ = false;

@@ -44,7 +44,7 @@ struct ReplaySummary {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
   std::uint64_t dropped_records = 0;     ///< good ones behind the cut
-  std::uint64_t dropped_bytes = 0;       ///< cut off as the unsynced tail of a power cut
+  std::uint64_t dropped_bytes = 0;       ///< cut off as the unsynced tail of a power cut, or a kill in a write
   std::uint64_t cut_segment = 0;         ///< where that tail begins; 0: nothing was cut off
   std::uint64_t cut_offset = 0;
   std::uint64_t skipped_bytes = 0;       ///< damaged, passed over; flush soon, or the next start meets them again

@@ -29,7 +29,8 @@ void Wal::Run() {
     SwitchPoint();
     const std::optional<Micros> time = TimeToNextTurn();
     if (time) idle_.store(false);
-    if (!Sleep(SoonerOf(time, TimeToNote()))) break;      // with a note alone to come it is idle: who writes rings
+    const std::optional<Micros> time_for_upkeep = SoonerOf(TimeToNote(), TimeToRest());
+    if (!Sleep(SoonerOf(time, time_for_upkeep))) break;   // with upkeep alone to come it is idle: who writes rings
     idle_.store(false);
   }
   Status finished = Finish();
@@ -46,6 +47,8 @@ void Wal::TakeTurn() {
   if (!queue_.prepared() && (!prepare_at_ || clock_.Monotonic() >= *prepare_at_)) PrepareSegment();
   TellIfHealthChanged();
   if (TimeToNote() == Micros(0)) NoteDurable();
+  RestIfQuiet();
+  if (!broken() && !rested_.load()) queue_.ReserveAhead();
 }
 
 /// Returns false when the WAL is to be closed.
@@ -98,10 +101,17 @@ std::optional<Wal::Micros> Wal::TimeToNote() const {
   return std::max(next_note_ - clock_.Monotonic(), Micros(0));
 }
 
+/// nullopt: there is nothing to give back.
+std::optional<Wal::Micros> Wal::TimeToRest() const {
+  if (rested_.load() || broken()) return std::nullopt;
+  return std::max(quiet_since_ + kRestAfter - clock_.Monotonic(), Micros(0));
+}
+
 // ---- writing and syncing
 
 void Wal::RetryOrWrite() {
   const bool was_full = full();
+  if (was_full) recycler_->RemoveAll();
   if (Status written = queue_.WriteOut(); !written.ok()) {
     ReportWriteFailure(written);
     retry_at_ = clock_.Monotonic() + kRetryPeriod;
@@ -157,7 +167,7 @@ void Wal::Publish(SequenceNumber durable) {
 // ---- the rest
 
 void Wal::PrepareSegment() {
-  Result<SegmentPtr> segment = CreateSegment(fs_, wal_dir_, next_segment_, preallocate_bytes_);
+  Result<SegmentPtr> segment = CreateSegment(fs_, wal_dir_, next_segment_, *recycler_);
   if (!segment) {
     if (!prepare_at_) LogWarning("wal", "the next segment: {}; trying again", segment.error().message());
     prepare_at_ = clock_.Monotonic() + kRetryPeriod;
@@ -182,6 +192,20 @@ void Wal::NoteDurable() {
   next_note_ = clock_.Monotonic() + kNotePeriod;
 }
 
+void Wal::RestIfQuiet() {
+  if (queue_.bytes_written() != seen_bytes_) {
+    seen_bytes_ = queue_.bytes_written();
+    quiet_since_ = clock_.Monotonic();
+    rested_.store(false);
+  } else if (TimeToRest() == Micros(0)) {
+    gave_back_.store(false);
+    rested_.store(true);          // first: what is retired from now on wants another rest
+    recycler_->RemoveAll();
+    queue_.GiveBackRoom();
+    gave_back_.store(true);
+  }
+}
+
 void Wal::TellIfHealthChanged() {
   const Status now = health();
   if (now.code() == told_) return;
@@ -195,6 +219,7 @@ Status Wal::Finish() {
   Status finished = FinishFiles();
   TellIfHealthChanged();
   RemoveEmptySegments();
+  recycler_->RemoveAll();
   return finished;
 }
 

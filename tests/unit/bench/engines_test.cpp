@@ -112,7 +112,7 @@ TEST_CASE("all engines get the same memory and the same limits", "[bench]") {
   settings.memory_mb = 100;
   settings.memtables = 5;
   const EngineOptions options = OptionsFor(settings, "dir");
-  CHECK(options.cache_bytes == 50u << 20);
+  CHECK(options.cache_bytes == (100u << 20) / 8 * 3);      // an eighth is for what neither is
   CHECK(options.memtables_bytes == 50u << 20);
   CHECK(options.memtable_bytes == 10u << 20);
   CHECK(options.base_bytes == 40u << 20);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/compaction/compaction_rate.h"
+#include "table_maker.h"
 
 using namespace lsmkv;
 using std::chrono::microseconds;
@@ -80,4 +81,24 @@ TEST_CASE("the window tells its p99 within a fifth, and forgets it", "[rate]") {
   CHECK(window.TakeP99() <= microseconds(2));
   window.Add(std::chrono::hours(10));
   CHECK(window.TakeP99() >= std::chrono::seconds(16));
+}
+
+TEST_CASE("the debt of L0 is how near writers are to being slowed, not how far it is past limits it passes by choice", "[rate]") {
+  Options options;
+  options.base_level_bytes = 1000;                           // of L0; L1 may have 10,000
+  options.max_sstable_bytes = 1 << 20;
+  options.max_l0_sstables = 4;
+  options.l0_slowdown_sstables = 20;
+  const auto debt = [&](std::uint64_t l0_tables, std::uint64_t l1_bytes) {
+    std::vector<LevelTables> levels(2);
+    for (std::uint64_t id = 1; id <= l0_tables; ++id) levels[0].push_back(FakeTable(id, "a", "z", id, id, 1, 900));
+    levels[1].push_back(FakeTable(100, "a", "z", 1, 1, 1, l1_bytes));
+    return CompactionDebt(**Version::Make(std::move(levels)), options);
+  };
+  CHECK(debt(10, 1000) == Approx(0.5));                      // two and a half times its tables, nine times its bytes
+  CHECK(debt(20, 1000) == Approx(1));
+  CHECK(debt(5, 8000) == Approx(0.8));                       // the larger of the two
+  CHECK(debt(5, 12'000) == Approx(1.2));
+  options.max_sstable_bytes = 0;                             // one table a level: nothing is put off there
+  CHECK(debt(8, 1000) == Approx(7.2));
 }

@@ -90,13 +90,21 @@ TEST_CASE("L0 that has its count of tables but few bytes does not rewrite a larg
   CHECK(Pick({L0Of({10, 10, 10}), {FakeTable(100, "zz", "zzz", 1, 1, 500, 5000)}}).down == Ids{1, 2, 3});   // overlaps nothing
 }
 
-TEST_CASE("L0 past its hard limit grows while it is filled, and goes down when that ends", "[picker][gather]") {
+TEST_CASE("L0 grows while it is filled, and goes down when that ends", "[picker][gather]") {
   const std::vector<std::uint64_t> bytes(12, 100);                         // 1200 of 1000
   CHECK(Pick({L0Of(bytes), L1Of(1700)}, {}, true).within.size() == 12);
   CHECK(Pick({L0Of(bytes), L1Of(1700)}, {}, false).down.size() == 12);
   CHECK(Pick({L0Of(bytes), L1Of(1500)}, {}, true).down.size() == 12);      // large enough for what it overlaps
-  const std::vector<std::uint64_t> within_limit(9, 100);
-  CHECK(Pick({L0Of(within_limit), L1Of(5000)}, {}, true).down.size() == 9);
+  // Within its limit of bytes it grows until it has many tables, and if it is large enough for what it overlaps not even so far.
+  const auto grows = [](std::size_t tables, std::uint64_t l1_bytes) {
+    const Gathered gathered = Pick({L0Of(std::vector<std::uint64_t>(tables, 80)), L1Of(l1_bytes)}, {}, true);
+    CHECK(gathered.within.empty());
+    return gathered.down.empty();
+  };
+  CHECK(grows(11, 5000));
+  CHECK_FALSE(grows(12, 5000));
+  CHECK(grows(4, 250));
+  CHECK_FALSE(grows(4, 230));
 }
 
 TEST_CASE("L0 waits for its own merges before it goes down, and begins no new ones", "[picker][gather]") {

@@ -172,3 +172,25 @@ TEST_CASE("write amplification does not begin anew with each start", "[engine]")
   CHECK(engine->Stats().write_amplification >= 1);
   CHECK(engine->Stats().write_amplification < before + 2);
 }
+
+TEST_CASE("only a value that is most of its block, or a blob value, may be kept for long", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.block_bytes = 8192;
+  options.min_blob_bytes = 50'000;
+  options.compression = Compression::kNone;
+  const auto engine = MustOpen(options);
+  for (int i = 0; i < 8; ++i) REQUIRE(Put(*engine, "a" + std::to_string(i), std::string(1000, 's')).ok());
+  REQUIRE(Put(*engine, "large", std::string(30'000, 'l')).ok());
+  REQUIRE(Put(*engine, "zblob", std::string(50'000, 'b')).ok());
+  const auto keeps = [&engine](std::string_view key) {
+    Result<std::optional<PinnedValue>> value = engine->Get(key, {});
+    REQUIRE((value && value->has_value()));
+    return (*value)->block() != nullptr;
+  };
+  CHECK_FALSE(keeps("large"));        // it lies in a memtable
+  REQUIRE(engine->Flush().ok());
+  CHECK_FALSE(keeps("a3"));
+  CHECK(keeps("large"));
+  CHECK(keeps("zblob"));
+}

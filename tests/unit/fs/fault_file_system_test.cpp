@@ -117,6 +117,38 @@ TEST_CASE("a short write leaves its first half, and size() says so", "[fault_fs]
   CHECK(Contents(fs, "/f") == "headtail");
 }
 
+TEST_CASE("a short write over old bytes leaves them behind its part, without zeros, and stops at a page", "[fault_fs]") {
+  FaultFileSystem fs;
+  const std::string old(20'000, 'o');
+  REQUIRE(Create(fs, "/old")->Append(old).ok());
+  auto opened = fs.RenameToOverwrite("/old", "/f", 24);
+  REQUIRE(opened.has_value());
+  WritableFile& file = **opened;
+  const std::string first(1000, 'a');
+  const auto short_of = [&](std::size_t bytes) {
+    fs.FailCall(1, Fault::kShortWrite);
+    CHECK(file.Append(std::string(bytes, 'b')).code() == StatusCode::kIoError);
+  };
+  SECTION("half of the data and the zeros, in one page") {
+    short_of(3000);                                            // and 1096 zeros
+    CHECK(file.size() == 2048);
+    CHECK(Contents(fs, "/f") == std::string(2048, 'b') + old.substr(2048));
+  }
+  SECTION("a page's beginning") {
+    REQUIRE(file.Append(first).ok());
+    short_of(7500);
+    CHECK(file.size() == 4096);
+    CHECK(Contents(fs, "/f") == first + std::string(3096, 'b') + old.substr(4096));
+  }
+  SECTION("behind the data, among its zeros") {
+    short_of(10);
+    CHECK(file.size() == 10);
+    CHECK(Contents(fs, "/f") == std::string(10, 'b') + std::string(2038, '\0') + old.substr(2048));
+    REQUIRE(file.Append(std::string(2030, 'c')).ok());          // the zeros that are missing are written
+    CHECK(Contents(fs, "/f") == std::string(10, 'b') + std::string(2030, 'c') + std::string(2056, '\0') + old.substr(4096));
+  }
+}
+
 TEST_CASE("a file whose sync failed repeats the error, and its bytes are not safe", "[fault_fs]") {
   FaultFileSystem fs;
   REQUIRE(fs.CreateDirectories("/wal").ok());

@@ -165,6 +165,70 @@ TEST_CASE("zeros lie ahead of what is appended, and are given back", "[fs]") {
   (*file)->ZeroAhead(10);
 }
 
+TEST_CASE("a file is written over from its beginning under a new name, with zeros behind what was appended", "[fs]") {
+  const std::string kind = AnyKind();
+  CAPTURE(kind);
+  Place place(kind);
+  const std::string old(10'000, 'o');
+  place.Write("old", old);
+  place.Write("new", "in the way");
+  auto opened = place.fs().RenameToOverwrite(place.Path("old"), place.Path("new"), 24);
+  REQUIRE(opened.status().message() == "");
+  WritableFile& file = **opened;
+  CHECK(place.List() == std::vector<std::string>{"new"});
+  CHECK(file.size() == 0);
+  CHECK(place.Read("new") == old);
+  std::string written;
+  const auto append = [&](std::size_t bytes) {
+    const std::string data(bytes, static_cast<char>('a' + written.size() % 26));
+    REQUIRE(file.Append(data).ok());
+    written += data;
+    CHECK(file.size() == written.size());
+  };
+  const auto with_zeros_to = [&](std::size_t end) { return written + std::string(end - written.size(), '\0') + old.substr(end); };
+  append(3);
+  CHECK(place.Read("new") == with_zeros_to(4096));            // a page that is begun is zeros to its end
+  append(4000);
+  CHECK(place.Read("new") == with_zeros_to(4096));
+  append(80);                                                 // too near to it
+  CHECK(place.Read("new") == with_zeros_to(8192));
+  file.ZeroAhead(3000);                                       // what lies there already is left alone
+  CHECK(place.Read("new") == with_zeros_to(8192));
+  REQUIRE(file.Sync().ok());
+  SECTION("as far as old bytes go") {
+    append(5900);
+    CHECK(place.Read("new") == written + std::string(17, '\0'));
+    append(20);
+    CHECK(place.Read("new") == written);
+    file.ZeroAhead(10);
+    CHECK(place.Read("new") == written + std::string(10, '\0'));
+  }
+  SECTION("and further, ahead") {
+    file.ZeroAhead(7000);
+    CHECK(place.Read("new") == with_zeros_to(8192) + std::string(1083, '\0'));
+  }
+  SECTION("closing cuts off the rest") {
+    REQUIRE(file.Close().ok());
+    CHECK(place.Read("new") == written);
+  }
+  SECTION("and so does cutting") {
+    REQUIRE(file.Truncate(3).ok());
+    REQUIRE(file.Append("!").ok());
+    CHECK(place.Read("new") == "aaa!");
+  }
+}
+
+TEST_CASE("a file with another name is not written over, nor one that is not there", "[fs]") {
+  Place place(AnyKind());
+  place.Write("old", "somebody's copy");
+  REQUIRE(place.fs().Link(place.Path("old"), place.Path("copy")).ok());
+  CHECK(place.fs().RenameToOverwrite(place.Path("old"), place.Path("new"), 4).error().code() == StatusCode::kBusy);
+  CHECK(place.List() == std::vector<std::string>{"copy", "old"});
+  CHECK(place.fs().RenameToOverwrite(place.Path("none"), place.Path("new"), 4).error().code() == StatusCode::kNotFound);
+  REQUIRE(place.fs().RemoveFile(place.Path("copy")).ok());
+  CHECK(place.fs().RenameToOverwrite(place.Path("old"), place.Path("new"), 4).has_value());
+}
+
 TEST_CASE("a read past the end is corruption and says where the file ends", "[fs]") {
   Place place(AnyKind());
   place.Write("a", "0123456789");

@@ -128,6 +128,43 @@ TEST_CASE("an unsynced truncation may be undone, and a synced one not", "[fault_
   CHECK(Contents(fs, "/f") == "0123");
 }
 
+namespace {
+
+/// 12,000 durable bytes of 'o', the first 5000 of them written over in two unsynced writes, each with zeros behind it to the end of the page.
+std::string AfterCutOfOverwritten(std::uint64_t seed, CutMode mode) {
+  FaultFileSystem fs;
+  {
+    const auto file = Create(fs, "/old");
+    REQUIRE(file->Append(std::string(12'000, 'o')).ok());
+    REQUIRE(file->Sync().ok());
+  }
+  auto file = fs.RenameToOverwrite("/old", "/new", 4);
+  REQUIRE(file.has_value());
+  REQUIRE(fs.SyncDirectory("/").ok());
+  REQUIRE((*file)->Append(std::string(2000, '1')).ok());
+  REQUIRE((*file)->Append(std::string(3000, '2')).ok());
+  fs.PowerCut(seed, mode);
+  return Contents(fs, "/new");
+}
+
+}  // namespace
+
+TEST_CASE("what was durable and is written over stands wherever the new bytes have not arrived", "[fault_fs]") {
+  const std::string old(12'000, 'o');
+  const std::string first = std::string(2000, '1') + std::string(2096, '\0') + old.substr(4096);
+  const std::string both = std::string(2000, '1') + std::string(3000, '2') + std::string(3192, '\0') + old.substr(8192);
+  CHECK(AfterCutOfOverwritten(1, CutMode::kLost) == old);
+  CHECK(AfterCutOfOverwritten(1, CutMode::kKept) == both);
+  std::set<std::string> torn, shuffled;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    torn.insert(AfterCutOfOverwritten(seed, CutMode::kTorn4096));
+    shuffled.insert(AfterCutOfOverwritten(seed, CutMode::kOutOfOrder));
+  }
+  const auto pages = [](const std::string& one, const std::string& other) { return one.substr(0, 4096) + other.substr(4096); };
+  CHECK(torn == std::set<std::string>{old, pages(both, old), both});
+  CHECK(shuffled == std::set<std::string>{old, pages(first, old), pages(first, both), pages(both, old), pages(old, both), both});
+}
+
 TEST_CASE("emptying a durable file by opening it is undone when nothing was synced", "[fault_fs]") {
   FaultFileSystem fs;
   WriteHalfSynced(fs, "old", 3);
@@ -236,6 +273,25 @@ TEST_CASE("the same calls, seed and mode give the same disk", "[fault_fs]") {
     }
     const bool seeded = mode == CutMode::kTorn512 || mode == CutMode::kTorn4096 || mode == CutMode::kOutOfOrder;
     CHECK(outcomes.size() == (seeded ? 10 : 1));
+  }
+}
+
+TEST_CASE("a sync that lags takes effect after those behind it", "[fault_fs]") {
+  for (const int synced_behind : {1, 2}) {
+    FaultFileSystem fs;
+    fs.LagSyncs([](const std::string& path) { return path == "/first"; }, 2);
+    const auto first = Create(fs, "/first");
+    const auto second = Create(fs, "/second");
+    REQUIRE(fs.SyncDirectory("/").ok());
+    REQUIRE(first->Append("1").ok());
+    REQUIRE(first->Sync().ok());
+    for (int i = 0; i < synced_behind; ++i) {
+      REQUIRE(second->Append("2").ok());
+      REQUIRE(second->Sync().ok());
+    }
+    fs.PowerCut(1, CutMode::kLost);
+    CHECK(Contents(fs, "/first") == (synced_behind == 1 ? "" : "1"));
+    CHECK(Contents(fs, "/second") == std::string(static_cast<std::size_t>(synced_behind), '2'));
   }
 }
 

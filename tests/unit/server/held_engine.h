@@ -21,6 +21,7 @@ class HeldEngine final : public Engine {
   std::atomic<bool> commit_fails{false};
   std::atomic<Admission::Kind> admission{Admission::Kind::kGo};
   std::atomic<unsigned> commits{0};
+  std::atomic<SequenceNumber> sync_wanted{0};       ///< as far as somebody asked for a sync to begin
   std::atomic<bool> hold_compactions{false};
   std::atomic<unsigned> compactions{0};
 
@@ -46,6 +47,10 @@ class HeldEngine final : public Engine {
     return map_.Write(batch, options);
   }
   Result<SequenceNumber> Commit() override {
+    sync_wanted = last_sequence();
+    return CommitSoon();
+  }
+  Result<SequenceNumber> CommitSoon() override {
     ++commits;
     if (commit_fails) return Status::NoSpace("wal_000001.log: no space left");
     return always ? last_sequence() : SequenceNumber{0};

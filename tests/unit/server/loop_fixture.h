@@ -56,6 +56,14 @@ class Client {
     if (fd_ >= 0) ::close(fd_);
   }
   void Send(std::string_view bytes) { REQUIRE(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size())); }
+  /// However long it takes.
+  void SendAll(std::string_view bytes) {
+    while (!bytes.empty()) {
+      pollfd ready{fd_, POLLOUT, 0};
+      REQUIRE(::poll(&ready, 1, 20'000) == 1);
+      bytes.remove_prefix(SendSome(bytes));
+    }
+  }
   std::string Receive(std::size_t bytes) {
     std::string got(bytes, '\0');
     std::size_t have = 0;

@@ -34,6 +34,20 @@ TEST_CASE_METHOD(LoopFixture, "no reply leaves before what it reveals is durable
   reader.Receive(5);
 }
 
+TEST_CASE_METHOD(LoopFixture, "a sync that is put off for what comes next begins when nothing comes, and soon when it does not end", "[loop]") {
+  Client writer = Connect(), chatterer = Connect();
+  engine.always = true;
+  const bool others_go_on = GENERATE(false, true);
+  writer.Send("SET a 1\r\n");
+  while (engine.sync_wanted < 1) {
+    if (others_go_on) chatterer.SendSome("PING\r\n");         // its replies are held too: it only keeps the loop from being idle
+    std::this_thread::yield();
+  }
+  CHECK_FALSE(writer.HasAnswer());
+  engine.MakeDurable();
+  CHECK(writer.Receive(5) == "+OK\r\n");
+}
+
 TEST_CASE_METHOD(LoopFixture, "a sync that fails turns every held reply into one error, and reads go on", "[loop]") {
   Client client = Connect();
   engine.always = true;

@@ -50,6 +50,7 @@ Client::Client(Run& run, Engine& engine, std::uint64_t seed, int number)
   constexpr std::uint32_t kMost[kActions] = {60, 12, 12, 25, 5, 6, 4, 2, 5, 1, 1, 1, 1, 1};
   for (const std::uint32_t most : kMost) weights_.push_back(static_cast<std::uint32_t>(random_() % (most + 1)));
   weights_[kWrite] += 5;
+  if (run_.few_keys) weights_[kGet] += 2 * weights_[kWrite];
   if (run_.disturbance.kind == Disturbance::Kind::kSmallDisk) {
     weights_[kCheckpoint] = 0;        // they keep what is deleted
     weights_[kIngest] = 0;            // whether one has happened whose manifest finds no room is not sure before it does

@@ -39,6 +39,7 @@ struct Run : CommitListener {
   SimulatedClock clock;
   Options options;
   std::uint32_t keys = 20;
+  bool few_keys = false;              // and they are read more than written
   std::uint64_t value_bytes = 120;   ///< at most
   History history;
   SequenceNumber synced = 0;         ///< safe from a power cut
@@ -46,6 +47,7 @@ struct Run : CommitListener {
   bool power_is_cut = false;         ///< everybody stops
   std::uint64_t writes = 0;
   std::uint64_t refused = 0;         ///< for want of room
+  std::uint64_t recycled = 0;        ///< segments of the log, as in Verdict
   std::uint64_t directories = 0;     ///< of checkpoints and bundles, so far
   std::uint64_t events = 0;
   bool unclear = false;              ///< of an ingest nobody knows whether it has happened or will, so states are not judged

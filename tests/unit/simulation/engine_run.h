@@ -39,6 +39,7 @@ struct Verdict {
   Outcome outcome;
   std::uint64_t writes = 0;            ///< batches that were taken
   std::uint64_t refused = 0;           ///< calls that were refused for want of room
+  std::uint64_t recycled = 0;          ///< segments of the log that were written over an older one's file
   std::array<std::uint64_t, kFaults> calls{};   ///< to the file system, that each fault concerns
   std::uint64_t calls_of(Fault fault_kind) const { return calls[static_cast<std::size_t>(fault_kind)]; }
   std::uint64_t fired = 0;             ///< calls that failed on demand

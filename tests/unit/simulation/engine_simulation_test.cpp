@@ -35,6 +35,7 @@ class Runs {
   Verdict One(std::uint64_t seed, const Disturbance& disturbance) {
     Verdict verdict = RunEngine(seed, disturbance);
     ++count_;
+    recycled_ += verdict.recycled;
     if (!verdict.fault.empty()) {
       ++failures_;
       if (failures_ <= kMostTold) std::fprintf(stderr, "%s\n", Describe(seed, disturbance, verdict).c_str());   // its lines stay whole
@@ -46,11 +47,14 @@ class Runs {
     INFO(count_ << " runs, " << failures_ << " failures");
     REQUIRE(failures_ == 0);
   }
+  /// Segments of the log that were written over an older one's file.
+  std::uint64_t recycled() const { return recycled_; }
 
  private:
   static constexpr std::uint64_t kMostTold = 10;
   std::uint64_t count_ = 0;
   std::uint64_t failures_ = 0;
+  std::uint64_t recycled_ = 0;
 };
 
 constexpr CutMode kCutModes[] = {CutMode::kLost, CutMode::kKept, CutMode::kNamesKept, CutMode::kTorn512, CutMode::kTorn4096, CutMode::kOutOfOrder};
@@ -103,6 +107,7 @@ TEST_CASE("a power cut at each call in turn: what comes back is what was written
     }
   }
   runs.MustHaveGoneWell();
+  CHECK(runs.recycled() > 0);
 }
 
 TEST_CASE("one failing call at each place in turn: nothing acknowledged is lost, and all goes on when it was for once",

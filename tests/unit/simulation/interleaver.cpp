@@ -55,6 +55,7 @@ Interleaver::Interleaver(std::uint64_t seed, const Limits& limits) : random_(Mix
   step_time_ = microseconds(by_priority_ ? 0 : kStepTimes[random_() % std::size(kStepTimes)]);
   switch_one_in_ = 1u << (random_() % 7);
   if (random_() % 4 == 0) false_signal_one_in_ = 50;
+  if (random_() % 3 == 0) stays_one_in_ = 2u << (random_() % 5);
   const std::uint64_t among = 100ull << (random_() % 9);
   for (std::uint64_t left = random_() % 10; left > 0; --left) demotions_.insert(random_() % among);
 }
@@ -78,9 +79,17 @@ void Interleaver::Note(std::uint64_t what) { trace_ = Mix(trace_ ^ Mix(what)); }
 
 void Interleaver::Point(Member& self, Step step) {
   Count(self, step);
+  if (step == Step::kPoint && stays_one_in_ != 0 && Chance(stays_one_in_)) return Stay(self);
   if (GoesOn(self)) return;
   Member& next = *Choose();      // not null: this member can run
   HandOver(self, next);
+}
+
+/// As a thread that the system takes its processor from: the others get through whole flushes and merges meanwhile, which they hardly would by one
+/// step after the other.
+void Interleaver::Stay(Member& self) {
+  constexpr unsigned kLongest = 17;           // powers of two of microseconds
+  Block(self, Blocked::kSleep, nullptr, __builtin_return_address(0), now_ + microseconds(1ull << (random_() % kLongest)));
 }
 
 /// Without a look at the others, where that can be.

@@ -105,6 +105,7 @@ class Interleaver {
  private:
   bool Chance(std::uint32_t one_in) { return one_in <= 1 || random_() % one_in == 0; }
   bool GoesOn(Member& self);
+  void Stay(Member& self);
   Member* Choose();
   Member* NextRunnable();
   void HandOver(Member& self, Member& next);
@@ -119,6 +120,7 @@ class Interleaver {
   bool by_priority_ = false;
   std::uint32_t switch_one_in_ = 1;
   std::uint32_t false_signal_one_in_ = 0;       // 0: never
+  std::uint32_t stays_one_in_ = 0;              // points without a mutex at which a thread stays for a while; 0: never
   microseconds step_time_{0};
   std::set<std::uint64_t> demotions_;           // at these steps
   std::uint64_t lowest_priority_ = 1'000'000;

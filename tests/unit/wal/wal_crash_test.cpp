@@ -1,32 +1,57 @@
-// Random histories with full disks, power cuts and kills in between: what durable_sequence() claimed is there, what a Commit() in
-// everysec or no returned for survives a kill, and what recovery returns is always a prefix of what was written.
+// Random histories with full disks, power cuts, kills and orderly ends in between: what durable_sequence() claimed is there, what a Commit() in
+// everysec or no returned for survives a kill, and what recovery returns is always a prefix of what was written. Segments fall below the floor
+// meanwhile, as with flushes, and their files become new segments.
 #include "wal_fixture.h"
 
+#include <cstdlib>
 #include <random>
 
 namespace lsmkv::wal_test {
 namespace {
 
-constexpr ReplayOptions kFromTheStart{.skip_corruption = false, .flushed_sequence = 0, .flushed_sequence_known = true};
+enum class End : std::uint8_t { kPowerCut, kKill, kClose };
 
 /// One life of the server: random work, then the end.
 struct Life {
   SequenceNumber durable = 0;
   SequenceNumber written = 0;
   SequenceNumber appended = 0;
+  std::uint64_t recycled = 0;
+  bool torn = false;                // a write may have stopped half-way, and was not cut back
 };
 
-Life LiveAndDie(FaultFileSystem& fs, std::mt19937_64& random, std::uint64_t segment, SequenceNumber from, bool power_cut) {
+/// What a manifest would say: all before the floor segment is in tables, for good.
+struct Tables {
+  std::uint64_t floor = 0;
+  SequenceNumber flushed = 0;
+};
+
+/// Rotates; or gives up what is before the current segment, as after a flush of it.
+void RotateOrFlush(Wal& wal, std::mt19937_64& random, Tables* tables, std::map<std::uint64_t, SequenceNumber>* begins) {
+  if (random() % 3 != 0) {
+    if (!wal.RotationReady()) return;
+    const SequenceNumber before = wal.appended_sequence();
+    (*begins)[wal.Rotate()] = before;
+    return;
+  }
+  const auto begin = begins->empty() ? begins->end() : std::next(begins->begin(), static_cast<std::ptrdiff_t>(random() % begins->size()));
+  if (begin == begins->end() || begin->first <= tables->floor) return;
+  *tables = {begin->first, begin->second};
+  static_cast<void>(wal.RemoveSegmentsBelow(tables->floor));
+}
+
+Life LiveAndDie(FaultFileSystem& fs, std::mt19937_64& random, std::uint64_t segment, SequenceNumber from, End end, Tables* tables) {
   constexpr WalFsync kModes[] = {WalFsync::kAlways, WalFsync::kEverySec, WalFsync::kNo};
   ManualClock clock;
-  const std::uint64_t likely_bytes = random() % 2 * 10'000;      // known: room for it is taken ahead
+  const std::uint64_t likely_bytes = random() % 4 == 0 ? 0 : 10'000;      // known: room for it is taken ahead, and files are kept
   const auto wal = OpenWal(fs, kModes[random() % 3], clock, segment, from, likely_bytes);
   Life life{from, from, from};
+  std::map<std::uint64_t, SequenceNumber> begins{{segment, from}};     // of each segment, what was appended before it
   for (auto steps = random() % 60; steps > 0; --steps) {
-    switch (random() % 14) {
+    switch (random() % 16) {
       case 0: clock.Advance(std::chrono::milliseconds(random() % 1500)); break;
       case 1: static_cast<void>(wal->Sync()); break;
-      case 2: if (wal->RotationReady()) wal->Rotate(); break;
+      case 2: case 14: case 15: RotateOrFlush(*wal, random, tables, &begins); break;
       case 3: wal->SetMode(kModes[random() % 3]); break;
       case 4: case 5: case 6: {
         const SequenceNumber before = wal->appended_sequence();
@@ -34,30 +59,36 @@ Life LiveAndDie(FaultFileSystem& fs, std::mt19937_64& random, std::uint64_t segm
         if (wait_for && *wait_for == 0) life.written = before;
         break;
       }
-      case 7: fs.SetCapacity(random() % 3 == 0 ? random() % 60'000 : 1 << 30); break;
+      case 7: {
+        const bool small = random() % 3 == 0;
+        fs.SetCapacity(small ? random() % 60'000 : 1 << 30);
+        life.torn = life.torn || small;
+        break;
+      }
       default: AppendOne(*wal, 1 + static_cast<std::uint32_t>(random() % 4), random() % 3000); break;
     }
   }
   fs.SetCapacity(1 << 30);
   life.durable = wal->durable_sequence();
   life.appended = wal->appended_sequence();
+  life.recycled = wal->stats().recycler.recycled;
   constexpr CutMode kCuts[] = {CutMode::kLost,    CutMode::kKept,    CutMode::kNamesKept,
                                CutMode::kTorn512, CutMode::kTorn4096, CutMode::kOutOfOrder};
-  if (power_cut) {
-    fs.PowerCut(random(), kCuts[random() % 6]);
-  } else {
-    fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);   // killed: not a write more
+  if (end == End::kPowerCut) fs.PowerCut(random(), kCuts[random() % 6]);
+  if (end == End::kKill) {
+    const bool in_a_write = random() % 2 == 0;
+    fs.FailCall(in_a_write ? 2 : 1, Fault::kWriteError, FaultSpan::kFromThenOn);   // killed: not a write more
+    if (in_a_write) fs.FailCall(1, Fault::kShortWrite);                            // or a part of one
+    life.torn = life.torn || in_a_write;
   }
-  static_cast<void>(wal->Close());
+  const Status closed = wal->Close();
+  if (closed.ok()) life.durable = life.written = life.appended;
   fs.ClearFaults();
   return life;
 }
 
-}  // namespace
-
-TEST_CASE("recovery finds all that was promised, and a prefix, after any kill or power cut", "[wal][crash]") {
-  const auto seed = GENERATE(range(0u, 60u));
-  CAPTURE(seed);
+/// Several lives over one directory. Returns how many segments were written over an older one's file.
+std::uint64_t RunLives(unsigned seed) {
   std::mt19937_64 random(seed);
   FaultFileSystem fs;
   REQUIRE(fs.CreateDirectories(kDir).ok());
@@ -65,25 +96,47 @@ TEST_CASE("recovery finds all that was promised, and a prefix, after any kill or
   REQUIRE(fs.SyncDirectory("db").ok());
   SequenceNumber recovered = 0;
   std::uint64_t segment = 1;
+  std::uint64_t recycled = 0;
+  Tables tables;
   for (int life_number = 0; life_number < 8; ++life_number) {
     CAPTURE(life_number);
-    const bool power_cut = random() % 2 == 0;
-    const Life life = LiveAndDie(fs, random, segment, recovered, power_cut);
+    const auto end = static_cast<End>(std::min<std::uint64_t>(random() % 5 / 2, 2));
+    const Life life = LiveAndDie(fs, random, segment, recovered, end, &tables);
+    recycled += life.recycled;
+    const ReplayOptions options{.skip_corruption = false, .flushed_sequence = tables.flushed, .flushed_sequence_known = true};
     if (random() % 3 == 0) {   // recovery itself is cut short once
       fs.FailCall(1 + random() % 8, Fault::kWriteError, FaultSpan::kFromThenOn);
-      static_cast<void>(Replay(fs, kFromTheStart));
+      static_cast<void>(Replay(fs, options, tables.floor));
       fs.ClearFaults();
-      if (power_cut) fs.PowerCut(random(), CutMode::kOutOfOrder);
+      if (end == End::kPowerCut) fs.PowerCut(random(), CutMode::kOutOfOrder);
     }
-    const Replayed replayed = Replay(fs, kFromTheStart);
+    const Replayed replayed = Replay(fs, options, tables.floor);
     REQUIRE(replayed.status.message() == "");
-    REQUIRE(replayed.sequences == UpTo(replayed.last()));
-    REQUIRE(replayed.last() >= life.durable);
-    REQUIRE(replayed.last() <= life.appended);
-    if (!power_cut) REQUIRE(replayed.last() >= life.written);
-    recovered = replayed.last();
-    segment = replayed.summary.max_segment_id + 1;
+    const SequenceNumber last = replayed.summary.last_sequence;
+    REQUIRE(replayed.sequences == UpTo(replayed.last(), tables.flushed + 1));
+    REQUIRE(last >= life.durable);
+    REQUIRE(last <= life.appended);
+    if (end != End::kPowerCut) {
+      REQUIRE(last >= life.written);
+      if (!life.torn) REQUIRE(replayed.summary.dropped_bytes == 0);            // a clean end, also among an older segment's bytes
+    }
+    recovered = last;
+    segment = std::max(replayed.summary.max_segment_id, tables.floor) + 1;
   }
+  return recycled;
+}
+
+}  // namespace
+
+TEST_CASE("recovery finds all that was promised, and a prefix, after any kill or power cut", "[wal][crash][recycle]") {
+  std::uint64_t recycled = 0;
+  const unsigned first = std::getenv("LSMKV_FIRST_SEED") == nullptr ? 0 : static_cast<unsigned>(std::atoi(std::getenv("LSMKV_FIRST_SEED")));
+  const unsigned seeds = std::getenv("LSMKV_SEEDS") == nullptr ? 60 : static_cast<unsigned>(std::atoi(std::getenv("LSMKV_SEEDS")));
+  for (unsigned seed = first; seed < first + seeds; ++seed) {
+    CAPTURE(seed);
+    recycled += RunLives(seed);
+  }
+  CHECK(recycled > seeds);       // else this shows nothing of what comes after an old segment's bytes
 }
 
 }  // namespace lsmkv::wal_test

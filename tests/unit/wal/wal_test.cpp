@@ -314,6 +314,23 @@ TEST_CASE("many appends before one commit are one sync", "[wal]") {
   CHECK(wal->stats().syncs == 1);
 }
 
+TEST_CASE("a commit that may wait names what to wait for and begins no sync; the next commit does", "[wal]") {
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, WalFsync::kAlways);
+  Eventually([&] { return wal->RotationReady(); });          // its thread has been round
+  for (SequenceNumber first = 1; first <= 3; ++first) {
+    AppendOne(*wal);
+    CHECK(wal->CommitSoon() == first);
+  }
+  for (int look = 0; look < 1000; ++look) std::this_thread::yield();
+  CHECK(wal->durable_sequence() == 0);
+  CHECK(wal->stats().syncs == 0);
+  CHECK(wal->Commit() == 3);
+  Eventually([&] { return wal->durable_sequence() == 3; });
+  CHECK(wal->stats().syncs == 1);
+  CHECK(wal->CommitSoon() == 0);
+}
+
 TEST_CASE("appenders, committers, rotation and mode changes at once keep every record", "[wal]") {
   FaultFileSystem fs;
   const auto wal = OpenWal(fs, WalFsync::kEverySec);
