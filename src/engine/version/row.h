@@ -37,8 +37,8 @@ class Row {
   /// but the cache has the row.
   bool Overwrite(std::string_view value, std::uint64_t expire_at_ms) const {
     if (value.size() != value_bytes_ || (expire_at_ms != 0) != (expires_ != 0)) return false;
-    const RowRef held = self;                                // the count is changed, not only read: whoever let go of it has read it
-    if (held.use_count() != 2) return false;
+    if (self.use_count() != 1) return false;
+    const RowRef held = self;                                // counting up acquires what the last reader released when it counted down
     char* const at = const_cast<char*>(trailing());          // made by Make(), and not const there
     if (expires_ != 0) std::memcpy(at, &expire_at_ms, sizeof(expire_at_ms));
     if (!value.empty()) std::memcpy(at + DeadlineBytes() + key_bytes_, value.data(), value.size());
