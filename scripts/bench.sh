@@ -4,6 +4,8 @@
 #                                                runs it; the options are its own (scripts/bench.sh engine --help)
 #   scripts/bench.sh server [--option value …]   the server against redis-server (and --peer NAME=COMMAND) with redis-benchmark: requests
 #                                                a second and processor time a request, interleaved (scripts/bench.sh server --help)
+#   scripts/bench.sh steady [--option value …]   the server at a share of its highest rate for minutes: the slowest request and the
+#                                                worst second, while flushes and merges run (scripts/bench.sh steady --help)
 # LSMKV_ROCKSDB_ROOT=DIR in the environment: measure against the RocksDB in DIR, an installation or a tree it was built in,
 # instead of Debian's. LSMKV_SKIP_SETUP=1 installs nothing; engines that are not there are left out.
 # Measure on a machine that does nothing else, on the disk in question (--dir).
@@ -38,15 +40,16 @@ engine() {
   exec "$repository/build/lsmkv-bench" --dir "$repository/build/bench.data" "$@"
 }
 
-server() {
+# What scripts/bench_NAME.py measures, on the release server.
+with_server() {
   "$repository/scripts/setup.sh" bench
   "$repository/scripts/build.sh" >&2
-  exec "$repository/scripts/bench_server.py" "$@"
+  exec "$repository/scripts/bench_$1.py" "${@:2}"
 }
 
 case "${1:-}" in
   engine) shift; engine "$@" ;;
-  server) shift; server "$@" ;;
+  server | steady) with_server "$@" ;;
   '' | help | -h | --help) help ;;
-  *) die "there is nothing called '$1' to measure; there are: engine, server. See scripts/bench.sh --help" ;;
+  *) die "there is nothing called '$1' to measure; there are: engine, server, steady. See scripts/bench.sh --help" ;;
 esac

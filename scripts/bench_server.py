@@ -84,8 +84,23 @@ class Peer:
         raise SystemExit(f"bench: {self.name} does not answer on port {port}: {shlex.join(words)}\n{text}")
 
 
+def own_peer(binary):
+    return Peer("lsmkv", f"{shlex.quote(str(binary))} --port {{port}} --bind 127.0.0.1 --dir {{dir}}/data --appendfsync {{fsync}}")
+
+
+def peers_of(options):
+    """From what was given as --peer."""
+    peers = []
+    for text in options:
+        name, equals, command = text.partition("=")
+        if not equals:
+            raise SystemExit(f"bench: --peer wants NAME=COMMAND, not {text}")
+        peers.append(Peer(name, command))
+    return peers
+
+
 def default_peers(binary):
-    peers = [Peer("lsmkv", f"{shlex.quote(str(binary))} --port {{port}} --bind 127.0.0.1 --dir {{dir}}/data --appendfsync {{fsync}}")]
+    peers = [own_peer(binary)]
     redis = shutil.which("redis-server")
     if redis:
         peers.append(Peer("redis", f"{redis} --port {{port}} --bind 127.0.0.1 --dir {{dir}} --save '' --appendonly yes --appendfsync {{fsync}}"))
@@ -106,10 +121,10 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def load(port, work, requests, core):
+def load(port, work, requests, core, keys=KEYS, value_bytes=100):
     """Runs redis-benchmark; returns its requests a second and p99 in milliseconds."""
     words = ["redis-benchmark", "-p", str(port), "-c", str(work.connections), "-P", str(work.pipeline), "-n", str(requests),
-             "-r", str(KEYS), "-d", "100", "--csv"]
+             "-r", str(keys), "-d", str(value_bytes), "--csv"]
     words += ["-t", work.command] if " " not in work.command else shlex.split(work.command)
     if core is not None:
         words = ["taskset", "-c", str(core), *words]
@@ -164,6 +179,10 @@ def run_once(peer, work, options):
     return {"rps": rps, "p99_ms": p99, "cpu_us": micros}
 
 
+def machine():
+    return {"cores": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d")}
+
+
 def summary(runs):
     return {key: {"median": statistics.median(run[key] for run in runs), "least": min(run[key] for run in runs),
                   "greatest": max(run[key] for run in runs)} for key in runs[0]}
@@ -216,17 +235,11 @@ def main():
     options = parser.parse_args()
     if not shutil.which("redis-benchmark"):
         raise SystemExit("bench: redis-benchmark is not there (apt-get install redis-tools)")
-    peers = default_peers(options.binary)
-    for text in options.peer:
-        name, equals, command = text.partition("=")
-        if not equals:
-            raise SystemExit(f"bench: --peer wants NAME=COMMAND, not {text}")
-        peers.append(Peer(name, command))
+    peers = default_peers(options.binary) + peers_of(options.peer)
     print_head(peers)
     results = measure(options, peers)
     if options.json:
-        machine = {"cores": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d")}
-        pathlib.Path(options.json).write_text(json.dumps({"machine": machine, "rounds": options.rounds, "results": results}, indent=1))
+        pathlib.Path(options.json).write_text(json.dumps({"machine": machine(), "rounds": options.rounds, "results": results}, indent=1))
 
 
 if __name__ == "__main__":
