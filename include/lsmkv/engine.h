@@ -158,8 +158,9 @@ class Engine {
   // ---- reading
   /// The newest version of `key`, expired or not; nullopt when it was never written or is deleted.
   virtual Result<std::optional<PinnedValue>> Get(std::string_view key, const ReadOptions& options = {}) = 0;
-  /// A hint that Get follows for all of these: asks the operating system for their blocks together, without waiting for any, so
-  /// that their reads overlap on the disk. Worth it for several keys that are not in memory.
+  /// A hint that Get follows for all of these: asks the operating system for what they have to read, filters and indexes, blocks,
+  /// and values in blob files, each for all of them before the first is waited for, so that their reads overlap on the disk. Waits for
+  /// nothing if options.memory_only, and asks for less then. Worth it for several keys that are not in memory.
   virtual void WillRead([[maybe_unused]] std::span<const std::string_view> keys, [[maybe_unused]] const ReadOptions& options = {}) {}
   /// A hint that these keys are about to be looked up or written, on this thread: gets what that touches first from main memory into
   /// the processor's caches, for all of them at once, so that they wait for it together. Never reads the disk. Worth it for two or

@@ -146,6 +146,8 @@ class EngineImpl final : public Engine {
   View ConsistentView() const;
   Result<std::optional<PinnedValue>> TimedGetFromTables(const SuperVersionPtr& view, std::string_view key, std::uint64_t hash,
                                                         const ReadOptions& options) const;
+  /// found->found: whether there is one. Errors: Table::Get's.
+  static Status FindInTables(const Version& version, std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* found);
   Result<std::optional<PinnedValue>> GetFromTables(const SuperVersionPtr& view, std::string_view key, std::uint64_t hash,
                                                    const ReadOptions& options) const;
 

@@ -93,48 +93,71 @@ Result<std::optional<PinnedValue>> EngineImpl::TimedGetFromTables(const SuperVer
   return found;
 }
 
-Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionPtr& view, std::string_view key,
-                                                             std::uint64_t hash, const ReadOptions& options) const {
-  const Version& version = *view->version;
-  const ReadMode read{.memory_only = options.memory_only, .fill_cache = options.fill_cache, .large_values = options.large_values};
-  TableGetResult found;
-  const auto answer = [&]() -> Result<std::optional<PinnedValue>> {
-    const EntryView& entry = found.entry;
-    if (entry.kind == EntryKind::kTombstone) return std::nullopt;
-    if (entry.kind != EntryKind::kBlob) {
-      const bool most_of_block = entry.value.size() >= found.pin_bytes / 2;      // large values are, unless blocks are large, too
-      return PinnedValue(entry.value, ExpiryOf(entry), std::move(found.pin),
-                         most_of_block ? PinnedValue::Keeps::kBlock : PinnedValue::Keeps::kView);
-    }
-    Result<PinnedValue> value = version.ReadBlob(entry, hash, read);
-    if (!value) return value.error();
-    return std::move(*value);
-  };
+Status EngineImpl::FindInTables(const Version& version, std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* found) {
   CandidateTables candidates(version, key);
   while (const TablePtr* const table = candidates.Next()) {
-    const Result<bool> hit = (*table)->Get(key, hash, read, &found);
+    const Result<bool> hit = (*table)->Get(key, hash, mode, found);
     if (!hit) return hit.error();
-    if (*hit) return answer();
+    if (*hit) return Status();
   }
-  return std::nullopt;
+  found->found = false;
+  return Status();
 }
 
+Result<std::optional<PinnedValue>> EngineImpl::GetFromTables(const SuperVersionPtr& view, std::string_view key,
+                                                             std::uint64_t hash, const ReadOptions& options) const {
+  const ReadMode read{.memory_only = options.memory_only, .fill_cache = options.fill_cache, .large_values = options.large_values};
+  TableGetResult found;
+  if (Status status = FindInTables(*view->version, key, hash, read, &found); !status.ok()) return status;
+  const EntryView& entry = found.entry;
+  if (!found.found || entry.kind == EntryKind::kTombstone) return std::nullopt;
+  if (entry.kind != EntryKind::kBlob) {
+    const bool most_of_block = entry.value.size() >= found.pin_bytes / 2;      // large values are, unless blocks are large, too
+    return PinnedValue(entry.value, ExpiryOf(entry), std::move(found.pin),
+                       most_of_block ? PinnedValue::Keeps::kBlock : PinnedValue::Keeps::kView);
+  }
+  Result<PinnedValue> value = view->version->ReadBlob(entry, hash, read);
+  if (!value) return value.error();
+  return std::move(*value);
+}
+
+/// Where a block lies the index says, and where a large value lies its block: so one stage after the other, each of which asks for
+/// what all keys have to read before anything of it is waited for.
 void EngineImpl::WillRead(std::span<const std::string_view> keys, const ReadOptions& options) {
+  struct Upcoming {
+    std::string_view key;
+    std::uint64_t hash;
+    AskedFor asked = AskedFor::kIndex;
+  };
   const View view = ViewFor(options);
   const SuperVersion& now = *view.super_version;
-  const auto in_memory = [&](std::string_view key, std::uint64_t hash) {
-    EntryView entry;
-    const auto holds = [&](const Memory& memory) { return memory.table->Get(key, hash, view.sequence, &entry); };
-    return holds(now.active) || std::ranges::any_of(now.immutables, holds);
-  };
-  const auto in_tables = [&](std::string_view key, std::uint64_t hash) {
-    CandidateTables candidates(*now.version, key);
-    while (const TablePtr* const table = candidates.Next())
-      if ((*table)->WillRead(key, hash)) return;
-  };
+  std::vector<Upcoming> upcoming;
   for (const std::string_view key : keys) {
     const std::uint64_t hash = Hash(key);
-    if (!in_memory(key, hash)) in_tables(key, hash);
+    EntryView entry;
+    const auto holds = [&](const Memory& memory) { return memory.table->Get(key, hash, view.sequence, &entry); };
+    if (!holds(now.active) && std::ranges::none_of(now.immutables, holds)) upcoming.push_back({key, hash});
+  }
+  const auto ask = [&](ReadMode mode) {
+    for (Upcoming& read : upcoming) {
+      if (read.asked != AskedFor::kIndex) continue;
+      read.asked = AskedFor::kNothing;
+      CandidateTables candidates(*now.version, read.key);
+      while (const TablePtr* const table = candidates.Next())
+        if ((read.asked = (*table)->WillRead(read.key, read.hash, mode, !options.memory_only)) != AskedFor::kNothing) break;
+    }
+  };
+  ask({.memory_only = true});
+  if (options.memory_only) return;
+  const ReadMode waiting{.fill_cache = options.fill_cache};
+  ask(waiting);
+  if (now.version->blobs().empty()) return;
+  for (const Upcoming& read : upcoming) {
+    TableGetResult found;
+    if (read.asked != AskedFor::kNothing && FindInTables(*now.version, read.key, read.hash, waiting, &found).ok() && found.found &&
+        found.entry.kind == EntryKind::kBlob) {
+      now.version->WillReadBlob(found.entry);
+    }
   }
 }
 

@@ -140,6 +140,7 @@ class FaultFileSystem::ReadHandle final : public RandomAccessFile {
     MutexLock lock(fs_.mutex_);
     if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, "read");
     if (Status counted = fs_.Count(Call::kRead, path_, "read"); !counted.ok()) return counted;
+    if (fs_.reads_) fs_.reads_->push_back({path_, offset, false});
     const std::string& bytes = node_->file.bytes();
     const std::uint64_t end = std::min<std::uint64_t>(size_, bytes.size());
     if (offset > end || size > end - offset) {
@@ -152,7 +153,10 @@ class FaultFileSystem::ReadHandle final : public RandomAccessFile {
     return fs_.cached_.load() ? Read(offset, size, buffer) : Status::WouldBlock();
   }
   std::uint64_t size() const override { return size_; }
-  void WillNeed(std::uint64_t, std::uint64_t) const override {}
+  void WillNeed(std::uint64_t offset, std::uint64_t) const override {
+    const MutexLock lock(fs_.mutex_);
+    if (fs_.reads_) fs_.reads_->push_back({path_, offset, true});
+  }
 
  private:
   FaultFileSystem& fs_;
@@ -306,6 +310,14 @@ Status FaultFileSystem::FlipBit(const std::string& path, std::uint64_t bit) {
   });
   if (!found.ok() || inside) return found;
   return Status::InvalidArgument(path + ": has no bit " + std::to_string(bit));
+}
+
+std::vector<FaultFileSystem::ReadSeen> FaultFileSystem::TakeReads() {
+  const MutexLock lock(mutex_);
+  std::vector<ReadSeen> seen;
+  if (reads_) seen.swap(*reads_);
+  reads_.emplace();
+  return seen;
 }
 
 std::uint64_t FaultFileSystem::calls() const {

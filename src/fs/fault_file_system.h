@@ -73,6 +73,13 @@ class FaultFileSystem final : public FileSystem {
   Status FlipBit(const std::string& path, std::uint64_t bit) LSMKV_EXCLUDES(mutex_);
 
   // ---- what was seen
+  struct ReadSeen {
+    std::string path;
+    std::uint64_t offset = 0;
+    bool hint = false;      ///< WillNeed, not Read
+  };
+  /// Reads and hints, in their order, since the last call; the first one begins to note them.
+  std::vector<ReadSeen> TakeReads() LSMKV_EXCLUDES(mutex_);
   std::uint64_t calls() const LSMKV_EXCLUDES(mutex_);                ///< that can fail, since the beginning
   std::uint64_t calls(Fault fault) const LSMKV_EXCLUDES(mutex_);     ///< of these, those that `fault` concerns
   std::uint64_t fired() const LSMKV_EXCLUDES(mutex_);                ///< calls that failed because of a fault
@@ -142,6 +149,7 @@ class FaultFileSystem final : public FileSystem {
   int lag_syncs_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::vector<LaggingSync> lagging_ LSMKV_GUARDED_BY(mutex_);
   std::function<void()> on_fault_ LSMKV_GUARDED_BY(mutex_);
+  std::optional<std::vector<ReadSeen>> reads_ LSMKV_GUARDED_BY(mutex_);
   std::optional<std::uint64_t> capacity_bytes_ LSMKV_GUARDED_BY(mutex_);
   std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::array<std::uint64_t, kFaults> calls_concerned_ LSMKV_GUARDED_BY(mutex_){};

@@ -54,6 +54,12 @@ Result<BlobRecord> BlobReader::Read(const BlobPointer& pointer, std::uint64_t ke
   return record;
 }
 
+void BlobReader::WillRead(const BlobPointer& pointer) const {
+  constexpr std::uint64_t kWorthAsking = 1 << 20;      // one read of more keeps the disk busy by itself
+  if (pointer.stored_bytes <= kWorthAsking && BlobRecordFits(pointer.offset, pointer.record_bytes(), file_bytes()))
+    file_->WillNeed(pointer.offset, pointer.record_bytes());
+}
+
 Result<std::uint64_t> BlobReader::ReadAll(const std::function<void(std::uint64_t, const BlobRecord&)>& visit) const {
   const std::uint64_t end = file_bytes() - kBlobFooterBytes;
   char raw[kBlobFooterBytes];

@@ -50,6 +50,8 @@ class BlobReader {
 
   /// The record that `pointer`, which may say anything, leads to, if it is the value of the key with this Hash(). One read.
   Result<BlobRecord> Read(const BlobPointer& pointer, std::uint64_t key_hash, OnDisk on_disk = OnDisk::kWait) const;
+  /// A hint that Read(pointer) follows: asks the operating system for the record, without waiting.
+  void WillRead(const BlobPointer& pointer) const;
   /// Reads all records in the order of the file, and the footer: every byte is checked. `visit` may be null; it is given each
   /// record's offset. Returns the number of records.
   Result<std::uint64_t> ReadAll(const std::function<void(std::uint64_t offset, const BlobRecord& record)>& visit) const;

@@ -112,25 +112,33 @@ std::vector<Table::Section> Table::Sections() const {
   return sections;
 }
 
-bool Table::WillRead(std::string_view key, std::uint64_t hash) const {
-  const auto cached = [this](BlockHandle handle, BlockKind kind) {
-    BlockRef block = context_.cache->Peek(KeyOf(handle));
-    if (block == nullptr) file_->WillNeed(handle.offset, handle.size);
-    return block != nullptr && block->kind() == kind ? std::move(block) : BlockRef();
-  };
+/// The block at `handle` if it is in memory or may be waited for; else null, and asked for. An error is left to who reads it again.
+template <typename Block>
+std::shared_ptr<const Block> Table::PeekOrAsk(BlockHandle handle, ReadMode mode) const {
+  std::shared_ptr<const Block> block = PeekAs<Block>(handle);
+  if (block != nullptr) return block;
+  if (mode.memory_only) {
+    file_->WillNeed(handle.offset, handle.size);
+    return nullptr;
+  }
+  auto fetched = Fetch<Block>(handle, mode);
+  return fetched ? std::move(*fetched) : nullptr;
+}
+
+AskedFor Table::WillRead(std::string_view key, std::uint64_t hash, ReadMode mode) const {
   const std::size_t at = top_index_->Search(key);
-  if (at == top_index_->size()) return false;
+  if (at == top_index_->size()) return AskedFor::kNothing;
   const IndexEntry section = top_index_->entry(at);
   if (!section.filter.empty()) {
-    const auto filter = std::static_pointer_cast<const FilterBlock>(cached(section.filter, BlockKind::kFilter));
-    if (filter != nullptr && !filter->MayContain(hash)) return false;
+    const auto filter = PeekOrAsk<FilterBlock>(section.filter, mode);
+    if (filter != nullptr && !filter->MayContain(hash)) return AskedFor::kNothing;
   }
-  const auto index = std::static_pointer_cast<const IndexBlock>(cached(section.block, BlockKind::kIndex));
-  if (index == nullptr) return true;
+  const auto index = PeekOrAsk<IndexBlock>(section.block, mode);
+  if (index == nullptr) return AskedFor::kIndex;
   const std::size_t place = index->Search(key);
-  if (place == index->size()) return false;
-  static_cast<void>(cached(index->entry(place).block, BlockKind::kData));
-  return true;
+  if (place == index->size()) return AskedFor::kNothing;
+  static_cast<void>(PeekOrAsk<DataBlock>(index->entry(place).block, {.memory_only = true}));
+  return AskedFor::kBlock;
 }
 
 Result<TableProperties> Table::ReadProperties() const {

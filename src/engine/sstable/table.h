@@ -48,6 +48,13 @@ struct TableGetResult {
   std::uint64_t pin_bytes = 0;   ///< what `pin` keeps in memory: the block
 };
 
+/// What a hint has asked the disk for, or found in memory.
+enum class AskedFor : std::uint8_t {
+  kNothing,   ///< the key is not in the table, as far as was looked
+  kIndex,     ///< filter or index; where the block lies is not known yet
+  kBlock,
+};
+
 struct IteratorOptions {
   bool fill_cache = true;  ///< keep the blocks that were read
   /// Largest read: data is read ahead in pieces that grow up to this while the reading is sequential. Without fill_cache
@@ -67,9 +74,9 @@ class Table {
   /// block is not in the cache; kCorruption, kIoError. The result is only good without an error.
   Status Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const;
 
-  /// A hint that Get(key) follows: asks the operating system for the first block it would have to read, without waiting.
-  /// False: the key is not in the table, as far as memory tells.
-  bool WillRead(std::string_view key, std::uint64_t hash) const;
+  /// A hint that Get(key) follows: asks the operating system for what that would have to read first. Waits for nothing if
+  /// mode.memory_only; else for filter and index, so that the block itself can be asked for.
+  AskedFor WillRead(std::string_view key, std::uint64_t hash, ReadMode mode) const;
 
   /// The table outlives the iterator; `pin`, which the iterator keeps, may see to that.
   std::unique_ptr<InternalIterator> NewIterator(const IteratorOptions& options,
@@ -120,6 +127,8 @@ class Table {
   Result<std::shared_ptr<const Block>> Fetch(BlockHandle handle, ReadMode mode) const;
   template <typename Block>
   Result<std::shared_ptr<const Block>> FetchMissing(BlockHandle handle, ReadMode mode) const;
+  template <typename Block>
+  std::shared_ptr<const Block> PeekOrAsk(BlockHandle handle, ReadMode mode) const;
   /// True: the section has no such key.
   Result<bool> FilteredOut(const IndexEntry& section, std::uint64_t hash, ReadMode mode) const;
   Status GetFromSection(std::string_view key, std::uint64_t hash, const IndexEntry& section, ReadMode mode,

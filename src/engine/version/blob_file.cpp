@@ -69,6 +69,12 @@ Result<std::shared_ptr<const BlobValue>> BlobFile::Unpacked(Result<BlobRecord> r
   return value;
 }
 
+void BlobFile::WillRead(const BlobPointer& pointer) const {
+  if (store_->block_cache.Peek({id_, pointer.offset}) != nullptr) return;
+  const auto reader = store_->open_blobs.Open(id_, path_, file_bytes_);
+  if (reader) (*reader)->WillRead(pointer);
+}
+
 Result<BlobRecord> BlobFile::ReadRecord(const BlobPointer& pointer, std::uint64_t key_hash) const {
   const auto reader = store_->open_blobs.Open(id_, path_, file_bytes_);
   if (!reader) return reader.error();

@@ -35,6 +35,8 @@ class BlobFile {
   /// The value that `pointer` leads to, through the block cache. `key_hash` is its key's Hash(). Errors: kWouldBlock if
   /// mode.memory_only and it is not cached, or mode.large_values does not admit it; kCorruption "<path>: offset N: ..."; kIoError.
   Result<std::shared_ptr<const BlobValue>> Get(const BlobPointer& pointer, std::uint64_t key_hash, ReadMode mode) const;
+  /// A hint that Get(pointer) follows: asks the operating system for a value that is not in the cache. May open the file.
+  void WillRead(const BlobPointer& pointer) const;
   /// The record as it is stored, past the cache, for who moves it to another file.
   Result<BlobRecord> ReadRecord(const BlobPointer& pointer, std::uint64_t key_hash) const;
 

@@ -85,9 +85,9 @@ Result<bool> TableFile::Get(std::string_view key, std::uint64_t hash, ReadMode m
   return result->found;
 }
 
-bool TableFile::WillRead(std::string_view key, std::uint64_t hash) const {
-  const Result<TablePin> table = handle_->Pin(true);
-  return !table || (*table)->WillRead(key, hash);
+AskedFor TableFile::WillRead(std::string_view key, std::uint64_t hash, ReadMode mode, bool may_open) const {
+  const Result<TablePin> table = handle_->Pin(!may_open);
+  return table ? (*table)->WillRead(key, hash, mode) : AskedFor::kIndex;
 }
 
 TablePin TableFile::PinOpen() const {

@@ -77,8 +77,8 @@ class TableFile {
 
   /// True when the table has an entry for `key`; see Table::Get.
   Result<bool> Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const;
-  /// See Table::WillRead; a table that is not open is left so, and may have the key.
-  bool WillRead(std::string_view key, std::uint64_t hash) const;
+  /// See Table::WillRead. A table that is not open, and that `may_open` does not allow to be opened, is left so.
+  AskedFor WillRead(std::string_view key, std::uint64_t hash, ReadMode mode, bool may_open) const;
   /// The table if it is open; else an empty pin.
   TablePin PinOpen() const;
   Result<std::optional<std::string>> SampleKey(std::uint64_t random, std::string_view lower, std::string_view upper) const;

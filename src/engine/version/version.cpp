@@ -106,6 +106,12 @@ Result<PinnedValue> Version::ReadBlob(const EntryView& entry, std::uint64_t key_
   return PinnedValue(data, entry.expire_at_ms, std::move(*value), PinnedValue::Keeps::kBlock);
 }
 
+void Version::WillReadBlob(const EntryView& entry) const {
+  const std::optional<BlobPointer> pointer = DecodeBlobPointer(entry.value);
+  const auto usage = pointer ? blobs_.find(pointer->blob) : blobs_.end();
+  if (usage != blobs_.end()) usage->second.file->WillRead(*pointer);
+}
+
 const TablePtr* Version::FindTable(std::uint32_t n, std::string_view key) const {
   const LevelTables& tables = levels_[n];
   const auto it = std::ranges::partition_point(

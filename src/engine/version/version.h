@@ -55,6 +55,8 @@ class Version {
 
   /// What the tables refer to in blob files.
   const BlobUsages& blobs() const { return blobs_; }
+  /// A hint that ReadBlob(entry) follows.
+  void WillReadBlob(const EntryView& entry) const;
   /// The value of a kBlob entry of one of this version's tables. `key_hash` is the key's Hash(). Errors: BlobFile::Get's.
   Result<PinnedValue> ReadBlob(const EntryView& entry, std::uint64_t key_hash, ReadMode mode) const;
 

@@ -1,4 +1,7 @@
 // The engine's promises one by one; histories are in engine_model_test.cpp, power cuts in engine_crash_test.cpp.
+#include <set>
+#include <utility>
+
 #include "engine_fixture.h"
 
 #include "engine/manifest/manifest.h"
@@ -378,7 +381,7 @@ TEST_CASE("a large compaction runs in pieces and gives what one would", "[engine
   CHECK(Contents(*engine) == model);
 }
 
-TEST_CASE("a hint for several keys reads nothing itself and changes no answer", "[engine]") {
+TEST_CASE("a hint for several keys that may not wait reads nothing itself and changes no answer", "[engine]") {
   FaultFileSystem fs;
   Options options = TinyOptions(&fs);
   options.block_cache_bytes = 1 << 20;
@@ -390,14 +393,53 @@ TEST_CASE("a hint for several keys reads nothing itself and changes no answer", 
   auto engine = MustOpen(options);
   REQUIRE(Put(*engine, "k1", "new").ok());
   const std::vector<std::string_view> keys{"k1", "k500", "nowhere", "k999", ""};
+  ReadOptions without_waiting;
+  without_waiting.memory_only = true;
   for (int round = 0; round < 3; ++round) {         // cold, with some blocks cached, with all
     const EngineStats before = engine->Stats();
-    engine->WillRead(keys, {});
+    engine->WillRead(keys, without_waiting);
     CHECK(engine->Stats().block_cache_misses == before.block_cache_misses);
     CHECK(engine->Stats().open_sstables == before.open_sstables);
     CHECK(Get(*engine, "k1") == "new");
     CHECK(Get(*engine, "k500") == "500");
     CHECK(Get(*engine, "nowhere") == std::nullopt);
     CHECK(Get(*engine, "k999") == "999");
+  }
+}
+
+TEST_CASE("a hint for several keys asks the disk for each stage of all of them before it waits for one", "[engine]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.block_cache_bytes = 1 << 20;
+  options.min_blob_bytes = 100;
+  std::vector<std::string> names;
+  {
+    auto engine = MustOpen(options);
+    for (int i = 0; i < 1000; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), i % 2 == 0 ? std::string(100, 'v') : "small").ok());
+    REQUIRE(engine->Compact().ok());
+  }
+  for (const int i : {10, 11, 300, 301, 555, 556, 900, 901}) names.push_back("k" + std::to_string(i));
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  auto engine = MustOpen(options);
+  static_cast<void>(fs.TakeReads());
+  engine->WillRead(keys, {});
+  std::set<std::pair<std::string, std::uint64_t>> asked;
+  std::size_t blobs_asked = 0, unasked = 0;
+  for (const FaultFileSystem::ReadSeen& seen : fs.TakeReads()) {
+    const bool blob = seen.path.find("/blob/") != std::string::npos;
+    if (seen.hint) {
+      asked.emplace(seen.path, seen.offset);
+      blobs_asked += blob ? 1 : 0;
+    } else if (!asked.contains({seen.path, seen.offset})) {
+      ++unasked;
+    }
+  }
+  CHECK(blobs_asked == 4);                        // each large value, none of which has been read
+  CHECK(unasked <= 3 * engine->Stats().open_sstables + 1);      // opening a table or a blob file: footer, top index, header
+  // Now what the answers need has been asked for.
+  for (const std::string& name : names) CHECK(Get(*engine, name).has_value());
+  for (const FaultFileSystem::ReadSeen& seen : fs.TakeReads()) {
+    INFO(seen.path << " at " << seen.offset);
+    CHECK((seen.offset == 0 || asked.contains({seen.path, seen.offset})));      // 0: a blob file's header, when it is opened again
   }
 }
