@@ -1,10 +1,12 @@
-// How long a start takes when the manifests name very many tables: `engine_test "[startup]"` prints it. Hidden: a figure of the
-// machine, not a promise a test can keep. The tables are sparse files: nothing of them is read.
+// What a start costs when the manifests name very many tables: `engine_test "[startup]"` prints it. The tables are sparse files: nothing
+// of them is read. The bounds are the promise's, and for a build that checks everything on a busy machine ten times of them.
 #include <catch2/catch.hpp>
 
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -23,6 +25,8 @@ std::uint64_t ResidentKib() {
   return 0;
 }
 
+constexpr const char* kTable = "table";
+
 void WriteManifest(const std::filesystem::path& dir, std::uint32_t level, std::uint64_t first_id, std::uint64_t tables, std::uint64_t bytes) {
   LevelManifest manifest;
   manifest.level = level;
@@ -37,8 +41,7 @@ void WriteManifest(const std::filesystem::path& dir, std::uint32_t level, std::u
     record.smallest_key = fmt::format("key:{:012}", 2 * i);
     record.largest_key = fmt::format("key:{:012}", 2 * i + 1);
     record.smallest_seq = record.largest_seq = level;
-    std::ofstream(dir / record.file).close();
-    std::filesystem::resize_file(dir / record.file, bytes);
+    std::filesystem::create_hard_link(dir / kTable, dir / record.file);       // of one file: it is quicker than making so many
     manifest.sstables.push_back(std::move(record));
   }
   std::ofstream(dir / ManifestFileName(level)) << EncodeManifest(manifest);
@@ -46,28 +49,46 @@ void WriteManifest(const std::filesystem::path& dir, std::uint32_t level, std::u
 
 }  // namespace
 
-TEST_CASE("start with 20,000 tables that hold 100 GB", "[.][startup]") {
+namespace {
+
+struct Start {
+  std::chrono::microseconds to_first_read{0};
+  std::uint64_t kib = 0;      // of memory
+};
+
+Start StartWith(std::uint64_t tables, std::uint64_t table_bytes) {
   const std::filesystem::path dir = std::filesystem::temp_directory_path() / fmt::format("lsmkv-startup-{}", ::getpid());
   std::filesystem::create_directories(dir / "sst");
-  constexpr std::uint64_t kTableBytes = 5 << 20;
-  WriteManifest(dir, 2, 1, 2'000, kTableBytes);
-  WriteManifest(dir, 3, 10'000, 18'000, kTableBytes);
+  std::ofstream(dir / kTable).close();
+  std::filesystem::resize_file(dir / kTable, table_bytes);
+  WriteManifest(dir, 2, 1, tables / 10, table_bytes);
+  WriteManifest(dir, 3, tables, tables - tables / 10, table_bytes);
   Options options;
   options.dir = dir.string();
   options.base_level_bytes = 1ull << 40;      // nothing to compact
   const std::uint64_t before_kib = ResidentKib();
-  const auto start = Clock::System().Monotonic();
+  const auto begin = Clock::System().Monotonic();
+  Start start;
   {
     auto engine = Engine::Open(options);
     if (!engine) FAIL(engine.error().message());
-    const auto opened = Clock::System().Monotonic();
     CHECK((*engine)->Get("no such key")->has_value() == false);
     CHECK_FALSE((*engine)->Get("key:000000000002"));       // an empty file: named as damaged, and only now
-    const auto read = Clock::System().Monotonic();
-    fmt::print("20000 tables, 100 GB: open {:.0f} ms, first reads {:.1f} ms, {} KiB more in memory\n",
-               static_cast<double>((opened - start).count()) / 1000, static_cast<double>((read - opened).count()) / 1000,
-               ResidentKib() - before_kib);
+    start.to_first_read = Clock::System().Monotonic() - begin;
+    start.kib = std::max(ResidentKib(), before_kib) - before_kib;
     CHECK((*engine)->Stats().open_sstables == 0);
   }
   std::filesystem::remove_all(dir);
+  return start;
+}
+
+}  // namespace
+
+TEST_CASE("a start with 20,000 tables that hold 100 GB is answering within a second, and reads none of them", "[startup]") {
+  constexpr std::uint64_t kTables = 20'000;
+  constexpr std::uint64_t kBytesPerTable = 2048;           // of memory
+  const Start start = StartWith(kTables, 5 << 20);
+  fmt::print("20000 tables, 100 GB: {:.0f} ms to the first reads, {} KiB\n", static_cast<double>(start.to_first_read.count()) / 1000, start.kib);
+  CHECK(start.to_first_read < std::chrono::seconds(10));
+  CHECK(start.kib < kTables * kBytesPerTable / 1024);
 }
