@@ -110,5 +110,21 @@ class Build(OnCopies):
         self.assertIn("not empty", tool("build", self.copy, stdin=b"a\t1\n", code=2))
 
 
+    def test_sorted_input_is_one_run_and_the_same_in_the_end(self):
+        model = {b"key:%06d" % i: b"value %d" % i for i in range(20_000)}
+        lines = b"".join(key + b"\t" + value + b"\n" for key, value in sorted(model.items()))
+        for options in ([], ["--sorted"]):
+            with self.subTest(options=options), Server(config=CLASSIC) as server:
+                bundle = os.path.join(self.directory, "bundle" + "".join(options))
+                built = json.loads(tool("build", "--json", *options, bundle, stdin=lines))
+                self.assertEqual(built["keys"], len(model))
+                self.assertLessEqual(built["sorted_runs"], 1)
+                client = server.client()
+                client.execute_command("LSM", "INGEST", bundle)
+                keys = sorted(model)
+                self.assertEqual(client.dbsize(), len(model))
+                self.assertEqual(client.mget(keys), [model[key] for key in keys])
+
+
 if __name__ == "__main__":
     lsmkv_server.main()
