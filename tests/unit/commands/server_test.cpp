@@ -80,6 +80,22 @@ TEST_CASE("DEBUG SLEEP answers later, and only sleeps", "[commands]") {
   CHECK(bench.Run({"lolwut"}).starts_with("$"));
 }
 
+TEST_CASE("there are no functions: they can be cleared and listed, and not loaded", "[commands]") {
+  CommandBench bench;
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"flush"}, {"flush", "SYNC"}, {"flush", "async"}}) {
+    std::vector<std::string> all{"function"};
+    all.insert(all.end(), words.begin(), words.end());
+    CHECK(bench.Run(all) == "+OK\r\n");
+  }
+  CHECK(bench.Run({"function", "flush", "now"}) == "-ERR FUNCTION FLUSH only supports SYNC|ASYNC option\r\n");
+  CHECK(bench.Run({"function", "flush", "sync", "sync"}) == "-ERR FUNCTION FLUSH only supports SYNC|ASYNC option\r\n");
+  CHECK(bench.Run({"function", "list"}) == "*0\r\n");
+  CHECK(bench.Run({"function", "list", "withcode", "libraryname", "*"}) == "*0\r\n");
+  CHECK(bench.Run({"function", "list", "libraryname"}) == "-ERR library name argument was not given\r\n");
+  CHECK(bench.Run({"function", "list", "withcode", "withcode"}) == "-ERR Unknown argument withcode\r\n");
+  CHECK(bench.Run({"function", "load", "x"}).starts_with("-ERR unknown subcommand 'load'."));
+}
+
 TEST_CASE("DEBUG answers what test suites ask", "[commands]") {
   CommandBench bench;
   const std::string unknown = "-ERR unknown subcommand or wrong number of arguments for '";
