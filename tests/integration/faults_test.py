@@ -138,6 +138,23 @@ class Faults(unittest.TestCase):
             self.assertEqual(client.get("for ever"), b"1")
             server.stop()
 
+    def test_a_checkpoint_made_after_the_clock_went_back_is_the_newest_and_stays(self):
+        with self._server() as server:
+            client = server.client()
+            epoch = client.time()[0]
+            client.set("saved", "before")
+            self.assertTrue(client.save())
+            self._set_fault("clock-offset-ms", -3 * 3_600_000)
+            wait_until(lambda: epoch - client.time()[0] > 3600, "the clock has jumped")
+            checkpoints = os.path.join(server.directory, "data", "checkpoints")
+            for text in (b"after", b"after again"):
+                client.set("saved", text)
+                self.assertTrue(client.save())
+                names = os.listdir(checkpoints)
+                self.assertEqual(len(names), 1)                 # checkpoints-kept
+                with Server(directives=["--dir", os.path.join(checkpoints, names[0])]) as copy:
+                    self.assertEqual(copy.client().get("saved"), text)
+
     def test_reads_and_writes_that_do_a_part_of_what_they_are_asked_for_change_nothing(self):
         server = TorturedServer()
         self.faults = os.path.join(server.directory, "faults")
