@@ -29,7 +29,7 @@ int Fail(const lsmkv::Status& status) {
 int Serve(std::unique_ptr<lsmkv::Config> config) {
   const auto settings = config->Current();
   if (const lsmkv::Status status = lsmkv::StartLogging(settings->logfile, settings->loglevel); !status.ok()) return Fail(status);
-  const lsmkv::Status status = lsmkv::Server(std::move(config)).Run();
+  const lsmkv::Status status = lsmkv::Server::Serve(std::move(config));
   if (!status.ok()) lsmkv::LogError("server", "{}", status.message());
   lsmkv::StopLogging();
   return status.ok() ? 0 : Fail(status);

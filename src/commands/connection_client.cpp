@@ -210,8 +210,8 @@ Outcome HandleClientPause(CommandContext& context) {
   if (!milliseconds) return Fail(context, "ERR timeout is not an integer or out of range");
   if (*milliseconds < 0) return Fail(context, "ERR timeout is negative");
   const auto duration = static_cast<std::uint64_t>(*milliseconds);
-  if (duration > std::numeric_limits<std::int64_t>::max() - context.now_ms) return Fail(context, "ERR timeout is out of range");
-  context.server.PauseClients(context.now_ms + duration, mode);
+  if (duration > std::numeric_limits<std::int64_t>::max() - context.now_ms) return Fail(context, "ERR timeout is out of range");   // as Redis
+  context.server.PauseClients(duration, mode);
   context.reply.Ok();
   return Outcome::kDone;
 }

@@ -83,7 +83,7 @@ class ServerApi {
   virtual ClientInfo Describe(const ClientState& client) = 0;          ///< the caller's own, on its own thread
   /// Whether so much more may be kept for clients (what they queue and watch) within what all of them together may hold.
   virtual bool ClientsMayHold(std::uint64_t more_bytes) = 0;
-  virtual void PauseClients(std::uint64_t until_ms, PauseMode mode) = 0;
+  virtual void PauseClients(std::uint64_t duration_ms, PauseMode mode) = 0;
   virtual void UnpauseClients() = 0;
 
   /// Starts an orderly end: stop accepting, answer what was read, commit, close, exit 0. Returns at once.

@@ -26,6 +26,19 @@ Status EngineImpl::Compact(std::optional<std::uint32_t> from, std::optional<std:
 
 namespace {
 
+std::string ParentOf(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+}
+
+/// The directory and its name, which a power cut would take with all that is in it. The name also where it is there already: whoever made it
+/// may have been killed before it was safe.
+Status MakeDurably(FileSystem& fs, const std::string& dir) {
+  if (dir == "." || dir == "/") return {};
+  if (Status status = fs.CreateDirectories(dir); !status.ok()) return status;
+  return fs.SyncDirectory(ParentOf(dir));
+}
+
 /// A checkpoint's directory tree: two levels, no more.
 void RemoveUnfinished(FileSystem& fs, const std::string& dir) {
   for (const std::string& folder : {dir + "/sst", dir + "/blob", dir + "/wal", dir}) {
@@ -42,6 +55,8 @@ void RemoveUnfinished(FileSystem& fs, const std::string& dir) {
 Status EngineImpl::Checkpoint(const std::string& dir) {
   FileSystem& fs = context_.fs;
   if (fs.Exists(dir)) return Status::InvalidArgument(dir + " exists already");
+  const std::string parent = ParentOf(dir);
+  if (Status status = MakeDurably(fs, parent); !status.ok()) return status;
   // The version pins every table it names, so none is removed while it is linked.
   const Result<VersionPtr> version = VersionOfOneMoment();
   if (!version) return version.error();
@@ -53,8 +68,7 @@ Status EngineImpl::Checkpoint(const std::string& dir) {
     RemoveUnfinished(fs, unfinished);     // its links would keep the space of tables that are gone
     return status;
   }
-  const std::size_t slash = dir.find_last_of('/');
-  return fs.SyncDirectory(slash == std::string::npos ? "." : dir.substr(0, slash));
+  return fs.SyncDirectory(parent);
 }
 
 /// A version that holds everything written before, and nothing of which the compaction filter has dropped a part that was

@@ -14,7 +14,7 @@
 namespace lsmkv {
 namespace {
 
-// Sorts by age, and has no character that a shell or another file system minds: 2026-03-01T12-00-07.123Z
+// Sorts by time, and has no character that a shell or another file system minds: 2026-03-01T12-00-07.123Z
 std::string TimeName(std::uint64_t now_ms) {
   const std::time_t seconds = static_cast<std::time_t>(now_ms / 1000);
   std::tm utc{};
@@ -30,6 +30,19 @@ bool LooksLikeCheckpoint(const std::string& name) {
          });
 }
 
+/// The reverse of TimeName().
+std::uint64_t TimeOf(const std::string& name) {
+  const auto number = [&name](std::size_t from, std::size_t digits) { return std::stoi(name.substr(from, digits)); };
+  std::tm utc{};
+  utc.tm_year = number(0, 4) - 1900;
+  utc.tm_mon = number(5, 2) - 1;
+  utc.tm_mday = number(8, 2);
+  utc.tm_hour = number(11, 2);
+  utc.tm_min = number(14, 2);
+  utc.tm_sec = number(17, 2);
+  return static_cast<std::uint64_t>(std::max<std::time_t>(::timegm(&utc), 0)) * 1000 + static_cast<std::uint64_t>(number(20, 3));
+}
+
 }  // namespace
 
 Status Checkpoints::Save(std::uint64_t kept, std::uint64_t now_ms) {
@@ -37,14 +50,17 @@ Status Checkpoints::Save(std::uint64_t kept, std::uint64_t now_ms) {
   const std::int64_t began = Clock::System().Monotonic().count();
   began_micros_ = began;
   const SequenceNumber sequence = engine_.last_sequence();
-  Status status = Make(now_ms);
+  const std::vector<std::string> older = Names();
+  // The clock may have gone back since the newest was made: the names' order stays the order in which they were made.
+  const std::string name = TimeName(older.empty() ? now_ms : std::max(now_ms, TimeOf(older.back()) + 1));
+  Status status = Make(dir_ + "/" + name);
   last_failed_ = !status.ok();
   took_micros_ = Clock::System().Monotonic().count() - began;
   if (status.ok()) {
     last_save_seconds_ = now_ms / 1000;
     saved_sequence_ = sequence;
     ++saves_;
-    RemoveOld(kept);
+    RemoveOld(older, kept);
   } else {
     LogError("server", "checkpoint failed: {}", status.message());
   }
@@ -63,12 +79,8 @@ std::optional<std::chrono::seconds> Checkpoints::running_for() const {
   return std::chrono::floor<std::chrono::seconds>(Clock::System().Monotonic() - std::chrono::microseconds(began_micros_.load()));
 }
 
-Status Checkpoints::Make(std::uint64_t now_ms) {
-  std::error_code error;
-  std::filesystem::create_directories(dir_, error);
-  if (error) return Status::IoError("cannot create " + dir_ + ": " + error.message());
+Status Checkpoints::Make(const std::string& path) {
   RemoveUnfinished();
-  const std::string path = dir_ + "/" + TimeName(now_ms);
   if (Status status = engine_.Checkpoint(path); !status.ok()) return status;
   LogInfo("server", "checkpoint made: {}", path);
   return Status::Ok();
@@ -87,7 +99,8 @@ void Checkpoints::RemoveUnfinished() {
   }
 }
 
-void Checkpoints::RemoveOld(std::uint64_t kept) {
+/// Of those that are there, in the order in which they were made.
+std::vector<std::string> Checkpoints::Names() const {
   std::error_code error;
   std::vector<std::string> names;
   std::filesystem::directory_iterator entry(dir_, error);
@@ -95,12 +108,18 @@ void Checkpoints::RemoveOld(std::uint64_t kept) {
     if (std::string name = entry->path().filename().string(); LooksLikeCheckpoint(name)) names.push_back(std::move(name));
   }
   std::ranges::sort(names);
-  for (std::size_t i = 0; i + kept < names.size(); ++i) {
-    std::filesystem::remove_all(dir_ + "/" + names[i], error);
+  return names;
+}
+
+/// `older` are the names of those before the one that was just made, which stays in any case.
+void Checkpoints::RemoveOld(const std::vector<std::string>& older, std::uint64_t kept) {
+  for (std::size_t i = 0; i + std::max<std::uint64_t>(kept, 1) <= older.size(); ++i) {
+    std::error_code error;
+    std::filesystem::remove_all(dir_ + "/" + older[i], error);
     if (error) {
-      LogWarning("server", "cannot remove the old checkpoint {}: {}", names[i], error.message());
+      LogWarning("server", "cannot remove the old checkpoint {}: {}", older[i], error.message());
     } else {
-      LogInfo("server", "old checkpoint removed: {}", names[i]);
+      LogInfo("server", "old checkpoint removed: {}", older[i]);
     }
   }
 }

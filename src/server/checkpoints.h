@@ -1,4 +1,5 @@
-// SAVE and BGSAVE: checkpoints of the tree by hard links, in DIR/checkpoints/<UTC time>, the newest few kept.
+// SAVE and BGSAVE: checkpoints of the tree by hard links, in DIR/checkpoints/<UTC time>, the newest few kept. Where the clock has gone back
+// the name is that of the newest and a millisecond more, so that names sort by age.
 // Threads  any; one checkpoint at a time. Save() blocks on the disk.
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lsmkv/engine.h"
 
@@ -40,9 +42,10 @@ class Checkpoints {
   std::uint64_t saves() const { return saves_.load(std::memory_order_relaxed); }
 
  private:
-  Status Make(std::uint64_t now_ms);
+  Status Make(const std::string& path);
   void RemoveUnfinished();
-  void RemoveOld(std::uint64_t kept);
+  std::vector<std::string> Names() const;
+  void RemoveOld(const std::vector<std::string>& older, std::uint64_t kept);
 
   Engine& engine_;
   const std::string dir_;

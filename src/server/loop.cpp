@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <array>
@@ -28,9 +29,14 @@ constexpr int kEventsPerTick = 256;
 constexpr milliseconds kLinger{10};
 constexpr milliseconds kCronPeriod{1000};
 
+/// As Asio's parts, of which a loop is made, say that they cannot be made.
+void ThrowUnless(bool done, const char* what) {
+  if (!done) throw boost::system::system_error(errno, boost::system::system_category(), what);
+}
+
 int NewEpoll() {
   const int fd = ::epoll_create1(EPOLL_CLOEXEC);
-  LSMKV_ASSERT(fd >= 0);   // only at the start, when descriptors are plenty
+  ThrowUnless(fd >= 0, "epoll of a loop");
   return fd;
 }
 
@@ -53,7 +59,7 @@ Loop::Loop(std::size_t index, const ServerContext& context)
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.ptr = nullptr;   // not a session
-  LSMKV_ASSERT(::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, mailbox_.wake_fd(), &event) == 0);
+  ThrowUnless(mailbox_.wake_fd() >= 0 && ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, mailbox_.wake_fd(), &event) == 0, "mailbox of a loop");
   context_.engine.AddCommitListener(this);
 }
 
@@ -336,7 +342,7 @@ bool Loop::RunDueTimers() {
 }
 
 void Loop::Cron() {
-  for (const auto& [id, session] : sessions_) session->Cron(now_ms_, *settings_);
+  for (const auto& [id, session] : sessions_) session->Cron(*settings_);
   RunAfter(kCronPeriod, [this] { Cron(); });
 }
 

@@ -56,6 +56,7 @@ namespace lsmkv {
 
 class Loop final : public CommitListener {
  public:
+  /// Throws boost::system::system_error when the system has no descriptors for it, as what it is made of does.
   Loop(std::size_t index, const ServerContext& context);
   ~Loop() override;
 

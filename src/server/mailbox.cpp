@@ -5,13 +5,13 @@
 
 #include <cstdint>
 
-#include "base/assert.h"
-
 namespace lsmkv {
 
-Mailbox::Mailbox() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { LSMKV_ASSERT(wake_fd_ >= 0); }
+Mailbox::Mailbox() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
-Mailbox::~Mailbox() { ::close(wake_fd_); }
+Mailbox::~Mailbox() {
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+}
 
 bool Mailbox::Post(std::function<void()> task) {
   {

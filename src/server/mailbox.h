@@ -34,7 +34,8 @@ class Mailbox {
   /// Makes a sleeping loop look around.
   void Wake();
 
-  /// An eventfd to watch for EPOLLIN | EPOLLET: it is never read, each Wake is a new edge.
+  /// An eventfd to watch for EPOLLIN | EPOLLET: it is never read, each Wake is a new edge. Negative, and no mailbox, when the system had none to give
+  /// (errno says why).
   int wake_fd() const { return wake_fd_; }
   bool HasMail() const { return has_mail_.load(std::memory_order_seq_cst); }
   void Take(Contents* contents) LSMKV_EXCLUDES(mutex_);

@@ -3,7 +3,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fmt/core.h>
+
 #include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -29,20 +32,27 @@ constexpr milliseconds kSamplePeriod{100};
 constexpr std::uint64_t kSamplesPerMemorySample = 10;        // asking the allocator takes longer than the rest
 constexpr std::size_t kUpkeepThreads = 2;    // who asks for more at once waits: one compaction on demand runs at a time anyway
 constexpr std::uint64_t kReservedDescriptors = 96;   // log, WAL, manifests, epoll, the listener's reserve, removed files
+constexpr const char* kRaiseLimit = "raise 'ulimit -n'";
 
-/// Raises the soft limit on descriptors to what the settings may come to need, as far as the hard limit allows.
-void RaiseDescriptorLimit(std::uint64_t maxclients, std::uint64_t max_open_sstables) {
+/// Raises the soft limit on descriptors to what the settings may come to need, as far as the hard limit allows. An error: it would not even
+/// do without clients and tables.
+Status RaiseDescriptorLimit(std::uint64_t maxclients, std::uint64_t max_open_sstables) {
   const std::uint64_t max_open_blobs = max_open_sstables / 4;   // as the engine has it
   const rlim_t wanted = maxclients + max_open_sstables + max_open_blobs + kReservedDescriptors;
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return Status::Ok();
   const rlim_t had = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limit.rlim_max);
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = had;
-  if (limit.rlim_cur < wanted) {
-    LogWarning("server", "maxclients and max-open-sstables may need {} file descriptors, the limit is {}: raise 'ulimit -n'",
-               wanted, limit.rlim_cur);
+  if (limit.rlim_cur < kReservedDescriptors) {
+    return Status::IoError(fmt::format("{} file descriptors are too few, clients and tables aside {} are needed: {}", limit.rlim_cur,
+                                       kReservedDescriptors, kRaiseLimit));
   }
+  if (limit.rlim_cur < wanted) {
+    LogWarning("server", "maxclients and max-open-sstables may need {} file descriptors, the limit is {}: {}", wanted, limit.rlim_cur,
+               kRaiseLimit);
+  }
+  return Status::Ok();
 }
 
 void LogPlan(const MemoryPlan& plan, const MachineMemory& machine) {
@@ -79,6 +89,16 @@ Server::Server(std::unique_ptr<Config> config)
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+Status Server::Serve(std::unique_ptr<Config> config) {
+  try {
+    return Server(std::move(config)).Run();
+  } catch (const boost::system::system_error& error) {   // of Asio's parts and of loops, which are made of them
+    const bool too_few = error.code() == boost::system::errc::too_many_files_open ||
+                         error.code() == boost::system::errc::too_many_files_open_in_system;
+    return Status::IoError(fmt::format("cannot start: {}{}{}", error.what(), too_few ? "; " : "", too_few ? kRaiseLimit : ""));
+  }
+}
+
 Server::~Server() { CloseEverything(); }
 
 Status Server::Run() {
@@ -97,7 +117,7 @@ Status Server::Open() {
   const std::shared_ptr<const Settings> settings = config_->Current();
   Result<MemoryPlan> plan = PlanMemory(*settings, machine_);
   if (!plan) return plan.error().WithContext("memory-budget");
-  RaiseDescriptorLimit(settings->maxclients, plan->max_open_sstables);
+  if (Status status = RaiseDescriptorLimit(settings->maxclients, plan->max_open_sstables); !status.ok()) return status;
   TuneAllocator(plan->budget_bytes);
   client_memory_.SetLimit(plan->clients_bytes);
   LogPlan(*plan, machine_);
@@ -294,7 +314,7 @@ ClientInfo Server::Describe(const ClientState& client) {
   return static_cast<const SessionClient&>(client).session.Describe();
 }
 
-void Server::PauseClients(std::uint64_t until_ms, PauseMode mode) { pause_.Pause(until_ms, mode); }
+void Server::PauseClients(std::uint64_t duration_ms, PauseMode mode) { pause_.Pause(Clock::System().Monotonic(), duration_ms, mode); }
 
 void Server::UnpauseClients() {
   pause_.Unpause();

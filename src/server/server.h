@@ -40,6 +40,8 @@ namespace lsmkv {
 
 class Server final : public ServerApi {
  public:
+  /// Makes a server and runs it, to its end. An error: it could not start, and why.
+  static Status Serve(std::unique_ptr<Config> config);
   explicit Server(std::unique_ptr<Config> config);
   ~Server() override;
 
@@ -57,7 +59,7 @@ class Server final : public ServerApi {
   std::size_t KillClients(const ClientFilter& filter, std::uint64_t self_id) override;
   ClientInfo Describe(const ClientState& client) override;
   bool ClientsMayHold(std::uint64_t more_bytes) override { return client_memory_.bytes() + more_bytes <= client_memory_.limit_bytes(); }
-  void PauseClients(std::uint64_t until_ms, PauseMode mode) override;
+  void PauseClients(std::uint64_t duration_ms, PauseMode mode) override;
   void UnpauseClients() override;
   void RequestShutdown() override;
   void ChangeReplicationId() override LSMKV_EXCLUDES(replication_mutex_);

@@ -21,9 +21,11 @@
 namespace lsmkv {
 namespace {
 
+using std::chrono::microseconds;
+
 constexpr std::size_t kMaxGrowBytes = 1 << 20;      // at a time, for one big argument
 constexpr std::size_t kKeptBytes = 64 << 10;        // of a buffer that has been blown up and is empty now
-constexpr std::uint64_t kIdleMillis = 2000;         // then an empty session gives all its buffers back
+constexpr std::chrono::seconds kIdle{2};            // then an empty session gives all its buffers back
 constexpr int kMaxDrainedReads = 64;
 
 /// One system call: what may leave, unless it is in very many pieces. As send().
@@ -56,6 +58,7 @@ Session::Session(Loop& loop, const ServerContext& context, int fd, ClientState c
       }) {
   static_cast<ClientState&>(client_) = std::move(client);
   client_.fd = fd;
+  received_at_ = loop_.now();
   interest_ = EPOLLIN;
   epoll_event event{};
   event.events = interest_;
@@ -335,10 +338,11 @@ void Session::Close() {
   loop_.Bury(this);
 }
 
-bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
+bool Session::Cron(const Settings& settings) {
   if (state_ == State::kClosed) return false;
-  const std::uint64_t idle_ms = now_ms - std::min(now_ms, client_.last_active_ms);
-  if (settings.timeout_seconds != 0 && state_ == State::kReady && idle_ms > settings.timeout_seconds * 1000) {
+  const microseconds now = loop_.now();   // the wall clock may jump
+  const microseconds idle = now - received_at_;
+  if (settings.timeout_seconds != 0 && state_ == State::kReady && idle > std::chrono::seconds(settings.timeout_seconds)) {
     LogDebug("server", "closing idle client {} ({})", client_.id, client_.address);
     Close();
     return true;
@@ -346,10 +350,10 @@ bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
   if (CloseIfInTheWay() || CloseIfTakesNothing()) return true;
   const OutputBufferLimit& limit = settings.client_output_buffer[static_cast<std::size_t>(ClientClass::kNormal)];
   if (limit.soft_bytes == 0 || replies_.unsent_bytes() <= limit.soft_bytes) {
-    soft_limit_since_ms_ = 0;
-  } else if (soft_limit_since_ms_ == 0) {
-    soft_limit_since_ms_ = now_ms;
-  } else if (now_ms - soft_limit_since_ms_ > limit.soft_seconds * 1000) {
+    over_soft_limit_since_.reset();
+  } else if (!over_soft_limit_since_) {
+    over_soft_limit_since_ = now;
+  } else if (now - *over_soft_limit_since_ > std::chrono::seconds(limit.soft_seconds)) {
     LogWarning("server", "closing client {} ({}): its output buffer is over the soft limit for {} s", client_.id,
                client_.address, limit.soft_seconds);
     loop_.counters().output_buffer_disconnects.Add();
@@ -357,7 +361,7 @@ bool Session::Cron(std::uint64_t now_ms, const Settings& settings) {
     return true;
   }
   if (state_ == State::kReady) {
-    const std::size_t keep = idle_ms > kIdleMillis || context_.client_memory.tight() ? 0 : kKeptBytes;
+    const std::size_t keep = idle > kIdle || context_.client_memory.tight() ? 0 : kKeptBytes;
     ShrinkEmptyBuffers(keep);
     if (keep == 0) read_bytes_ = kFirstReadBytes;
   }

@@ -105,7 +105,7 @@ class Session {
   std::size_t missing_bytes() const { return parser_.wanted(); }
 
   /// Once a second: idle timeout, output limits, memory given back. True when the session was closed.
-  bool Cron(std::uint64_t now_ms, const Settings& settings);
+  bool Cron(const Settings& settings);
 
   ClientInfo Describe() const;
   State state() const { return state_; }
@@ -209,11 +209,11 @@ class Session {
   std::size_t warmed_commands_ = 0; // in the input behind the present one: their keys have been looked at
   std::uint32_t interest_ = 0;      // of the epoll registration
   std::uint64_t ticket_ = 0;        // of this stay in kParked or kPaused
-  std::uint64_t soft_limit_since_ms_ = 0;
+  std::optional<std::chrono::microseconds> over_soft_limit_since_;   // the output buffer
   std::chrono::microseconds parked_since_{0};
   std::size_t read_bytes_;          // how much room to offer to recv
   std::uint64_t received_bytes_ = 0;
-  std::chrono::microseconds received_at_{0};     // the last of them; loop_.now()
+  std::chrono::microseconds received_at_{0};     // the last of them, or since when it is here; loop_.now()
   std::chrono::microseconds took_at_{0};         // when the socket last took some of a reply, or began not to take one
   std::uint64_t counted_bytes_ = 0; // of what it holds, in context_.client_memory
   std::uint64_t large_bytes_ = 0;   // of the large command that runs, likewise; 0: none

@@ -18,6 +18,7 @@ using std::chrono::microseconds;
 
 // OnWritable() may come late or, when the engine closes, for the last time: a stopped writer asks again by itself.
 constexpr microseconds kStoppedRecheck{100'000};
+constexpr std::chrono::milliseconds kPauseRecheck{3'600'000};
 constexpr microseconds kLargeReadRecheck{200'000};     // it is woken; this is for its patience
 constexpr std::size_t kKeptJobBytes = 64 << 10;
 
@@ -95,15 +96,13 @@ void Session::RefuseCommand(std::string_view error) {
 }
 
 bool Session::MustWait(bool admitted) {
-  if (context_.pause.Holds(run_flags_, loop_.now_ms())) [[unlikely]] {
+  if (context_.pause.Holds(run_flags_, loop_.now())) [[unlikely]] {
     SetState(State::kPaused);
     ++ticket_;
-    const std::uint64_t until_ms = context_.pause.until_ms();
-    const std::uint64_t wait_ms = until_ms > loop_.now_ms() ? until_ms - loop_.now_ms() : 0;
-    loop_.RunAfter(std::chrono::milliseconds(std::min<std::uint64_t>(wait_ms, 3'600'000)),
-                   [&loop = loop_, id = id(), ticket = ticket_] {
-                     if (Session* const session = loop.Find(id)) session->Resume(ticket);
-                   });
+    const std::chrono::milliseconds wait = context_.pause.until() - std::chrono::floor<std::chrono::milliseconds>(loop_.now());
+    loop_.RunAfter(std::min(wait, kPauseRecheck), [&loop = loop_, id = id(), ticket = ticket_] {
+      if (Session* const session = loop.Find(id)) session->Resume(ticket);
+    });
     return true;
   }
   if (admitted || (run_flags_ & kWrite) == 0) return false;

@@ -3,6 +3,7 @@ what is kept for them, and writing resumes by itself when there is room, without
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -61,6 +62,7 @@ class DiskFull(unittest.TestCase):
         self.fillers = 0
         self.addCleanup(self.disk.__exit__)
         if not self.disk.mounted:
+            print(f"SKIPPED {self.id()}: no tmpfs can be mounted here; faults_test.py's ENOSPC is what is left", file=sys.stderr)
             self.skipTest("no tmpfs can be mounted here")
         logs = tempfile.TemporaryDirectory(prefix="lsmkv-logs-")
         self.addCleanup(logs.cleanup)
@@ -220,6 +222,13 @@ class DiskFull(unittest.TestCase):
         self._no_damage()
 
     def test_pipelines_of_many_clients_meet_a_full_disk_and_every_reply_is_true(self):
+        self._meet_a_full_disk()
+
+    def test_so_it_is_where_every_write_is_synced(self):
+        self.server.set_directives([*TINY, "--wal-fsync", "always"])
+        self._meet_a_full_disk()
+
+    def _meet_a_full_disk(self):
         self.disk.fill(12 << 20)
         self.server.start()
         clients = [RawClient(self.server) for _ in range(6)]

@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -146,6 +148,27 @@ class Refusals(unittest.TestCase):
 
     def test_a_directory_that_cannot_be_made(self):
         self._refused(run("--port", str(free_port()), "--dir", "/proc/nowhere"), "/proc/nowhere")
+
+    def test_few_descriptors(self):
+        """It serves, or says in one line why it does not."""
+        for most in (8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 32, 64, 95, 96, 128):
+            with self.subTest(descriptors=most), tempfile.TemporaryDirectory(prefix="lsmkv-few-") as place:
+                port = free_port()
+                server = subprocess.Popen([lsmkv_server.binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", place], text=True,
+                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          preexec_fn=lambda most=most: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+                try:
+                    lsmkv_server.wait_until(lambda: server.poll() is not None or run("--ping", "--port", str(port)).returncode == 0,
+                                            "it has begun or ended")
+                    if server.poll() is None:
+                        self.assertGreaterEqual(most, 96)
+                        continue
+                    out, error = server.communicate()
+                    self._refused(subprocess.CompletedProcess(server.args, server.returncode, out, error))
+                    self.assertRegex(error, "file descriptors are too few|Too many open files")
+                finally:
+                    server.kill()
+                    server.communicate()
 
     def test_bad_configuration(self):
         self._refused(run("--level-ratio", "1"), "level-ratio", "2..100")

@@ -1,6 +1,8 @@
 // Faults of the operating system for a real server, preloaded (LD_PRELOAD): what no test can make happen otherwise.
 //
-//   LSMKV_FAULTS=DIR    DIR/fail-wal-sync     while it exists, fsync and fdatasync of files in a directory wal/ fail with EIO
+//   LSMKV_FAULTS=DIR    DIR/fail              while it exists, calls fail. Each line is a rule: a call, an error, and a part of the file's path.
+//                                             Calls: sync (fsync, fdatasync), sync-dir (fsync of a directory), write, read, open, rename;
+//                                             errors: EIO, ENOSPC, EMFILE.
 //                       DIR/clock-offset-ms   holds a number, which is added to the wall clock; read again every few milliseconds
 //                       DIR/short-io          while it exists, reads and writes of files, and sockets, now and then do a part of what they are asked for, or
 //                                             nothing because a signal came (EINTR): all that they may do while nothing is wrong
@@ -10,6 +12,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,6 +21,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -30,14 +35,17 @@ Function Next(const char* name) {
   return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name));
 }
 
-bool IsWalFile(int descriptor) {
+bool PathOf(int descriptor, char (&path)[4096]) {
   char link[64];
-  char path[4096];
   std::snprintf(link, sizeof(link), "/proc/self/fd/%d", descriptor);
   const ssize_t size = ::readlink(link, path, sizeof(path) - 1);
-  if (size < 0) return false;
-  path[size] = '\0';
-  return std::strstr(path, "/wal/wal_") != nullptr;
+  path[std::max<ssize_t>(size, 0)] = '\0';
+  return size >= 0;
+}
+
+bool IsWalFile(int descriptor) {
+  char path[4096];
+  return PathOf(descriptor, path) && std::strstr(path, "/wal/wal_") != nullptr;
 }
 
 bool FaultPath(const char* name, char (&path)[4096]) {
@@ -47,22 +55,58 @@ bool FaultPath(const char* name, char (&path)[4096]) {
   return true;
 }
 
-bool SyncFails(int descriptor) {
+/// What DIR/`name` holds; "" when it is not there. Past this library's own open() and read().
+void ReadFaultFile(const char* name, char (&text)[512]) {
+  text[0] = '\0';
   char path[4096];
-  if (!FaultPath("fail-wal-sync", path) || ::access(path, F_OK) != 0 || !IsWalFile(descriptor)) return false;
-  errno = EIO;
-  return true;
+  if (!FaultPath(name, path)) return;
+  const int file = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
+  if (file < 0) return;
+  const long size = ::syscall(SYS_read, file, text, sizeof(text) - 1);
+  text[std::max(size, 0L)] = '\0';
+  ::close(file);
+}
+
+int ErrorNamed(const char* name) { return std::strcmp(name, "ENOSPC") == 0 ? ENOSPC : std::strcmp(name, "EMFILE") == 0 ? EMFILE : EIO; }
+
+/// Whether a rule says that `call` on `path` fails; errno is set then.
+bool Fails(const char* call, const char* path) {
+  char rules[512];
+  const int before = errno;
+  ReadFaultFile("fail", rules);
+  errno = before;
+  char* rest = nullptr;
+  for (char* line = ::strtok_r(rules, "\n", &rest); line != nullptr; line = ::strtok_r(nullptr, "\n", &rest)) {
+    char failing[32], error[32], part[256];
+    if (std::sscanf(line, "%31s %31s %255s", failing, error, part) != 3) continue;
+    if (std::strcmp(failing, call) != 0 || std::strstr(path, part) == nullptr) continue;
+    errno = ErrorNamed(error);
+    return true;
+  }
+  return false;
+}
+
+bool Fails(const char* call, int descriptor) {
+  char fault[4096];
+  if (!FaultPath("fail", fault) || ::access(fault, F_OK) != 0) return false;    // what is not wrong shall cost little
+  char path[4096];
+  return PathOf(descriptor, path) && Fails(call, path);
+}
+
+bool SyncFails(int descriptor) {
+  struct stat info {};
+  return Fails(::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode) ? "sync-dir" : "sync", descriptor);
+}
+
+bool IsFile(int descriptor) {
+  struct stat info {};
+  return ::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 long long ReadOffset() {
-  char path[4096];
-  if (!FaultPath("clock-offset-ms", path)) return 0;
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  char text[32] = {};
-  const ssize_t size = ::read(file, text, sizeof(text) - 1);
-  ::close(file);
-  return size > 0 ? std::atoll(text) : 0;
+  char text[512];
+  ReadFaultFile("clock-offset-ms", text);
+  return std::atoll(text);
 }
 
 long long OffsetMs(const timespec& monotonic) {
@@ -139,6 +183,7 @@ ssize_t pwrite(int descriptor, const void* data, size_t size, off_t offset) {
   static const auto next = Next<ssize_t (*)(int, const void*, size_t, off_t)>("pwrite");
   static const bool loses = std::getenv("LSMKV_LOSE_WRITES") != nullptr;
   if (loses && IsWalFile(descriptor)) return static_cast<ssize_t>(size);
+  if (Fails("write", descriptor)) return -1;
   return Shorter(size, [&](size_t part) { return next(descriptor, data, part, offset); });
 }
 
@@ -148,6 +193,7 @@ ssize_t pwritev(int descriptor, const iovec* pieces, int count, off_t offset) {
   size_t size = 0;
   for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
   if (loses && IsWalFile(descriptor)) return static_cast<ssize_t>(size);
+  if (Fails("write", descriptor)) return -1;
   return Shorter(size, [&](size_t part) {
     const std::vector<iovec> shorter = FirstBytes(pieces, count, part);
     return next(descriptor, shorter.data(), static_cast<int>(shorter.size()), offset);
@@ -158,13 +204,42 @@ ssize_t pwritev64(int descriptor, const iovec* pieces, int count, off_t offset) 
 
 ssize_t pread(int descriptor, void* data, size_t size, off_t offset) {
   static const auto next = Next<ssize_t (*)(int, void*, size_t, off_t)>("pread");
+  if (Fails("read", descriptor)) return -1;
   return Shorter(size, [&](size_t part) { return next(descriptor, data, part, offset); });
+}
+
+ssize_t read(int descriptor, void* data, size_t size) {
+  static const auto next = Next<ssize_t (*)(int, void*, size_t)>("read");
+  if (size < 16 || !IsFile(descriptor)) return next(descriptor, data, size);    // an eventfd is read whole or not at all
+  if (Fails("read", descriptor)) return -1;
+  return Shorter(size, [&](size_t part) { return next(descriptor, data, part); });
+}
+
+ssize_t write(int descriptor, const void* data, size_t size) {
+  static const auto next = Next<ssize_t (*)(int, const void*, size_t)>("write");
+  if (size < 16 || !IsFile(descriptor)) return next(descriptor, data, size);
+  return Fails("write", descriptor) ? -1 : next(descriptor, data, size);
+}
+
+int open(const char* path, int flags, ...) {
+  static const auto next = Next<int (*)(const char*, int, ...)>("open");
+  va_list rest;
+  va_start(rest, flags);
+  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;
+  va_end(rest);
+  return Fails("open", path) ? -1 : next(path, flags, mode);
+}
+
+int rename(const char* from, const char* to) noexcept {
+  static const auto next = Next<int (*)(const char*, const char*)>("rename");
+  return Fails("rename", to) ? -1 : next(from, to);
 }
 
 ssize_t pread64(int descriptor, void* data, size_t size, off_t offset) { return pread(descriptor, data, size, offset); }
 
 ssize_t preadv2(int descriptor, const iovec* pieces, int count, off_t offset, int flags) {
   static const auto next = Next<ssize_t (*)(int, const iovec*, int, off_t, int)>("preadv2");
+  if (Fails("read", descriptor)) return -1;
   if (count != 1) return next(descriptor, pieces, count, offset, flags);
   return Shorter(pieces->iov_len, [&](size_t part) {
     const iovec shorter{pieces->iov_base, part};

@@ -5,6 +5,7 @@ The faults come from a library that is preloaded (fault_shim.cpp); LSMKV_FAULT_S
 """
 
 import os
+import tempfile
 import unittest
 
 import lsmkv_server
@@ -13,6 +14,7 @@ from lsmkv_server import Server, wait_until
 from raw_client import RawClient, command
 from torture_test import Run, TorturedServer
 
+LONG = "LSMKV_LONG_TESTS" in os.environ
 SHIM = os.environ.get("LSMKV_FAULT_SHIM")
 if SHIM and not os.path.exists(SHIM):            # the loader would only warn
     raise SystemExit(f"LSMKV_FAULT_SHIM: there is no {SHIM}")
@@ -24,8 +26,8 @@ def info(client, section, field):
 
 @unittest.skipUnless(SHIM, "LSMKV_FAULT_SHIM does not say where the library of faults is")
 class Faults(unittest.TestCase):
-    def _server(self, *directives):
-        server = Server(directives=directives)
+    def _server(self, *directives, config=None):
+        server = Server(directives=directives, config=config)
         faults = os.path.join(server.directory, "faults")
         os.mkdir(faults)
         self.faults = faults
@@ -46,7 +48,7 @@ class Faults(unittest.TestCase):
             with self.subTest(mode=mode), self._server("--wal-fsync", mode) as server:
                 client = server.client()
                 client.set("before", "1")
-                self._set_fault("fail-wal-sync", "")
+                self._set_fault("fail", "sync EIO /wal/wal_")
 
                 def refused():
                     try:
@@ -57,7 +59,7 @@ class Faults(unittest.TestCase):
                 error = wait_until(refused, "a write is refused")
                 self.assertTrue(error.startswith("MISCONF "), error)
                 self.assertRegex(error, r"wal_\d+\.log.*Input/output error")
-                self._end_fault("fail-wal-sync")
+                self._end_fault("fail")
                 # The disk works again, and nothing is taken: what it had not synced may be gone.
                 for words in (["SET", "a", "1"], ["INCR", "n"], ["DEL", "before"], ["EXPIRE", "before", "10"], ["FLUSHALL"],
                               ["MSET", "a", "1", "b", "2"], ["SET", "large", "x" * 100_000]):
@@ -74,17 +76,104 @@ class Faults(unittest.TestCase):
                 client.set("after", "1")
                 self.assertEqual(info(client, "persistence", "aof_last_write_status"), "ok")
 
+    SMALL = ["--memtable-size", "500", "--memtable-size-mb", "1", "--max-open-sstables", "4", "--block-cache-mb", "1", "--row-cache-percent", "0",
+             "--max-sstable-size-mb", "1", "--min-blob-size", "16kb", "--compression", "none"]
+    # A call, its error, and of which files; none of them ends the taking of writes for good.
+    PASSING = ["sync EIO /sst/", "sync ENOSPC /sst/", "sync EIO /blob/", "sync EIO /manifest_", "sync ENOSPC /manifest_", "sync-dir EIO /data",
+               "rename EIO /manifest_", "rename ENOSPC /manifest_", "write EIO /sst/", "write ENOSPC /sst/", "write ENOSPC /wal/wal_",
+               "write ENOSPC /data/", "read EIO /sst/", "read EIO /blob/", "open EIO /sst/", "open EMFILE /data/"]
+
+    def test_what_fails_for_a_while_loses_nothing_and_says_so(self):
+        for i, fault in enumerate(self.PASSING):
+            for mode in ("everysec", "always") if LONG else (("everysec", "always")[i % 2],):
+                with self.subTest(fault=fault, mode=mode), self._server("--wal-fsync", mode, *self.SMALL) as server:
+                    self._live_through(server, fault)
+
+    def _live_through(self, server, fault):
+        said = {"EIO": "Input/output error", "ENOSPC": "No space left|no space left|disk-reserve", "EMFILE": "Too many open files"}[fault.split()[1]]
+        client = RawClient(server)
+        self.addCleanup(lambda: client.close())
+        written = {}
+
+        def write(i):
+            value = b"<%d>" % i * (6000 if i % 100 == 0 else 100)
+            answer = client.ask("SET", f"k:{i}", value)
+            if answer == b"+OK":
+                written[i] = value
+                return None
+            self.assertRegex(answer, b"^-MISCONF ")
+            return answer
+
+        def check():
+            for i, value in written.items():
+                self.assertEqual(client.ask("GET", f"k:{i}"), value, i)
+
+        def fine(*words):
+            wait_until(lambda: client.ask(*words) == b"+OK", f"{words} goes well again")
+        for i in range(2000):
+            self.assertIsNone(write(i))
+        self.assertEqual(client.ask("LSM", "COMPACT"), b"+OK")
+        before = len(server.log_text())
+        self._set_fault("fail", fault)
+        answers = []
+        for i in range(2000, 3000):
+            if error := write(i):
+                answers.append(error)
+                if len(answers) > 10:
+                    break
+        for i in range(0, 2000, 10):
+            answer = client.ask("GET", f"k:{i}")
+            if answer != written[i]:
+                self.assertRegex(answer or b"nothing", b"^-[A-Z]+ ")
+                answers.append(answer)
+        for words in (["LSM", "FLUSH"], ["LSM", "COMPACT"]):
+            answers.append(client.ask(*words))
+        self.assertEqual(client.ask("PING"), b"+PONG")
+        self.assertRegex(b"\n".join(answers).decode() + server.log_text()[before:], said)
+        self._end_fault("fail")
+        wait_until(lambda: write(3000) is None, "writes are taken again")
+        fine("LSM", "FLUSH")
+        fine("LSM", "COMPACT")
+        check()
+        client.close()
+        server.kill()
+        server.start()
+        client = RawClient(server)
+        check()
+
+    def test_a_rewrite_of_the_configuration_that_fails_leaves_the_file_as_it_was(self):
+        with tempfile.TemporaryDirectory(prefix="lsmkv-config-") as place:
+            path = os.path.join(place, "lsmkv.conf")
+            text = "# mine\ntimeout 0\n"
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            with self._server(config=path) as server:
+                client = server.client()
+                client.config_set("timeout", 100)
+                for fault in ("write ENOSPC lsmkv.conf", "sync EIO lsmkv.conf", "rename EIO lsmkv.conf"):
+                    with self.subTest(fault=fault):
+                        self._set_fault("fail", fault)
+                        with self.assertRaisesRegex(redis.ResponseError, "No space left|Input/output error|no space left"):
+                            client.config_rewrite()
+                        self._end_fault("fail")
+                        self.assertEqual(os.listdir(place), ["lsmkv.conf"])
+                        with open(path, encoding="utf-8") as file:
+                            self.assertEqual(file.read(), text)
+                client.config_rewrite()
+                with open(path, encoding="utf-8") as file:
+                    self.assertTrue(file.read().startswith("# mine\ntimeout 100\n"))
+
     def test_no_reply_leaves_before_the_sync_that_fails(self):
         """In mode always: of many writers' replies each is an error, or its write is there after a kill."""
         with self._server("--wal-fsync", "always") as server:
             clients = [RawClient(server) for _ in range(8)]
             for i, client in enumerate(clients):
                 client.send(b"".join(command("SET", f"{i}:{n}", n) for n in range(2000)))
-            self._set_fault("fail-wal-sync", "")
+            self._set_fault("fail", "sync EIO /wal/wal_")
             answers = [[client.reply() for _ in range(2000)] for client in clients]
             for client in clients:
                 client.close()
-            self._end_fault("fail-wal-sync")
+            self._end_fault("fail")
             server.kill()
             server.start()
             with RawClient(server) as client:
@@ -137,6 +226,23 @@ class Faults(unittest.TestCase):
             client.execute_command("LSM", "COMPACT")
             self.assertEqual(client.get("for ever"), b"1")
             server.stop()
+
+    def test_a_checkpoint_made_after_the_clock_went_back_is_the_newest_and_stays(self):
+        with self._server() as server:
+            client = server.client()
+            epoch = client.time()[0]
+            client.set("saved", "before")
+            self.assertTrue(client.save())
+            self._set_fault("clock-offset-ms", -3 * 3_600_000)
+            wait_until(lambda: epoch - client.time()[0] > 3600, "the clock has jumped")
+            checkpoints = os.path.join(server.directory, "data", "checkpoints")
+            for text in (b"after", b"after again"):
+                client.set("saved", text)
+                self.assertTrue(client.save())
+                names = os.listdir(checkpoints)
+                self.assertEqual(len(names), 1)                 # checkpoints-kept
+                with Server(directives=["--dir", os.path.join(checkpoints, names[0])]) as copy:
+                    self.assertEqual(copy.client().get("saved"), text)
 
     def test_reads_and_writes_that_do_a_part_of_what_they_are_asked_for_change_nothing(self):
         server = TorturedServer()

@@ -175,6 +175,24 @@ class Sessions(unittest.TestCase):
                 self.assertEqual(client.reply(), b":%d" % (i + 1))
             self.assertEqual(client.ask("CONFIG", "SET", "wal-fsync", "everysec"), b"+OK")
 
+    def test_a_client_that_reads_a_byte_at_a_time_gets_everything_and_others_are_served(self):
+        value = bytes(i % 251 for i in range(3_000_000))
+        with RawClient(self.server) as witness, RawClient(self.server) as slow:
+            self.assertEqual(witness.ask("SET", "slowly", value), b"+OK")
+            slow.send(command("GET", "slowly"))
+            got = bytearray()
+            slowest = 0.0
+            while len(got) < 3000:
+                got += slow.socket.recv(1)
+                begin = time.monotonic()
+                self.assertEqual(witness.ask("PING"), b"+PONG")
+                slowest = max(slowest, time.monotonic() - begin)
+            self.assertLess(slowest, 1)
+            expected = b"$3000000\r\n" + value + b"\r\n"
+            while len(got) < len(expected):
+                got += slow.socket.recv(1 << 16)
+            self.assertTrue(bytes(got) == expected)
+
 
 class Limits(unittest.TestCase):
     def test_maxclients(self):
@@ -262,6 +280,65 @@ class Limits(unittest.TestCase):
             wait_until(lambda: int(info(witness, "clients", "connected_clients")) == 1, "the others are gone")
             with RawClient(server) as again:
                 self.assertEqual(again.ask("PING"), b"+PONG")
+
+    def test_without_descriptors_clients_that_are_there_write_and_read_or_are_told(self):
+        """More than a memtable is written, and tables that are closed are read, while no file can be opened."""
+        tiny = ["--memtable-size", "500", "--memtable-size-mb", "1", "--max-open-sstables", "4", "--block-cache-mb", "1", "--row-cache-percent", "0",
+                "--max-sstable-size-mb", "1", "--compression", "none"]
+        with Server(directives=tiny) as server, RawClient(server) as client:
+            written = {}
+
+            def write(i):
+                value = b"<%d>" % i * 300
+                answer = client.ask("SET", f"k:{i}", value)
+                if answer == b"+OK":
+                    written[i] = value
+                return answer
+            for i in range(5000):
+                self.assertEqual(write(i), b"+OK")
+            self.assertEqual(client.ask("LSM", "COMPACT"), b"+OK")
+            limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+            refused = set()
+            for i in range(5000, 7500):
+                answer = write(i)
+                if answer != b"+OK":
+                    refused.add(answer)
+                    break
+            for i in range(0, 5000, 7):
+                answer = client.ask("GET", f"k:{i}")
+                if answer != written[i]:
+                    refused.add(answer)
+            self.assertTrue(refused, "it needed no file")
+            for answer in refused:
+                self.assertRegex(answer, b"^-[A-Z]+ .*(Too many open files|no new WAL segment can be created)")
+            self.assertEqual(client.ask("PING"), b"+PONG")
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+            wait_until(lambda: write(7500) == b"+OK", "writes are taken again")
+            for words in (["LSM", "FLUSH"], ["LSM", "COMPACT"]):
+                wait_until(lambda words=words: client.ask(*words) == b"+OK", f"{words} goes well again")
+            for again in range(2):
+                for i, value in written.items():
+                    self.assertEqual(client.ask("GET", f"k:{i}"), value, i)
+                if again == 0:
+                    client.close()
+                    server.kill()
+                    server.start()
+                    client = RawClient(server)
+                    self.addCleanup(client.close)
+
+    def test_a_peer_that_is_gone_without_a_word_is_asked_whether_it_is_there(self):
+        """Keepalive: the server's end of each connection has that timer, and no other."""
+        def timers(server, port):
+            with open("/proc/net/tcp", encoding="ascii") as table:
+                rows = [line.split() for line in list(table)[1:]]
+            here, there = f":{server.port:04X}", f":{port:04X}"
+            return [row[5][:2] for row in rows if row[1].endswith(here) and row[2].endswith(there)]
+        for seconds, timer in (("300", "02"), ("0", "00")):
+            with self.subTest(seconds=seconds), Server(directives=["--tcp-keepalive", seconds]) as server, RawClient(server) as client:
+                self.assertEqual(client.ask("PING"), b"+PONG")
+                port = client.socket.getsockname()[1]
+                wait_until(lambda timer=timer, server=server, port=port: timers(server, port) == [timer], f"the timer is {timer}")
 
     def test_input_limit_closes(self):
         with Server(directives=["--client-query-buffer-limit", "1mb"]) as server:

@@ -1,7 +1,7 @@
 """What one connection of a torture run has asked for, and what the server must therefore hold.
 
-Each connection has a database of its own, so that what it sees depends on its own commands alone, and they take effect in
-the order in which they were sent. When the server is killed, the commands without an answer took effect up to some place
+Each connection has two databases of its own, the one it has selected and another one for COPY and MOVE, so that what it sees depends on its
+own commands alone, and they take effect in the order in which they were sent. When the server is killed, the commands without an answer took effect up to some place
 and not beyond it, each wholly or not at all: so the database must be what the answered commands made, and the first n of
 the others, for some n. A transaction is one of these commands.
 
@@ -25,8 +25,11 @@ def now_ms():
     return int(time.time() * 1000)
 
 
+OTHER = b"other/"          # before a key: the one in the connection's other database
+
+
 class State:
-    """A database: key -> (value, deadline in ms or None)."""
+    """Both databases: key -> (value, deadline in ms or None)."""
 
     def __init__(self):
         self.keys = {}
@@ -76,6 +79,24 @@ class Command:
 
     def reply(self, client):
         return client.reply()
+
+
+class Elsewhere(Command):
+    """A command in the connection's other database."""
+
+    def __init__(self, words, apply, database, other):
+        super().__init__(words, apply)
+        self._databases = other, database
+
+    def sent(self):
+        there, back = (command("SELECT", database) for database in self._databases)
+        return there + super().sent() + back
+
+    def reply(self, client):
+        selected = client.reply()
+        reply = super().reply(client)
+        again = client.reply()
+        return reply if selected == again == OK else [selected, reply, again]
 
 
 class Transaction:
@@ -186,9 +207,54 @@ def near(key, value, deadline):
     return Command(["SET", key, value, "PXAT", deadline], apply)
 
 
+def setrange(key, offset, piece):
+    def apply(state):
+        value = state.value(key) or b""
+        if not piece:
+            return b":%d" % len(value)             # and the key is not made
+        value = value[:offset].ljust(offset, b"\0") + piece + value[offset + len(piece):]
+        state.keys[key] = (value, state.deadline(key))
+        return b":%d" % len(value)
+    return Command(["SETRANGE", key, offset, piece], apply)
+
+
+def copied(state, key, to, replace):
+    if key not in state.keys or (to in state.keys and not replace):
+        return b":0"
+    state.keys[to] = state.keys[key]
+    return b":1"
+
+
+def copy(key, to, replace):
+    return Command(["COPY", key, to, *["REPLACE"] * replace], lambda state: copied(state, key, to, replace))
+
+
+def copy_to_other(key, to, other, replace):
+    return Command(["COPY", key, to, "DB", other, *["REPLACE"] * replace], lambda state: copied(state, key, OTHER + to, replace))
+
+
+def moved(state, key, to):
+    if key not in state.keys or to in state.keys:
+        return b":0"
+    state.keys[to] = state.keys.pop(key)
+    return b":1"
+
+
+def move(key, other):
+    return Command(["MOVE", key, other], lambda state: moved(state, key, OTHER + key))
+
+
+def move_back(key, database, other):
+    return Elsewhere(["MOVE", key, database], lambda state: moved(state, OTHER + key, key), database, other)
+
+
+def delete_other(key, database, other):
+    return Elsewhere(["DEL", key], lambda state: b":%d" % (state.keys.pop(OTHER + key, None) is not None), database, other)
+
+
 def flush():
     def apply(state):
-        state.keys.clear()
+        state.keys = {key: entry for key, entry in state.keys.items() if key.startswith(OTHER)}
         return OK
     return Command(["FLUSHDB"], apply)
 
@@ -196,8 +262,10 @@ def flush():
 class Plan:
     """The commands of one connection in one round, one after another without end."""
 
-    def __init__(self, seed, large_share=0.01):
+    def __init__(self, seed, database, other, large_share=0.01):
         self._random = random.Random(seed)
+        self._database = database
+        self._other = other
         self._count = 0
         self._large_share = large_share
 
@@ -223,6 +291,8 @@ class Plan:
             return near(b"e:%d" % r.randrange(50), self._value(), now_ms() + r.randrange(1, NEAR_MS))
         if r.random() < 0.001:
             return set_(b"h:%d" % r.randrange(2), self._value(BESIDE_LOG))
+        if r.random() < 0.03:
+            return r.choice((move_back, delete_other))(self._key(), self._database, self._other)
         return self._command()
 
     def _command(self):
@@ -254,4 +324,13 @@ class Plan:
             return getdel(self._key())
         if kind < 0.9003:
             return flush()
+        if kind < 0.92:
+            return setrange(self._key(), r.choice((0, 5, 300, 5000)), self._value(r.choice((0, 8, 40))))
+        if kind < 0.93:
+            key = self._key()
+            return copy(key, key + b"c" if r.random() < 0.2 else b"k:%d" % ((int(key[2:]) + r.randrange(1, KEYS)) % KEYS), r.random() < 0.5)
+        if kind < 0.94:
+            return copy_to_other(self._key(), self._key(), self._other, r.random() < 0.5)
+        if kind < 0.95:
+            return move(self._key(), self._other)
         return get(self._key())

@@ -17,9 +17,11 @@ import unittest
 import lsmkv_server
 from lsmkv_server import Server, free_port, wait_until
 from raw_client import RawClient, command
-from torture_model import Plan, State, now_ms
+from torture_model import OTHER, Plan, State, now_ms
 
 CONNECTIONS = 8
+DATABASES = 32
+FIRST_OTHER = 16           # the other databases of the connections
 SHARED_DATABASE = 15
 TWIN_DATABASES = (13, 14)
 LONG = "LSMKV_LONG_TESTS" in os.environ
@@ -32,7 +34,7 @@ def seed_of_run():
 
 def limits(r):
     """So small that a round flushes tens of times and compacts into several levels; never the same twice."""
-    return ["--memtable-size", str(r.choice((300, 1000, 3000))), "--memtable-size-mb", "1", "--max-memory-mb", "8",
+    return ["--databases", str(DATABASES), "--memtable-size", str(r.choice((300, 1000, 3000))), "--memtable-size-mb", "1", "--max-memory-mb", "8",
             "--base-level-size-mb", "1", "--base-level-entries", str(r.choice((500, 1500))), "--level-ratio", str(r.choice((2, 3, 10))),
             "--max-l0-sstables", str(r.choice((1, 2, 4))), "--l0-slowdown-sstables", "8", "--l0-stop-sstables", "12",
             "--max-sstable-size-mb", str(r.choice((0, 1, 2))), "--min-blob-size", r.choice(("0", "1kb", "16kb")),
@@ -41,7 +43,7 @@ def limits(r):
 
 
 class Connection(threading.Thread):
-    """Sends its plan's commands in pipelines into a database of its own; knows what was answered and what was not."""
+    """Sends its plan's commands in pipelines into databases of its own; knows what was answered and what was not."""
 
     def __init__(self, server, database, state, plan, seed):
         super().__init__(daemon=True)
@@ -80,6 +82,7 @@ class Connection(threading.Thread):
         """After a death: takes over what of the unanswered commands took effect. Returns how many did."""
         before = now_ms()
         seen = read_database(client, self.database)
+        seen |= {OTHER + key: entry for key, entry in read_database(client, FIRST_OTHER + self.database).items()}
         after = now_ms()
         first = None
         for taken in range(len(self.pending) + 1):
@@ -168,8 +171,10 @@ class Upkeep(threading.Thread):
 
     def run(self):
         try:
+            self._client.ask("BGSAVE")             # in every round
             while True:
-                words = self._random.choice((["LSM", "FLUSH"], ["LSM", "COMPACT"], ["BGSAVE"], ["LSM", "RELOAD"], ["DBSIZE"], ["INFO"]))
+                words = self._random.choice((["LSM", "FLUSH"], ["LSM", "COMPACT"], ["BGSAVE"], ["LSM", "RELOAD"], ["LSM", "SCRUB"], ["DBSIZE"], ["INFO"],
+                                             ["CONFIG", "SET", "maxclients", str(self._random.randrange(100, 10_000))]))
                 self._client.ask(*words)
         except (EOFError, OSError):
             pass
@@ -195,6 +200,7 @@ class Run:
         self.compactions = 0
         self.answered = 0
         self.unanswered_taken = 0
+        self.checkpoints = 0
 
     def round(self, number, end):
         """Starts, checks what is there, loads, and calls end(server, random) in the middle of it all."""
@@ -202,7 +208,7 @@ class Run:
         mode = ("everysec", "always", "no")[number % 3]
         self.server.set_directives(["--wal-fsync", mode, *limits(r)])
         self.server.start()
-        workers = [Connection(self.server, i, state, Plan(f"{self.seed}/{number}/{i}"), f"{self.seed}/{number}/{i}/pipeline")
+        workers = [Connection(self.server, i, state, Plan(f"{self.seed}/{number}/{i}", i, FIRST_OTHER + i), f"{self.seed}/{number}/{i}/pipeline")
                    for i, state in enumerate(self.states)]
         counters = [Counter(self.server), Counter(self.server)]
         twins = [Twins(self.server), Twins(self.server)]
@@ -268,10 +274,18 @@ class Run:
 
     def _tool_finds_nothing(self):
         tool = os.environ.get("LSMKV_TOOL") or os.path.join(os.path.dirname(lsmkv_server.binary()), "lsmkv-tool")
-        done = subprocess.run([tool, "check", os.path.join(self.server.directory, "data")], capture_output=True, text=True, timeout=120,
-                              check=False)
-        if done.returncode != 0:
-            raise AssertionError(f"lsmkv-tool check ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        data = os.path.join(self.server.directory, "data")
+        for directory in [data, *self._newest_checkpoint(data)]:
+            done = subprocess.run([tool, "check", directory], capture_output=True, text=True, timeout=120, check=False)
+            if done.returncode != 0:
+                raise AssertionError(f"lsmkv-tool check {directory} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+    def _newest_checkpoint(self, data):
+        """It, or nothing where none was finished."""
+        checkpoints = os.path.join(data, "checkpoints")
+        names = sorted(name for name in os.listdir(checkpoints) if name.endswith("Z")) if os.path.isdir(checkpoints) else []
+        self.checkpoints += bool(names)
+        return [os.path.join(checkpoints, name) for name in names[-1:]]
 
 
 class TorturedServer(Server):
@@ -302,9 +316,11 @@ class Torture(unittest.TestCase):
         server.kill()
         server.remove()
         print(f"{rounds} rounds, {run.answered} commands answered, {run.unanswered_taken} unanswered ones found done, "
-              f"{run.compactions} compactions, {run.levels} levels", file=sys.stderr, flush=True)
+              f"{run.compactions} compactions, {run.levels} levels, {run.checkpoints} checkpoints", file=sys.stderr, flush=True)
         self.assertGreaterEqual(run.levels, 2)
         self.assertGreater(run.compactions, 0)
+        if rounds >= 5:                            # of a few each may have died before its own was finished
+            self.assertGreater(run.checkpoints, 0)
 
     def test_what_was_answered_survives_kill_9(self):
         self._run(seed_of_run(), ROUNDS, lambda server, r: server.kill())

@@ -20,8 +20,28 @@ constexpr std::string_view kChecksumField = "checksum";
 // The fields of a table that begin a line of their own, so that one table reads as one paragraph.
 constexpr std::string_view kLineStarts[] = {"entries", "smallest_key", "smallest_seq", "created_at", "expiring", "replaces", "blobs"};
 
+std::string ChecksumText(const RunningChecksum& checksum) { return fmt::format("xxh3:{:016x}", checksum.value()); }
+
+/// Of what `without_checksum`, an object, is without any space, one element of an array at a time.
 std::string ChecksumText(const Json& without_checksum) {
-  return fmt::format("xxh3:{:016x}", Checksum(without_checksum.dump()));
+  RunningChecksum checksum;
+  std::string_view before = "{";
+  for (const auto& [name, value] : without_checksum.items()) {
+    checksum.Add(before);
+    checksum.Add(Json(name).dump() + ":");
+    before = ",";
+    if (!value.is_array() || value.empty()) {
+      checksum.Add(value.dump());
+      continue;
+    }
+    for (std::size_t at = 0; at < value.size(); ++at) {
+      checksum.Add(at == 0 ? "[" : ",");
+      checksum.Add(value[at].dump());
+    }
+    checksum.Add("]");
+  }
+  checksum.Add(without_checksum.empty() ? "{}" : "}");
+  return ChecksumText(checksum);
 }
 
 const char* WrongWith(const std::vector<BlobRef>& blobs, std::uint64_t entries) {
@@ -85,14 +105,13 @@ Json TableValue(const TableRecord& table) {
   return value;
 }
 
-Json ManifestValue(const LevelManifest& manifest) {
+/// All but the tables, which come last.
+Json HeadValue(const LevelManifest& manifest) {
   Json document = {{"format", kManifestFormat}, {"level", manifest.level}, {"revision", manifest.revision}};
   document["wal_floor"] = OptionalValue(manifest.wal_floor);
   if (manifest.level == 0) document["flushed_sequence"] = OptionalValue(manifest.flushed_sequence);
   document["last_id"] = manifest.last_id;
   document["written_at"] = TimeValue(manifest.written_at_ms);
-  document["sstables"] = Json::array();
-  for (const TableRecord& table : manifest.sstables) document["sstables"].push_back(TableValue(table));
   return document;
 }
 
@@ -108,23 +127,11 @@ void PrintTable(const Json& table, std::string* text) {
   *text += " }";
 }
 
-std::string Print(const Json& document, std::string_view checksum) {
-  std::string text = "{\n";
-  for (const auto& [name, value] : document.items()) {
-    text += fmt::format("  \"{}\": ", name);
-    if (name != "sstables" || value.empty()) {
-      text += value.dump();
-    } else {
-      text += "[\n";
-      for (std::size_t at = 0; at < value.size(); ++at) {
-        PrintTable(value[at], &text);
-        text += at + 1 < value.size() ? ",\n" : "\n";
-      }
-      text += "  ]";
-    }
-    text += ",\n";
-  }
-  return text + fmt::format("  \"{}\": \"{}\"\n}}\n", kChecksumField, checksum);
+/// More than its text can have.
+std::uint64_t TextBytesAtMost(const TableRecord& table) {
+  constexpr std::uint64_t kMostPerByte = 5, kFixed = 1024, kPerReplaced = 32, kPerBlob = 96;   // \\xff is what a byte of a key is at most
+  return kFixed + kMostPerByte * (table.smallest_key.size() + table.largest_key.size()) + kPerReplaced * table.replaces.size() +
+         kPerBlob * table.blobs.size();
 }
 
 // ---- reading
@@ -363,9 +370,52 @@ Status CheckManifest(const LevelManifest& manifest) {
   return Status::Ok();
 }
 
+Status EncodeManifest(const LevelManifest& manifest, const TextSink& sink) {
+  constexpr std::size_t kPieceBytes = 1 << 20;
+  const Json head = HeadValue(manifest);
+  RunningChecksum checksum;   // of all as one object without any space
+  std::string dumped = head.dump();
+  dumped.back() = ',';        // the object goes on
+  checksum.Add(dumped + "\"sstables\":[");
+  std::string text = "{\n";
+  for (const auto& [name, value] : head.items()) text += fmt::format("  \"{}\": {},\n", name, value.dump());
+  text += "  \"sstables\": [";
+  bool first = true;
+  for (const TableRecord& record : manifest.sstables) {
+    const Json table = TableValue(record);
+    if (!first) checksum.Add(",");
+    checksum.Add(table.dump());
+    text += first ? "\n" : ",\n";
+    PrintTable(table, &text);
+    first = false;
+    if (text.size() < kPieceBytes) continue;
+    if (Status status = sink(text); !status.ok()) return status;
+    text.clear();
+  }
+  checksum.Add("]}");
+  text += fmt::format("{}],\n  \"{}\": \"{}\"\n}}\n", first ? "" : "\n  ", kChecksumField, ChecksumText(checksum));
+  return sink(text);
+}
+
 std::string EncodeManifest(const LevelManifest& manifest) {
-  const Json document = ManifestValue(manifest);
-  return Print(document, ChecksumText(document));
+  std::string text;
+  IgnoreError(EncodeManifest(manifest, [&text](std::string_view piece) {
+    text += piece;
+    return Status::Ok();
+  }), "a string takes everything");
+  return text;
+}
+
+std::uint64_t ManifestBytes(const LevelManifest& manifest, std::uint64_t enough) {
+  std::uint64_t bytes = 1024;
+  for (const TableRecord& table : manifest.sstables) bytes += TextBytesAtMost(table);
+  if (bytes <= enough) return bytes;
+  bytes = 0;
+  IgnoreError(EncodeManifest(manifest, [&bytes](std::string_view piece) {
+    bytes += piece.size();
+    return Status::Ok();
+  }), "counting takes everything");
+  return bytes;
 }
 
 Result<LevelManifest> DecodeManifest(std::string_view text, std::string_view file_name) {

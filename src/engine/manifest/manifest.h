@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,7 +35,7 @@ namespace lsmkv {
 
 inline constexpr std::uint32_t kManifestFormat = 1;
 inline constexpr std::uint32_t kMaxManifestLevel = 63;
-/// More text than this is not a manifest of ours.
+/// More text than this is not a manifest of ours: such a one is neither written nor read, which takes about twice as much memory.
 inline constexpr std::uint64_t kMaxManifestBytes = 1ull << 30;
 
 /// A table of another manifest, by its level and id.
@@ -99,8 +100,13 @@ std::optional<std::uint64_t> ParseBlobFileName(std::string_view name);
 
 /// Errors   kCorruption: figures no level of ours can have. Looked at before every write and after every read.
 Status CheckManifest(const LevelManifest& manifest);
-/// The text of a manifest, which ends in a newline.
+using TextSink = std::function<Status(std::string_view piece)>;
+/// Hands the text of a manifest, which ends in a newline, to `sink` piece by piece: with large keys it is never in memory whole.
+/// Errors   the sink's first, which ends it.
+Status EncodeManifest(const LevelManifest& manifest, const TextSink& sink);
 std::string EncodeManifest(const LevelManifest& manifest);
+/// How long the text is; what is surely not more than `enough` is not counted, and a bound is the answer.
+std::uint64_t ManifestBytes(const LevelManifest& manifest, std::uint64_t enough);
 /// Errors   kCorruption: damaged, changed by hand, or impossible figures; kUnsupported: a newer format. Messages start with
 ///          `file_name` and say what can be done.
 Result<LevelManifest> DecodeManifest(std::string_view text, std::string_view file_name);

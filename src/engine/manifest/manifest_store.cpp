@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kUnfinishedSuffix = ".tmp";
 constexpr std::string_view kPreviousSuffix = ".prev";
+[[maybe_unused]] constexpr std::uint64_t kCheckedBytes = 16 << 20;   // to look at more would take memory that a release does not
 constexpr const char* kComfort = "a comfort for people; not every file system has links";
 
 std::string With(const std::string& path, std::string_view suffix) { return path + std::string(suffix); }
@@ -109,7 +110,7 @@ Result<LevelManifest> ManifestStore::Read(std::uint32_t level) {
   const std::string path = Path(level);
   const Result<std::uint64_t> bytes = fs_.FileSize(path);
   if (!bytes) return bytes.error();
-  if (*bytes > kMaxManifestBytes) return Status::Corruption(path + ": is too large for a manifest");
+  if (*bytes > most_bytes_) return Status::Corruption(path + ": is too large for a manifest");
   const Result<std::string> text = fs_.ReadWholeFile(path);
   if (!text) return text.error();
   Result<LevelManifest> manifest = DecodeManifest(*text, path);
@@ -187,6 +188,13 @@ Status ManifestStore::Commit(const VersionEdit& edit) {
   for (const TableRecord& table : edit.added) last_id = std::max(last_id, LargestId(table));
   Result<std::vector<LevelManifest>> plan = PlanCommit(on_disk_, edit, last_id, clock_.WallMillis());
   if (!plan) return plan.error();
+  for (const LevelManifest& manifest : *plan) {
+    const std::uint64_t bytes = ManifestBytes(manifest, most_bytes_);
+    if (bytes <= most_bytes_) continue;
+    return Status::InvalidArgument(fmt::format("{} would have {} bytes, more than the {} that a start reads: the first and last keys of its {} tables "
+                                               "are too large. Larger tables (max-sstable-size-mb) have fewer of them",
+                                               Path(manifest.level), bytes, most_bytes_, manifest.sstables.size()));
+  }
   last_id_ = last_id;
   steps_.assign(std::make_move_iterator(plan->begin()), std::make_move_iterator(plan->end()));
   may_withdraw_ = true;
@@ -212,10 +220,9 @@ Status ManifestStore::Resume() {
 
 Status ManifestStore::Write(const LevelManifest& manifest) {
   const std::string path = Path(manifest.level);
-  const std::string text = EncodeManifest(manifest);
-  LSMKV_INVARIANT(DecodeManifest(text, path).value() == manifest);
+  LSMKV_INVARIANT(ManifestBytes(manifest, kCheckedBytes) > kCheckedBytes || DecodeManifest(EncodeManifest(manifest), path).value() == manifest);
   const std::string unfinished = With(path, kUnfinishedSuffix);
-  if (Status written = WriteSynced(unfinished, text); !written.ok()) return written;
+  if (Status written = WriteSynced(unfinished, manifest); !written.ok()) return written;
   const std::string previous = With(path, kPreviousSuffix);
   const bool first = !fs_.Exists(path);
   if (!first) {
@@ -230,10 +237,11 @@ Status ManifestStore::Write(const LevelManifest& manifest) {
   return Status::Ok();
 }
 
-Status ManifestStore::WriteSynced(const std::string& path, const std::string& text) {
+Status ManifestStore::WriteSynced(const std::string& path, const LevelManifest& manifest) {
   Result<std::unique_ptr<WritableFile>> file = fs_.NewWritableFile(path);
   if (!file) return file.error();
-  if (Status appended = (*file)->Append(text); !appended.ok()) return appended;
+  const auto append = [&file](std::string_view piece) { return (*file)->Append(piece); };
+  if (Status appended = EncodeManifest(manifest, append); !appended.ok()) return appended;
   if (Status synced = (*file)->Sync(); !synced.ok()) return synced;
   return (*file)->Close();
 }

@@ -37,7 +37,9 @@ struct RecoveredTree {
 
 class ManifestStore {
  public:
-  ManifestStore(FileSystem& fs, std::string dir, Clock& clock) : fs_(fs), dir_(std::move(dir)), clock_(clock) {}
+  /// @param most_bytes  what a manifest's text may take; less than the default is for tests.
+  ManifestStore(FileSystem& fs, std::string dir, Clock& clock, std::uint64_t most_bytes = kMaxManifestBytes)
+      : fs_(fs), dir_(std::move(dir)), clock_(clock), most_bytes_(most_bytes) {}
 
   /// Reads all manifests, checks that their tables and blob files are there and of the right size, and finishes a commit that
   /// was cut off; on a full disk that is left to Resume(): see unfinished(). Changes nothing on disk before everything has been
@@ -46,7 +48,8 @@ class ManifestStore {
   Result<RecoveredTree> Recover();
 
   /// Does all steps of `edit`; the new tables, their blob files and the directories are already synced. Needs !unfinished().
-  /// Errors   kInvalidArgument: the edit makes no sense, nothing was done and nothing is unfinished. Others: unfinished().
+  /// Errors   kInvalidArgument: the edit makes no sense, or what it asks for could not be read again; nothing was done and nothing is
+  ///          unfinished. Others: unfinished().
   /// Cost     one small file, two syncs and a rename for each manifest it touches.
   Status Commit(const VersionEdit& edit);
   /// Goes on with the step that failed. Ok when nothing is unfinished.
@@ -68,11 +71,12 @@ class ManifestStore {
   Status CheckFile(const std::string& file, std::uint64_t wanted_bytes, std::uint32_t level);
   Result<std::vector<std::string>> FindOrphans(const Manifests& live);
   Status Write(const LevelManifest& manifest);
-  Status WriteSynced(const std::string& path, const std::string& text);
+  Status WriteSynced(const std::string& path, const LevelManifest& manifest);
 
   FileSystem& fs_;
   const std::string dir_;
   Clock& clock_;
+  const std::uint64_t most_bytes_;
   Manifests on_disk_;
   std::uint64_t last_id_ = 0;
   std::deque<LevelManifest> steps_;                // of the commit under way, the next one first

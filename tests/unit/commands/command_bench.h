@@ -46,11 +46,11 @@ class FakeServer final : public ServerApi {
     return info;
   }
   bool ClientsMayHold(std::uint64_t more_bytes) override { return more_bytes <= clients_may_hold; }
-  void PauseClients(std::uint64_t until_ms, PauseMode mode) override {
-    paused_until_ms = until_ms;
+  void PauseClients(std::uint64_t duration_ms, PauseMode mode) override {
+    paused_for_ms = duration_ms;
     pause_mode = mode;
   }
-  void UnpauseClients() override { paused_until_ms = 0; }
+  void UnpauseClients() override { paused_for_ms = 0; }
   void RequestShutdown() override { shutdown_requested = true; }
   void ChangeReplicationId() override { ++replication_ids; }
   std::string Info(std::span<const std::string_view> sections) override {
@@ -74,7 +74,7 @@ class FakeServer final : public ServerApi {
   ClientFilter last_filter;
   std::size_t kill_count = 0;
   std::uint64_t clients_may_hold = UINT64_MAX;
-  std::uint64_t paused_until_ms = 0;
+  std::uint64_t paused_for_ms = 0;
   PauseMode pause_mode = PauseMode::kAll;
   bool shutdown_requested = false;
   int replication_ids = 0;

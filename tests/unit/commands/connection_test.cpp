@@ -112,10 +112,10 @@ TEST_CASE("CLIENT PAUSE", "[commands]") {
   CHECK(bench.Run({"client", "Pause", "1", "write", "x"}) ==
         "-ERR unknown subcommand or wrong number of arguments for 'Pause'. Try CLIENT HELP.\r\n");
   CHECK(bench.Run({"client", "pause", "500", "write"}) == "+OK\r\n");
-  CHECK(bench.server.paused_until_ms == bench.now_ms + 500);
+  CHECK(bench.server.paused_for_ms == 500);
   CHECK(bench.server.pause_mode == PauseMode::kWrite);
   CHECK(bench.Run({"client", "unpause"}) == "+OK\r\n");
-  CHECK(bench.server.paused_until_ms == 0);
+  CHECK(bench.server.paused_for_ms == 0);
 }
 
 TEST_CASE("CLIENT LIST and INFO show Redis 7.2's line", "[commands]") {

@@ -251,6 +251,21 @@ TEST_CASE("a checkpoint opens like any data directory and does not move", "[engi
   CHECK(Get(*engine, "k3") == "after");
 }
 
+TEST_CASE("a checkpoint outlives a power cut, and so do the directories it is in", "[engine][crash]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  {
+    auto engine = MustOpen(options);
+    for (int i = 0; i < 300; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "v").ok());
+    REQUIRE(engine->Compact().ok());      // a flush or merge still to come would make the directory's names safe
+    REQUIRE(engine->Checkpoint("db/checkpoints/first").ok());
+    fs.PowerCut(1, CutMode::kLost);
+  }
+  options.dir = "db/checkpoints/first";
+  REQUIRE(fs.Exists(options.dir + "/sst"));
+  CHECK(Contents(*MustOpen(options)).size() == 300);
+}
+
 TEST_CASE("a table that a merge made moves after a restart, and can be checkpointed", "[engine]") {
   FaultFileSystem fs;
   Options options = TinyOptions(&fs);

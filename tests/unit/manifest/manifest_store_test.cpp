@@ -76,6 +76,26 @@ TEST_CASE("a new directory recovers to an empty tree", "[manifest]") {
   CHECK(tree.orphans.empty());
 }
 
+TEST_CASE("a manifest that could not be read again is not written, and the tree stays as it was", "[manifest]") {
+  constexpr std::uint64_t kMost = 100'000;
+  FaultFileSystem fs;
+  MakeDirectories(fs);
+  const std::string large(6'000, '\xff');       // 60,000 bytes of text for a table's two
+  ManifestStore store(fs, kDir, Clock::System(), kMost);
+  MustRecover(fs, store);
+  REQUIRE(Do(fs, store, Edit(1, {Table(1, "a", "b")}, {})).ok());
+  REQUIRE(Do(fs, store, Edit(1, {Table(2, large + "a", large + "b")}, {})).ok());
+  const Status refused = Do(fs, store, Edit(1, {Table(3, large + "c", large + "d")}, {}));
+  CHECK(refused.code() == StatusCode::kInvalidArgument);
+  CHECK_THAT(refused.message(), Catch::Contains("db/manifest_l1.json") && Catch::Contains("max-sstable-size-mb"));
+  CHECK_FALSE(store.unfinished());
+  REQUIRE(Do(fs, store, Edit(2, {Table(3, large + "c", large + "d")}, {})).ok());
+  REQUIRE(Do(fs, store, Edit(1, {}, {{1, 2}})).ok());
+  const Tree tree = TreeOf(store.manifests());
+  ManifestStore again(fs, kDir, Clock::System(), kMost);
+  CHECK(TreeOf(MustRecover(fs, again).levels) == tree);
+}
+
 TEST_CASE("what was committed is found again, with the floor, the ids and the orphans", "[manifest]") {
   FaultFileSystem fs;
   MakeDirectories(fs);

@@ -170,7 +170,7 @@ TEST_CASE_METHOD(LargeCommands, "who holds more than all may, is silent for seco
     Pass(kStep);
     REQUIRE(silence < 2s);
   }
-  clock.SetWallForward(1h);                           // nobody is silent for longer because of this
+  clock.MoveWall(1h);                           // nobody is silent for longer because of this
   Pass(2900ms - silence);
   Pass(0ms);
   CHECK(closed() == 0);

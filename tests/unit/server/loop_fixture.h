@@ -118,7 +118,7 @@ class HeldClock final : public Clock {
   }
   void Pass(std::chrono::microseconds time) { monotonic_us_ += time.count(); }
   /// Somebody sets the time.
-  void SetWallForward(std::chrono::milliseconds time) { wall_ms_ += static_cast<std::uint64_t>(time.count()); }
+  void MoveWall(std::chrono::milliseconds time) { wall_ms_ += static_cast<std::uint64_t>(time.count()); }
 
  private:
   std::atomic<bool> held_{false};

@@ -1,5 +1,7 @@
 #include "server/loop.h"
 
+#include <array>
+
 #include "loop_fixture.h"
 
 using namespace lsmkv;
@@ -146,6 +148,59 @@ TEST_CASE_METHOD(LoopFixture, "commands that would wait for the disk go to the p
   client.Send(sent);
   CHECK(client.Receive(want.size()) == want);
   CHECK(loop.stats().suspensions.Get() > 0);
+}
+
+TEST_CASE_METHOD(LoopFixture, "a wall clock that jumps closes no idle client and ends no pause later", "[loop]") {
+  const auto jump = GENERATE(std::chrono::milliseconds(-3h), std::chrono::milliseconds(3h));
+  CAPTURE(jump.count());
+  REQUIRE(config.Set(std::array{Config::Assignment{"timeout", "60"}}));
+  clock.Hold();
+  Client idle = Connect(), other = Connect();
+  const auto pass = [&](std::chrono::microseconds time) {   // and the loop sees it
+    clock.Pass(time);
+    other.Send("PING\r\n");
+    CHECK(other.Receive(7) == "+PONG\r\n");
+  };
+  idle.Send("PING\r\n");
+  CHECK(idle.Receive(7) == "+PONG\r\n");
+  clock.MoveWall(jump);
+  pass(10s);
+  CHECK_FALSE(idle.HasAnswer());
+
+  pause.Pause(clock.Monotonic(), 100, PauseMode::kWrite);
+  idle.Send("SET a 1\r\nPING\r\n");
+  pass(99ms);
+  CHECK_FALSE(idle.HasAnswer());
+  clock.MoveWall(jump);
+  pass(1ms);
+  CHECK(idle.Receive(12) == "+OK\r\n+PONG\r\n");
+
+  for (int i = 0; i < 7; ++i) pass(10s);
+  CHECK(idle.IsClosedByServer());
+}
+
+TEST_CASE_METHOD(LoopFixture, "a wall clock that jumps closes no client before its time over the soft limit", "[loop]") {
+  const auto jump = GENERATE(std::chrono::milliseconds(-3h), std::chrono::milliseconds(3h));
+  CAPTURE(jump.count());
+  REQUIRE(config.Set(std::array{Config::Assignment{"client-output-buffer-limit", "normal 0 100kb 60"}}));
+  clock.Hold();
+  Client slow = Connect(), other = Connect();
+  const auto pass = [&](std::chrono::microseconds time) {
+    clock.Pass(time);
+    other.Send("PING\r\n");
+    CHECK(other.Receive(7) == "+PONG\r\n");
+  };
+  const std::string word(100'000, 'x');
+  for (int i = 0; i < 8; ++i) slow.SendAll("*2\r\n$4\r\nECHO\r\n$100000\r\n" + word + "\r\n");
+  const auto counted = [this] { return loop.stats().output_buffer_disconnects.Get(); };
+  pass(2s);
+  clock.MoveWall(jump);
+  pass(2s);
+  pass(2s);
+  CHECK(counted() == 0);
+  pass(60s);
+  pass(2s);
+  CHECK(counted() == 1);
 }
 
 TEST_CASE_METHOD(LoopFixture, "stopping answers what was read and then closes", "[loop]") {

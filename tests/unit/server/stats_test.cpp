@@ -45,16 +45,19 @@ TEST_CASE("made-up error codes do not fill the memory", "[stats]") {
 }
 
 TEST_CASE("CLIENT PAUSE holds what it says, and until then", "[pause]") {
+  using namespace std::chrono_literals;
   PauseGate gate;
-  CHECK_FALSE(gate.Holds(kWrite, 10));
-  gate.Pause(100, PauseMode::kWrite);
-  CHECK(gate.Holds(kWrite | kFast, 99));
-  CHECK_FALSE(gate.Holds(kReadOnly, 99));
-  CHECK_FALSE(gate.Holds(kWrite, 100));
-  gate.Pause(50, PauseMode::kAll);   // does not end sooner than the first
-  CHECK(gate.Holds(kReadOnly, 99));
+  CHECK_FALSE(gate.Holds(kWrite, 10ms));
+  gate.Pause(10ms, 90, PauseMode::kWrite);
+  CHECK(gate.Holds(kWrite | kFast, 99ms));
+  CHECK_FALSE(gate.Holds(kReadOnly, 99ms));
+  CHECK_FALSE(gate.Holds(kWrite, 100ms));
+  gate.Pause(10ms, 40, PauseMode::kAll);   // does not end sooner than the first
+  CHECK(gate.Holds(kReadOnly, 99ms));
   gate.Unpause();
-  CHECK_FALSE(gate.Holds(kWrite, 10));
+  CHECK_FALSE(gate.Holds(kWrite, 10ms));
+  gate.Pause(10ms, std::numeric_limits<std::int64_t>::max(), PauseMode::kAll);
+  CHECK(gate.Holds(kReadOnly, 1'000'000h));
 }
 
 TEST_CASE("a client filter matches when every field it has does", "[client_filter]") {
