@@ -135,6 +135,7 @@ class Scheduler {
     Merge merge;
     ManualPtr manual;             // null: the picker's, or an ingest
     IngestPtr ingest;             // null: not one
+    bool on_spare_thread = false;
   };
   using RunningMerges = std::map<std::uint64_t, RunningMerge>;
 
@@ -166,6 +167,8 @@ class Scheduler {
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
   bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
+  bool BelongsOnSpareThread(const RunningMerge& merge) const;
+  static bool RelievesL0(const RunningMerge& running);
   // scheduler_room.cpp
   std::optional<std::uint64_t> RoomForMerge() const;
   /// kNoSpace, with figures, when the disk could not take so much beside what is there and what others may write.
@@ -206,7 +209,8 @@ class Scheduler {
   HistoryLog history_;
   CompactionRate rate_;
   ThreadPool flush_pool_;
-  ThreadPool merge_pool_;
+  ThreadPool merge_pool_;                            // a thread for each of compaction_workers: jobs, and pieces of large ones
+  ThreadPool spare_pool_;                            // the thread of L0's job (MayStartMerge); helpers have no part in it
   ThreadPool removal_pool_;
   Thread thread_;
 

@@ -1,0 +1,113 @@
+// Which merges run, and which side by side: through the engine, with a gate that holds the workers where a test wants them.
+#include "engine_fixture.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include <nlohmann/json.hpp>
+
+using namespace lsmkv;
+using namespace lsmkv::engine_test;
+
+namespace {
+
+/// While it is closed, merges stop at the first key that begins with `prefix`; the scheduler, which asks about ranges too, does not.
+class Gate final : public CompactionFilter {
+ public:
+  explicit Gate(std::string prefix) : prefix_(std::move(prefix)) {}
+
+  bool IsDead(std::string_view key) const override {
+    std::unique_lock lock(mutex_);
+    if (!key.starts_with(prefix_) || std::this_thread::get_id() == scheduler_) return false;
+    ++held_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return open_; });
+    --held_;
+    return false;
+  }
+  bool IsRangeDead(std::string_view, std::string_view) const override {
+    const std::lock_guard lock(mutex_);
+    scheduler_ = std::this_thread::get_id();
+    return false;
+  }
+  void Open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void WaitUntilHeld(int threads) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return held_ >= threads; });
+  }
+
+ private:
+  const std::string prefix_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  mutable std::thread::id scheduler_;
+  mutable int held_ = 0;
+  bool open_ = false;
+};
+
+/// Nothing is compacted unless asked for.
+Options QuietOptions(FaultFileSystem* fs) {
+  Options options = TinyOptions(fs);
+  options.compression = Compression::kNone;
+  options.base_level_entries = 1'000'000;
+  options.max_l0_sstables = 1000;
+  options.l0_slowdown_sstables = 2000;
+  options.l0_stop_sstables = 3000;
+  options.memtable_entries = 5000;
+  return options;
+}
+
+std::string DeepKey(int i) { return "deep" + std::to_string(10'000 + i); }
+
+std::vector<nlohmann::json> Events(const Engine& engine, const std::string& kind) {
+  std::vector<nlohmann::json> events;
+  for (const std::string& line : engine.History(1000)) {
+    nlohmann::json event = nlohmann::json::parse(line);
+    if (event["kind"] == kind) events.push_back(std::move(event));
+  }
+  return events;
+}
+
+}  // namespace
+
+TEST_CASE("two merges run at once, and a job of L0's beside them though their pieces hold every worker", "[engine][merges]") {
+  FaultFileSystem fs;
+  {
+    auto engine = MustOpen(QuietOptions(&fs));
+    for (int i = 0; i < 1600; ++i) REQUIRE(Put(*engine, DeepKey(i), std::string(50, 'x')).ok());
+    REQUIRE(engine->Compact(std::nullopt, 2).ok());
+    for (int i = 0; i < 1600; i += 3) REQUIRE(Put(*engine, DeepKey(i), "y").ok());
+    REQUIRE(engine->Flush().ok());
+    REQUIRE(engine->Compact(0, 1).ok());
+    REQUIRE(engine->Stats().levels[1].sstables >= 4);      // each over enough of L2's for several pieces, and some that do not meet
+  }
+  Gate gate("deep");
+  Options options = QuietOptions(&fs);
+  options.compaction_filter = &gate;
+  options.compaction_workers = 2;
+  options.level_ratio = 100;
+  options.base_level_entries = 1;                          // of L1's 100 there are 500
+  options.max_l0_sstables = 2;
+  options.l0_slowdown_sstables = 4;
+  auto engine = MustOpen(options);
+  gate.WaitUntilHeld(2);
+  while (engine->Stats().compactions_running < 2) std::this_thread::yield();
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(Put(*engine, "a", "1").ok());
+    REQUIRE(Put(*engine, "z", std::to_string(i)).ok());
+    REQUIRE(engine->Flush().ok());
+  }
+  while (engine->Stats().levels[0].sstables > 1) std::this_thread::yield();
+  CHECK(engine->Stats().compactions_running >= 2);
+  while (Events(*engine, "merge").back()["out"]["level"] != 0) std::this_thread::yield();   // into itself, as L1 is held
+  gate.Open();
+  while (engine->Stats().levels[1].entries > 100) std::this_thread::yield();
+  CHECK(engine->Stats().subcompactions > 0);
+  CHECK(Get(*engine, "z") == "3");
+  CHECK(Get(*engine, DeepKey(9)) == "y");
+  CHECK(Get(*engine, DeepKey(10)) == std::string(50, 'x'));
+}
