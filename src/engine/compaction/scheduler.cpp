@@ -101,7 +101,7 @@ Status Scheduler::error() const {
 
 Status Scheduler::merge_error() const {
   MutexLock lock(mutex_);
-  return merge_error_;
+  return !merge_error_.ok() || !damage_blocks_ ? merge_error_ : damage_;
 }
 
 std::vector<bool> Scheduler::CompactingLevels() const {
@@ -241,10 +241,16 @@ void Scheduler::StartCompactions() {
       covering.insert(kept.begin(), kept.end());
       if (kept.empty()) status = CommitDrop(*drop);
     } else {
-      return;
+      return NothingToStart();
     }
     if (!status.ok()) return Failed("commit", status);
   }
+}
+
+/// Nothing else could be started than what runs. If nothing runs either, that is for good as far as the damaged tables are concerned.
+void Scheduler::NothingToStart() {
+  MutexLock lock(mutex_);
+  damage_blocks_ = merges_.empty() && !damaged_tables_.empty();
 }
 
 /// Of the tables to be dropped, those that may cover what an ingest under way brings (ingest_plan.h).
@@ -301,6 +307,8 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
     work_.NotifyOne();
   });
   merges_.emplace(job, std::move(running));
+  MutexLock lock(mutex_);
+  damage_blocks_ = false;
 }
 
 BusyTables Scheduler::Busy() const {
@@ -399,7 +407,7 @@ void Scheduler::MarkDamaged(const Merge& merge, const Status& status) {
   }
   damaged_tables_.merge(named.empty() ? all : named);
   MutexLock lock(mutex_);
-  merge_error_ = status;
+  damage_ = status;
 }
 
 void Scheduler::FinishManual(const ManualPtr& manual, Status status) {

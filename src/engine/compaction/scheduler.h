@@ -14,7 +14,7 @@
 //   3. A table is in at most one running job (busy_).
 //   4. A table's or blob file is removed only after the manifests no longer name it, by the janitor's note.
 // Failures  a failed flush or commit is repeated with growing pauses and shows in error(); a merge that met corruption is
-//           not repeated with the same tables: they stay where they are, readable as far as they are whole.
+//           not repeated with the same tables: they stay where they are, readable as far as they are whole, and other merges go on.
 // Threads   Wake, Wait*, Compact, Describe: any. Everything under "scheduler thread only": that.
 #pragma once
 
@@ -81,7 +81,7 @@ class Scheduler {
   Result<IngestOutcome> Ingest(std::shared_ptr<const IncomingRun> run) LSMKV_EXCLUDES(mutex_);
   /// Not ok while flushes or commits fail.
   Status error() const LSMKV_EXCLUDES(mutex_);
-  /// Not ok while merges fail, and after one has met damage.
+  /// Not ok while merges fail, and while nothing can be merged but for damaged tables. A damaged table alone is no error here: others go on.
   Status merge_error() const LSMKV_EXCLUDES(mutex_);
   /// Levels that take part in a running job.
   std::vector<bool> CompactingLevels() const LSMKV_EXCLUDES(mutex_);
@@ -152,8 +152,9 @@ class Scheduler {
   Status CommitMerge(const RunningMerge& running, const JobResult& result);
   void CountMerge(const RunningMerge& running, const JobResult& result);
   void StartCompactions();
+  void NothingToStart() LSMKV_EXCLUDES(mutex_);
   void StartManual();
-  void StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest = nullptr);
+  void StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest = nullptr) LSMKV_EXCLUDES(mutex_);
   Status CommitMove(const TrivialMove& move);
   Status CommitDrop(const Drop& drop);
   std::set<std::uint64_t> NewerThanIngest(const Drop& drop) const;
@@ -259,7 +260,9 @@ class Scheduler {
   bool woken_ LSMKV_GUARDED_BY(mutex_) = false;
   bool stopping_ LSMKV_GUARDED_BY(mutex_) = false;
   Status error_ LSMKV_GUARDED_BY(mutex_);
-  Status merge_error_ LSMKV_GUARDED_BY(mutex_);
+  Status merge_error_ LSMKV_GUARDED_BY(mutex_);                   // of the last try; over when one succeeds
+  Status damage_ LSMKV_GUARDED_BY(mutex_);                        // what the last of damaged_tables_ was found by
+  bool damage_blocks_ LSMKV_GUARDED_BY(mutex_) = false;           // no merge runs, and without the damaged tables there is none to start
   std::uint64_t failures_ LSMKV_GUARDED_BY(mutex_) = 0;           // of flushes and commits
   std::vector<bool> compacting_levels_ LSMKV_GUARDED_BY(mutex_);
 };

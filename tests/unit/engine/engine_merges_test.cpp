@@ -14,11 +14,11 @@ namespace {
 /// While it is closed, merges stop at the first key that begins with `prefix`; the scheduler, which asks about ranges too, does not.
 class Gate final : public CompactionFilter {
  public:
-  explicit Gate(std::string prefix) : prefix_(std::move(prefix)) {}
+  explicit Gate(std::string prefix, bool open = false) : prefix_(std::move(prefix)), open_(open) {}
 
   bool IsDead(std::string_view key) const override {
     std::unique_lock lock(mutex_);
-    if (!key.starts_with(prefix_) || std::this_thread::get_id() == scheduler_) return false;
+    if (open_ || !key.starts_with(prefix_) || std::this_thread::get_id() == scheduler_) return false;
     ++held_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return open_; });
@@ -30,23 +30,26 @@ class Gate final : public CompactionFilter {
     scheduler_ = std::this_thread::get_id();
     return false;
   }
-  void Open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
+  void Open() { SetOpen(true); }
+  void Close() { SetOpen(false); }
   void WaitUntilHeld(int threads) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return held_ >= threads; });
   }
 
  private:
+  void SetOpen(bool open) {
+    const std::lock_guard lock(mutex_);
+    open_ = open;
+    changed_.notify_all();
+  }
+
   const std::string prefix_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   mutable std::thread::id scheduler_;
   mutable int held_ = 0;
-  bool open_ = false;
+  bool open_;
 };
 
 /// Nothing is compacted unless asked for.
@@ -110,4 +113,71 @@ TEST_CASE("two merges run at once, and a job of L0's beside them though their pi
   CHECK(Get(*engine, "z") == "3");
   CHECK(Get(*engine, DeepKey(9)) == "y");
   CHECK(Get(*engine, DeepKey(10)) == std::string(50, 'x'));
+}
+
+namespace {
+
+/// So that a merge of any table of `level` meets damage: one bit of the first block of each is turned over.
+void DamageTablesOf(FaultFileSystem& fs, Engine& engine, std::uint32_t level) {
+  const nlohmann::json manifest = nlohmann::json::parse(*engine.ManifestText(level));
+  REQUIRE(!manifest["sstables"].empty());
+  for (const nlohmann::json& table : manifest["sstables"]) REQUIRE(fs.FlipBit("db/" + table["file"].get<std::string>(), 8 * 20).ok());
+}
+
+}  // namespace
+
+TEST_CASE("writers that L0 stops go on when a merge ends, though another has met a damaged table", "[engine][merges][fault]") {
+  FaultFileSystem fs;
+  Gate gate("held", true);
+  Options options = QuietOptions(&fs);
+  options.compaction_filter = &gate;
+  options.max_l0_sstables = 4;
+  options.l0_slowdown_sstables = 6;
+  options.l0_stop_sstables = 8;
+  options.compaction_workers = 1;                          // who is held by L1's key
+  auto engine = MustOpen(options);
+  const auto flush_one = [&](const std::string& value) {
+    REQUIRE(Put(*engine, "a", value).ok());
+    REQUIRE(Put(*engine, "z", value).ok());
+    REQUIRE(engine->Flush().ok());
+  };
+  flush_one("deep");
+  REQUIRE(engine->Compact(std::nullopt, 2).ok());
+  DamageTablesOf(fs, *engine, 2);
+  REQUIRE(Put(*engine, "held", "upper").ok());
+  flush_one("upper");
+  REQUIRE(engine->Compact(0, 1).ok());
+  REQUIRE(engine->Compact(1, 2).code() == StatusCode::kCorruption);
+  gate.Close();
+  for (int i = 0; i < 8; ++i) flush_one(std::to_string(i));
+  std::thread writer([&] { CHECK(Put(*engine, "after", "the stop").message() == ""); });
+  while (engine->Stats().writers_waiting == 0 && engine->WriteHealth().ok()) std::this_thread::yield();
+  CHECK(engine->WriteHealth().message() == "");
+  gate.Open();
+  writer.join();
+  while (engine->Stats().writes_stopped) std::this_thread::yield();
+  CHECK(Get(*engine, "a") == "7");
+}
+
+TEST_CASE("writers that L0 stops are told which table is damaged when nothing else is left to merge", "[engine][merges][fault]") {
+  FaultFileSystem fs;
+  Options options = QuietOptions(&fs);
+  options.max_l0_sstables = 2;
+  options.soft_limit_ratio = 1;
+  options.l0_slowdown_sstables = 3;
+  options.l0_stop_sstables = 4;
+  auto engine = MustOpen(options);
+  const auto flush_one = [&] {
+    REQUIRE(Put(*engine, "a", "x").ok());
+    REQUIRE(Put(*engine, "z", "x").ok());
+    REQUIRE(engine->Flush().ok());
+  };
+  flush_one();
+  DamageTablesOf(fs, *engine, 0);
+  const std::string named = nlohmann::json::parse(*engine->ManifestText(0))["sstables"][0]["file"];
+  for (int i = 0; i < 3; ++i) flush_one();
+  Status refused;
+  while ((refused = Put(*engine, "b", "x")).ok()) std::this_thread::yield();
+  CHECK(refused.code() == StatusCode::kCorruption);
+  CHECK(refused.message().find(named) != std::string::npos);
 }
