@@ -241,14 +241,18 @@ void Scheduler::StartCompactions() {
       covering.insert(kept.begin(), kept.end());
       if (kept.empty()) status = CommitDrop(*drop);
     } else {
-      return NothingToStart();
+      return NothingToStart(!without_room.empty());
     }
     if (!status.ok()) return Failed("commit", status);
   }
 }
 
 /// Nothing else could be started than what runs. If nothing runs either, that is for good as far as the damaged tables are concerned.
-void Scheduler::NothingToStart() {
+void Scheduler::NothingToStart(bool some_wait_for_room) {
+  if (!some_wait_for_room) {
+    bytes_wanted_.store(0, std::memory_order_relaxed);
+    if (merges_.empty()) ForgetMergeFailure("what failed to be compacted needs it no more");   // else a merge's end says how it is
+  }
   MutexLock lock(mutex_);
   damage_blocks_ = merges_.empty() && !damaged_tables_.empty();
 }
@@ -384,7 +388,7 @@ void Scheduler::MergeFailed(const Status& status) {
   if (is_new) LogError("compaction", "no compaction, will be tried again: {}", status.message());
 }
 
-void Scheduler::MergeSucceeded() {
+void Scheduler::ForgetMergeFailure(std::string_view why) {
   if (merge_backoff_.pause.count() == 0) return;
   merge_backoff_ = {};
   bytes_wanted_.store(0, std::memory_order_relaxed);
@@ -392,7 +396,7 @@ void Scheduler::MergeSucceeded() {
     MutexLock lock(mutex_);
     merge_error_ = {};
   }
-  LogInfo("compaction", "compactions succeed again");
+  LogInfo("compaction", "{}", why);
 }
 
 /// The message names the file; when it does not, all inputs are left alone.

@@ -22,6 +22,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/mutex.h"
@@ -152,7 +153,7 @@ class Scheduler {
   Status CommitMerge(const RunningMerge& running, const JobResult& result);
   void CountMerge(const RunningMerge& running, const JobResult& result);
   void StartCompactions();
-  void NothingToStart() LSMKV_EXCLUDES(mutex_);
+  void NothingToStart(bool some_wait_for_room) LSMKV_EXCLUDES(mutex_);
   void StartManual();
   void StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest = nullptr) LSMKV_EXCLUDES(mutex_);
   Status CommitMove(const TrivialMove& move);
@@ -164,7 +165,7 @@ class Scheduler {
   void Failed(const char* what, const Status& status) LSMKV_EXCLUDES(mutex_);
   void Succeeded() LSMKV_EXCLUDES(mutex_);
   void MergeFailed(const Status& status) LSMKV_EXCLUDES(mutex_);
-  void MergeSucceeded() LSMKV_EXCLUDES(mutex_);
+  void ForgetMergeFailure(std::string_view why) LSMKV_EXCLUDES(mutex_);
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
   bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
@@ -260,7 +261,7 @@ class Scheduler {
   bool woken_ LSMKV_GUARDED_BY(mutex_) = false;
   bool stopping_ LSMKV_GUARDED_BY(mutex_) = false;
   Status error_ LSMKV_GUARDED_BY(mutex_);
-  Status merge_error_ LSMKV_GUARDED_BY(mutex_);                   // of the last try; over when one succeeds
+  Status merge_error_ LSMKV_GUARDED_BY(mutex_);                   // of the last try; over when one succeeds, or none is wanted any more
   Status damage_ LSMKV_GUARDED_BY(mutex_);                        // what the last of damaged_tables_ was found by
   bool damage_blocks_ LSMKV_GUARDED_BY(mutex_) = false;           // no merge runs, and without the damaged tables there is none to start
   std::uint64_t failures_ LSMKV_GUARDED_BY(mutex_) = 0;           // of flushes and commits
