@@ -196,6 +196,35 @@ TEST_CASE("a table of tombstones is compacted though no limit is reached", "[pic
   CHECK(Picked({{}, {FakeTableOf(dead)}}, SmallOptions(), {}, due).nothing());
 }
 
+TEST_CASE("a table that has been dead for all of dead-max-age goes before levels over their limits, but not before an L0 that slows writers", "[picker]") {
+  TableRecord dead;
+  dead.id = 9;
+  dead.smallest_key = "x";
+  dead.largest_key = "z";
+  dead.entries = 100;
+  dead.tombstones = 50;
+  dead.created_at_ms = 5000;
+  const std::uint64_t due = dead.created_at_ms + 600'000;
+  const Options options = SmallOptions();
+  const auto first = [&](std::uint64_t l0_tables, std::uint64_t now_ms, bool l0_only = false) {
+    std::vector<LevelTables> levels{{}, {FakeTable(1, "a", "c", 1, 1, 20'000)}, {FakeTable(2, "a", "c"), FakeTableOf(dead)}};
+    for (std::uint64_t i = 0; i < l0_tables; ++i) levels[0].push_back(FakeTable(100 + i, "a", "m", 2 + i, 2 + i));
+    const VersionPtr version = *Version::Make(std::move(levels));
+    const BusyTables nobody;
+    PickerInput input{*version, options, nobody, now_ms};
+    input.l0_only = l0_only;
+    const CompactionPlan plan = PickCompaction(input);
+    const auto* merge = std::get_if<Merge>(&plan);
+    REQUIRE(merge != nullptr);
+    return merge->inputs.front().tables.front()->id();
+  };
+  CHECK(first(0, due - 1) == 1);
+  CHECK(first(0, due) == 9);
+  CHECK(first(options.l0_slowdown_sstables - 1, due) == 9);
+  CHECK(first(options.l0_slowdown_sstables, due) != 9);
+  CHECK(first(options.l0_slowdown_sstables - 1, due, true) >= 100);
+}
+
 TEST_CASE("of two tables that are mostly dead the one that has been so for longer goes first", "[picker]") {
   TableRecord expiring;
   expiring.id = 1;
