@@ -181,3 +181,56 @@ TEST_CASE("writers that L0 stops are told which table is damaged when nothing el
   CHECK(refused.code() == StatusCode::kCorruption);
   CHECK(refused.message().find(named) != std::string::npos);
 }
+
+namespace {
+
+/// Stands still, so that how long something takes does not hang on the machine.
+class ManualClock final : public Clock {
+ public:
+  std::uint64_t WallMillis() const override { return Clock::System().WallMillis(); }
+  std::chrono::microseconds Monotonic() const override { return std::chrono::microseconds(now_us_.load()); }
+  void Advance(std::chrono::microseconds time) { now_us_ += time.count(); }
+
+ private:
+  std::atomic<std::int64_t> now_us_{1'000'000};
+};
+
+}  // namespace
+
+TEST_CASE("merges are slowed while the syncs that writers wait for take long, and only then", "[engine][merges][rate]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  std::atomic<bool> slow{false};
+  fs.LieAboutSyncs([&](const std::string& path) {
+    if (slow && path.find("/wal_") != std::string::npos) clock.Advance(std::chrono::milliseconds(20));
+    return false;
+  });
+  Gate gate("held");
+  Options options = QuietOptions(&fs);
+  options.clock = &clock;
+  options.compaction_filter = &gate;
+  options.wal_fsync = WalFsync::kAlways;
+  auto engine = MustOpen(options);
+  gate.Open();
+  REQUIRE(Put(*engine, "held", "x").ok());
+  REQUIRE(engine->Flush().ok());
+  gate.Close();
+  const auto write_and_wait = [&] {
+    REQUIRE(Put(*engine, "a", "x").ok());
+    const Result<SequenceNumber> commit = engine->Commit();
+    REQUIRE(commit);
+    while (engine->durable_sequence() < *commit) std::this_thread::yield();
+  };
+  std::thread compaction([&] { CHECK(engine->Compact().ok()); });
+  gate.WaitUntilHeld(1);
+  for (int i = 0; i < 5; ++i) {
+    write_and_wait();
+    clock.Advance(std::chrono::milliseconds(200));         // nobody waits meanwhile
+    REQUIRE(engine->Flush().ok());                         // wakes the scheduler, which looks at the rate
+  }
+  CHECK(engine->Stats().compaction_rate_bytes == 0);
+  slow = true;
+  while (engine->Stats().compaction_rate_bytes == 0) write_and_wait();
+  gate.Open();
+  compaction.join();
+}
