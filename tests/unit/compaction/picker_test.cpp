@@ -110,6 +110,28 @@ TEST_CASE("a deeper level gives the table that drags the least along", "[picker]
   CHECK(picked.merge()->target == 2);
 }
 
+TEST_CASE("of tables that drag as much along the one with most dead data goes first, and of equals the oldest", "[picker]") {
+  const auto first = [](std::uint64_t tombstones, std::uint64_t age_of_second, std::uint64_t bytes_below_second) {
+    TableRecord second;
+    second.id = 2;
+    second.smallest_key = "d";
+    second.largest_key = "f";
+    second.entries = 5000;
+    second.tombstones = tombstones;
+    second.size_bytes = 1000;
+    second.smallest_seq = second.largest_seq = age_of_second;
+    const Picked picked({{}, {FakeTable(1, "a", "c", 10, 10, 5000), FakeTableOf(second), FakeTable(3, "g", "i", 10, 10, 5000)},
+                         {FakeTable(4, "a", "b", 1, 1, 1, 4000), FakeTable(5, "e", "e", 1, 1, 1, bytes_below_second), FakeTable(6, "g", "h", 1, 1, 1, 4000)}});
+    REQUIRE(picked.merge() != nullptr);
+    return picked.Ids(0).front();
+  };
+  CHECK(first(0, 11, 4000) == 1);
+  CHECK(first(0, 9, 4000) == 2);             // older
+  CHECK(first(1000, 11, 4000) == 2);         // with more that is dead
+  CHECK(first(1000, 11, 4400) == 2);         // a fifth of it is dead, which makes up for a tenth more
+  CHECK(first(1000, 11, 4500) == 1);
+}
+
 TEST_CASE("one table a level: the whole level and the whole next one", "[picker]") {
   Options options = SmallOptions();
   options.max_sstable_bytes = 0;

@@ -234,3 +234,48 @@ TEST_CASE("merges are slowed while the syncs that writers wait for take long, an
   gate.Open();
   compaction.join();
 }
+
+TEST_CASE("the count of L0's tables slows writers, and a compaction frees them", "[engine][merges][admission]") {
+  FaultFileSystem fs;
+  Options options = QuietOptions(&fs);
+  options.l0_slowdown_sstables = 3;
+  auto engine = MustOpen(options);
+  for (int i = 0; i < 4; ++i) {
+    CHECK_FALSE(engine->Stats().writes_slowed);
+    REQUIRE(Put(*engine, "a", "x").ok());
+    REQUIRE(engine->Flush().ok());
+  }
+  while (!engine->Stats().writes_slowed) std::this_thread::yield();
+  REQUIRE(engine->Compact().ok());
+  while (engine->Stats().writes_slowed) std::this_thread::yield();
+}
+
+TEST_CASE("a tombstone stays exactly while older data may lie below, and what has expired becomes one", "[engine][merges][expiry]") {
+  FaultFileSystem fs;
+  WallClock clock;
+  Options options = QuietOptions(&fs);
+  options.clock = &clock;
+  const bool expires = GENERATE(false, true);
+  CAPTURE(expires);
+  auto engine = MustOpen(options);
+  for (const char* key : {"b", "d"}) REQUIRE(Put(*engine, key, "older").ok());
+  REQUIRE(engine->Compact(std::nullopt, 3).ok());
+  for (const char* key : {"a", "b", "e"}) {                // only "b" lies within what is below
+    REQUIRE((expires ? Put(*engine, key, "soon gone", clock.WallMillis() + 1000) : Delete(*engine, key)).ok());
+  }
+  REQUIRE(Put(*engine, "f", "lives").ok());
+  clock.Advance(1001);
+  REQUIRE(engine->Flush().ok());
+  for (std::uint32_t level = 0; level < 2; ++level) {
+    REQUIRE(engine->Compact(level, level + 1).ok());
+    const LevelInfo info = engine->Stats().levels.at(level + 1);
+    CHECK(info.entries == 2);
+    CHECK(info.tombstones == 1);
+    CHECK(Get(*engine, "b") == std::nullopt);
+  }
+  REQUIRE(engine->Compact(2, 3).ok());
+  CHECK(engine->Stats().levels.at(3).entries == 2);        // "d" and "f"
+  CHECK(engine->Stats().levels.at(3).tombstones == 0);
+  CHECK(Get(*engine, "b") == std::nullopt);
+  CHECK(engine->Stats().expired_entries == (expires ? 3 : 0));
+}
