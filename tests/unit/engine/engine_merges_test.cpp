@@ -156,6 +156,11 @@ TEST_CASE("writers that L0 stops go on when a merge ends, though another has met
   gate.Open();
   writer.join();
   while (engine->Stats().writes_stopped) std::this_thread::yield();
+  const EngineStats stats = engine->Stats();
+  CHECK(stats.writers_waiting == 0);
+  CHECK(stats.stalls >= 1);                                // the others were slowed
+  CHECK(stats.longest_stall_micros > 0);
+  CHECK(stats.stall_micros >= stats.longest_stall_micros);
   CHECK(Get(*engine, "a") == "7");
 }
 
