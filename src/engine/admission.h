@@ -5,7 +5,7 @@
 //            faster than they are flushed
 //   stopped  L0 is at l0-stop-sstables, or all memtables are full  writes wait for a flush or a compaction
 //
-// The rate is the most that was written per second while the tree was free, and no less than kLeastFreeRate, times (1 - debt)^2, and
+// The rate is the most that was written per second while the tree was free, and no less than kLeastFreeRate, times (1 - debt)^2 (write_debt.h), and
 // never below kLeastRate: a small excess costs nothing or little, a large one much, without a step, and no single write waits long. The
 // most, not the last: who writes less than the machine can take would else be held below what he writes by the smallest debt, as each
 // large merge into L1 leaves for some seconds. For the same reason it does not fade to less than a fast machine takes: where one takes

@@ -160,7 +160,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<Scrubber> scrubber_;               // after the scheduler, whose rate it keeps to
   std::atomic<bool> ingesting_{false};               // one at a time
-  mutable LatencyWindow foreground_;                 // of commits, and of reads that may touch the disk
+  mutable LatencyWindow foreground_;                 // of commits, of syncs they wait for, and of reads that may touch the disk
   std::chrono::microseconds next_adaption_{0};       // the scheduler's, as are the next three
   std::chrono::microseconds next_wanted_flush_{0};
   std::chrono::microseconds pressure_logged_at_{0};

@@ -104,7 +104,8 @@ Status EngineImpl::Start() {
     last_sequence_ = state->last_sequence;
     visible_.store(last_sequence_, std::memory_order_release);
     Result<std::unique_ptr<Wal>> wal = Wal::Open(fs, context_.wal_dir, context_.options.wal_fsync, state->next_segment,
-                                                 last_sequence_, context_.clock, context_.options.memtable_bytes, std::move(state->asides));
+                                                 last_sequence_, context_.clock, context_.options.memtable_bytes, std::move(state->asides),
+                                                 [this](std::chrono::microseconds took) { foreground_.Add(took); });
     if (!wal) return wal.error();
     wal_ = std::move(*wal);
     if (active_.table->largest_sequence() == 0) state->tree.active.first_segment = active_.first_segment = wal_->current_segment();

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/simulated_thread.h"
 #include "base/thread.h"
-#include "engine/compaction/blob_garbage.h"
 #include "engine/engine_impl.h"
+#include "engine/write_debt.h"
 
 namespace lsmkv {
 
@@ -73,7 +73,8 @@ Result<SequenceNumber> EngineImpl::Commit(bool soon) {
   if (wal_->written_sequence() >= visible_.load(std::memory_order_relaxed)) return commit();   // nothing of ours to write
   const std::chrono::microseconds start = context_.clock.Monotonic();
   Result<SequenceNumber> committed = commit();
-  foreground_.Add(context_.clock.Monotonic() - start);
+  const bool waits_for_sync = committed && *committed > 0;    // that is what takes its time, and the WAL tells how long
+  if (!waits_for_sync) foreground_.Add(context_.clock.Monotonic() - start);
   return committed;
 }
 
@@ -168,30 +169,8 @@ void EngineImpl::UpdatePressure(bool background_error) {
   const bool memtables_full = IsFull(*now->active.table) && cannot_rotate;
   background_error = background_error || wal_->RotationBlocked() || !wal_->healthy();   // a broken WAL makes no segment either
   const bool memory_full = MemtablesFull(*now);
-  const auto over = [](double figure, double from, double to) { return std::clamp((figure - from) / (to - from), 0.0, 1.0); };
-  const auto l0 = static_cast<double>(now->version->figures(0).sstables);
-  const bool l0_full = l0 >= options.l0_stop_sstables;
-  double debt = over(l0, options.l0_slowdown_sstables, options.l0_stop_sstables);
-  if (!now->immutables.empty()) {              // flushes fall behind
-    constexpr double kFillThatSlows = 0.75;
-    constexpr double kMostForMemtables = 0.95;
-    debt = std::max(debt, kMostForMemtables * over(MemtableFill(*now), kFillThatSlows, 1));
-  }
-  for (std::uint32_t n = 1; n < now->version->level_count(); ++n) {
-    constexpr double kMostForLevels = 0.7;     // a deep level over its limit slows, but L0 decides how far
-    const LevelLimits limits = LimitsOfLevel(options, n);
-    const LevelFigures figures = now->version->figures(n);
-    for (const auto& [figure, limit] : {std::pair{figures.entries, limits.entries}, std::pair{figures.bytes, limits.bytes}}) {
-      if (limit.hard == 0) continue;
-      const auto hard = static_cast<double>(limit.hard);
-      debt = std::max(debt, kMostForLevels * over(static_cast<double>(figure), hard, 3 * hard));
-    }
-  }
-  {
-    constexpr double kMostForGarbage = 0.6;
-    const double dead = BlobGarbage(*now->version).dead_share();
-    debt = std::max(debt, kMostForGarbage * over(dead, kBlobDeadLimit, 2 * kBlobDeadLimit));
-  }
+  const bool l0_full = now->version->figures(0).sstables >= options.l0_stop_sstables;
+  const double debt = WriteDebt(*now->version, options, now->immutables.empty() ? 0 : MemtableFill(*now));
   // Where flushes or merges fail, writers meet the error (refuse_writes_) instead of waiting for what does not come.
   const bool flushes_stuck = background_error && (memtables_full || memory_full);
   const bool commits_stuck = l0_full && !scheduler_->error().ok();
@@ -247,9 +226,10 @@ void EngineImpl::LogPressure(double debt, bool stopped, const SuperVersion& now)
   if (state == logged_pressure_ || time < pressure_logged_at_ + kBetweenLines) return;
   logged_pressure_ = state;
   pressure_logged_at_ = time;
-  LogInfo("admission", "writers are {}: debt {:.2f}, L0 has {} tables, {} memtables wait for their flush; {} pauses so far, {:.3f} s "
-          "in all, the longest {:.1f} ms", state, debt, now.version->figures(0).sstables, now.immutables.size(), admission_.stalls(),
-          static_cast<double>(admission_.stall_micros()) / 1e6, static_cast<double>(admission_.longest_stall_micros()) / 1e3);
+  LogInfo("admission", "writers are {}: debt {:.2f}, L0 has {} tables, {} memtables wait for their flush; {} writers wait, {} "
+          "pauses so far, {:.3f} s in all, the longest {:.1f} ms", state, debt, now.version->figures(0).sstables, now.immutables.size(), admission_.waiting(),
+          admission_.stalls(), static_cast<double>(admission_.stall_micros()) / 1e6,
+          static_cast<double>(admission_.longest_stall_micros()) / 1e3);
 }
 
 void EngineImpl::AdaptCompactionRate(const Version& version) {

@@ -53,10 +53,14 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
       return counted;
     }
     fs_.MakeDurable(path_, node_);
+    NoteWriteback();
     return Status::Ok();
   }
 
-  void StartWriteback() override {}
+  void StartWriteback() override {
+    MutexLock lock(fs_.mutex_);
+    NoteWriteback();
+  }
   void Preallocate(std::uint64_t) override {}
   void ZeroAhead(std::uint64_t bytes) override {
     MutexLock lock(fs_.mutex_);
@@ -101,6 +105,11 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     if (closed_) return ErrnoStatus(path_, operation, EBADF);
     return Status::Ok();
   }
+  void NoteWriteback() LSMKV_REQUIRES(fs_.mutex_) {
+    std::uint64_t& most = fs_.most_without_writeback_[path_];
+    most = std::max(most, size_ - std::min(size_, handed_over_));
+    handed_over_ = size_;
+  }
   void Write(std::string_view data) { Write(data, data.size() + old_bytes_.ZerosBehind(size_ + data.size())); }
   /// The first `bytes` of the data and the zeros behind it.
   void Write(std::string_view data, std::uint64_t bytes) {
@@ -126,6 +135,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
   OldBytes old_bytes_;
   std::uint64_t size_ = 0;
   std::uint64_t laid_end_ = 0;
+  std::uint64_t handed_over_ = 0;      // to the disk, by the last StartWriteback or Sync
   bool closed_ = false;
   std::optional<Status> sync_error_;
 };
@@ -233,6 +243,14 @@ Status FaultFileSystem::CountSync(const std::string& path, std::string_view oper
   if (std::ranges::none_of(failing_syncs_, matches)) return Status::Ok();
   ++fired_;
   return ErrnoStatus(path, operation, EIO);
+}
+
+std::uint64_t FaultFileSystem::MostWithoutWriteback(const std::string& path_substring) const {
+  MutexLock lock(mutex_);
+  std::uint64_t most = 0;
+  for (const auto& [path, bytes] : most_without_writeback_)
+    if (path.find(path_substring) != std::string::npos) most = std::max(most, bytes);
+  return most;
 }
 
 void FaultFileSystem::LieAboutSyncs(std::function<bool(const std::string& path)> lies_about) {

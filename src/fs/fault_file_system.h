@@ -19,6 +19,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,6 +84,9 @@ class FaultFileSystem final : public FileSystem {
   std::uint64_t calls() const LSMKV_EXCLUDES(mutex_);                ///< that can fail, since the beginning
   std::uint64_t calls(Fault fault) const LSMKV_EXCLUDES(mutex_);     ///< of these, those that `fault` concerns
   std::uint64_t fired() const LSMKV_EXCLUDES(mutex_);                ///< calls that failed because of a fault
+  /// The most that was appended to a file whose path has `path_substring` in it from one of its StartWriteback or Sync calls to the next: so much
+  /// a sync finds to write at once.
+  std::uint64_t MostWithoutWriteback(const std::string& path_substring) const LSMKV_EXCLUDES(mutex_);
 
   // ---- FileSystem
   Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
@@ -154,6 +158,7 @@ class FaultFileSystem final : public FileSystem {
   std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::array<std::uint64_t, kFaults> calls_concerned_ LSMKV_GUARDED_BY(mutex_){};
   std::uint64_t fired_ LSMKV_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, std::uint64_t> most_without_writeback_ LSMKV_GUARDED_BY(mutex_);   // by path
 };
 
 }  // namespace lsmkv

@@ -17,6 +17,8 @@ class BlobWriter {
  public:
   /// What it gathers before it writes.
   static constexpr std::size_t kBufferBytes = 64u << 10;
+  /// From StartWriteback to StartWriteback, and at most a write.
+  static constexpr std::size_t kWritebackBytes = 512u << 10;
 
   /// `file` is empty and outlives the writer; syncing and closing it is the caller's.
   BlobWriter(WritableFile& file, std::uint64_t id, Compression compression);
@@ -36,7 +38,6 @@ class BlobWriter {
 
  private:
   static constexpr std::size_t kCopyBytes = 32u << 10;        // a value from this size on is not copied into the buffer
-  static constexpr std::size_t kWritebackBytes = 512u << 10;  // from hint to hint, and at most a write
   static constexpr std::size_t kSampleBytes = 1u << 20;       // of a value many times as large, packed to see whether the rest pays
 
   void Append(std::string_view bytes);

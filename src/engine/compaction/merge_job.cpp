@@ -1,6 +1,7 @@
 #include "engine/compaction/merge_job.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "base/mutex.h"
 #include "engine/bundle/bundle.h"
@@ -14,8 +15,9 @@ namespace {
 using std::chrono::microseconds;
 
 /// The pieces of one merge. The job's own thread and idle workers take them one by one, so that a busy pool never makes a job
-/// wait for help: it does what nobody took.
-class PiecewiseMerge {
+/// wait for help: it does what nobody took. A worker that has helped with one piece goes to the end of the queue: who came meanwhile,
+/// another job above all, waits for a piece and not for a merge.
+class PiecewiseMerge : public std::enable_shared_from_this<PiecewiseMerge> {
  public:
   PiecewiseMerge(EngineContext& context, VersionPtr version, const Merge& merge, std::vector<std::string> cuts, CompactionRate& rate)
       : version_(std::move(version)), merge_(merge) {
@@ -29,14 +31,14 @@ class PiecewiseMerge {
 
   /// Until no piece is left to take.
   void Work() LSMKV_EXCLUDES(mutex_) {
-    while (MergePiece* piece = Take()) {
-      Status status = piece->Run(cancelled_);
-      MutexLock lock(mutex_);
-      --running_;
-      if (!status.ok() && status_.ok()) status_ = std::move(status);
-      if (!status_.ok()) cancelled_.store(true, std::memory_order_relaxed);
-      done_.NotifyAll();
+    while (WorkOnOne()) {
     }
+  }
+  /// As long as pieces are left, one each time that a thread of `pool` is idle.
+  void HelpFrom(ThreadPool& pool) {
+    pool.Submit([self = shared_from_this(), &pool] {
+      if (self->WorkOnOne()) self->HelpFrom(pool);
+    });
   }
   /// After Work(): waits for the pieces that others took. The first error among them.
   Status Wait() LSMKV_EXCLUDES(mutex_) {
@@ -64,6 +66,18 @@ class PiecewiseMerge {
   }
 
  private:
+  /// False: none was left to take.
+  bool WorkOnOne() LSMKV_EXCLUDES(mutex_) {
+    MergePiece* const piece = Take();
+    if (piece == nullptr) return false;
+    Status status = piece->Run(cancelled_);
+    MutexLock lock(mutex_);
+    --running_;
+    if (!status.ok() && status_.ok()) status_ = std::move(status);
+    if (!status_.ok()) cancelled_.store(true, std::memory_order_relaxed);
+    done_.NotifyAll();
+    return true;
+  }
   MergePiece* Take() LSMKV_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     if (next_ >= pieces_.size() || !status_.ok()) return nullptr;
@@ -126,7 +140,7 @@ Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Mer
   result.pieces = static_cast<std::uint32_t>(cuts.size() + 1);
   const auto work = std::make_shared<PiecewiseMerge>(context, std::move(version), merge, std::move(cuts), resources.rate);
   const std::size_t useful = std::min<std::size_t>(result.pieces, context.options.compaction_workers);
-  for (std::size_t i = 1; i < useful; ++i) resources.helpers.Submit([work] { work->Work(); });
+  for (std::size_t i = 1; i < useful; ++i) work->HelpFrom(resources.helpers);
   work->Work();
   if (Status status = work->Wait(); !status.ok()) {
     work->Discard();

@@ -20,10 +20,12 @@ class Picker {
 
   CompactionPlan Pick() {
     if (Drop drop = PickDrop(); !drop.inputs.empty()) return drop;
+    if (!in_.l0_only && !WritersAreSlowed())
+      if (CompactionPlan plan = PickDeadFor(in_.options.dead_max_age_ms); !IsNothing(plan)) return plan;
     if (CompactionPlan plan = PickByScore(); !IsNothing(plan)) return plan;
     if (in_.l0_only) return {};
     if (CompactionPlan plan = PickPartlyFlushed(); !IsNothing(plan)) return plan;
-    if (CompactionPlan plan = PickMostlyDead(); !IsNothing(plan)) return plan;
+    if (CompactionPlan plan = PickDeadFor(in_.options.dead_max_age_ms / 2); !IsNothing(plan)) return plan;
     if (CompactionPlan plan = PickBlobGarbage(); !IsNothing(plan)) return plan;
     return in_.idle ? PickSettling() : CompactionPlan();
   }
@@ -213,8 +215,11 @@ class Picker {
     }
     return {};
   }
-  /// Half of dead-max-age is left to wait, for a merge that comes along anyway, and half to do it.
-  CompactionPlan PickMostlyDead() const {
+  /// Tables that hold L1 hold L0 up: not while writers pay for that.
+  bool WritersAreSlowed() const { return version_.figures(0).sstables >= in_.options.l0_slowdown_sstables; }
+  /// Half of dead-max-age is left to wait, for a merge that comes along anyway, and half to do it while nothing else is to be done. When all
+  /// of it has passed nothing else goes first, or levels that are always over their limits would put it off for ever.
+  CompactionPlan PickDeadFor(std::uint64_t age_ms) const {
     struct Candidate {
       std::uint64_t dead_since;
       std::uint32_t level;
@@ -224,7 +229,7 @@ class Picker {
     for (std::uint32_t n = 0; n < version_.level_count() && n + 1 < kMaxLevels; ++n) {
       for (const TablePtr& table : version_.level(n)) {
         const std::optional<std::uint64_t> since = DeadSince(table->record(), in_.options.dead_ratio);
-        if (since && *since + in_.options.dead_max_age_ms / 2 <= in_.now_ms && !in_.busy.IsBusy(table))
+        if (since && *since + age_ms <= in_.now_ms && !in_.busy.IsBusy(table))
           candidates.push_back({*since, n, &table});
       }
     }

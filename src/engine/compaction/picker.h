@@ -8,7 +8,8 @@
 //   3. L0 that should go but cannot, because L1 is busy, or that had better go later, is merged within itself (l0_gather.h).
 //   4. A table whose first or last key belongs to a flushed database is rewritten where it is, or goes down with L0.
 //      A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
-//      down, or is rewritten where it is when nothing older lies below, even when no limit is reached.
+//      down, or is rewritten where it is when nothing older lies below, even when no limit is reached. After all of dead-max-age it goes
+//      before rule 2, as long as L0 does not slow writers.
 //   5. When dead values make up too much of the blob files, a table that refers to the file with the largest dead share is
 //      rewritten where it stands, and the values move (blob_garbage.h). Of L0, which cannot be rewritten in part, all goes down.
 //   6. While nothing is written, upper levels that are more than a tenth of the last one move down, so that a tree at rest

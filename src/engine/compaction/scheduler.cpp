@@ -33,9 +33,10 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
       history_(context.fs, context.options.dir, context.clock),
       rate_(context.clock, context.options.compaction_bytes_per_second),
       flush_pool_("flush", context.options.flush_workers),
-      merge_pool_("compact", context.options.compaction_workers + 1, kMergeNice),
+      merge_pool_("compact", context.options.compaction_workers, kMergeNice),
+      spare_pool_("compact-l0", 1, kMergeNice),
       removal_pool_("remove", 1, kMergeNice),
-      last_flush_(context.clock.Monotonic()) {}   // MayStartMerge: one more for L0
+      last_flush_(context.clock.Monotonic()) {}
 
 Scheduler::~Scheduler() { Stop(); }
 
@@ -51,6 +52,7 @@ void Scheduler::Stop() {
   work_.NotifyAll();
   if (thread_.joinable()) thread_.Join();
   flush_pool_.Stop(ThreadPool::StopMode::kDrop);
+  spare_pool_.Stop(ThreadPool::StopMode::kDrop);
   merge_pool_.Stop(ThreadPool::StopMode::kDrop);
   removal_pool_.Stop(ThreadPool::StopMode::kDrain);
   progress_.NotifyAll();
@@ -99,7 +101,7 @@ Status Scheduler::error() const {
 
 Status Scheduler::merge_error() const {
   MutexLock lock(mutex_);
-  return merge_error_;
+  return !merge_error_.ok() || !damage_blocks_ ? merge_error_ : damage_;
 }
 
 std::vector<bool> Scheduler::CompactingLevels() const {
@@ -239,10 +241,20 @@ void Scheduler::StartCompactions() {
       covering.insert(kept.begin(), kept.end());
       if (kept.empty()) status = CommitDrop(*drop);
     } else {
-      return;
+      return NothingToStart(!without_room.empty());
     }
     if (!status.ok()) return Failed("commit", status);
   }
+}
+
+/// Nothing else could be started than what runs. If nothing runs either, that is for good as far as the damaged tables are concerned.
+void Scheduler::NothingToStart(bool some_wait_for_room) {
+  if (!some_wait_for_room) {
+    bytes_wanted_.store(0, std::memory_order_relaxed);
+    if (merges_.empty()) ForgetMergeFailure("what failed to be compacted needs it no more");   // else a merge's end says how it is
+  }
+  MutexLock lock(mutex_);
+  damage_blocks_ = merges_.empty() && !damaged_tables_.empty();
 }
 
 /// Of the tables to be dropped, those that may cover what an ingest under way brings (ingest_plan.h).
@@ -263,9 +275,19 @@ bool Scheduler::MayStartMerge() const {
   const std::size_t workers = context_.options.compaction_workers;
   if (merges_.size() < workers) return true;
   if (merges_.size() > workers || tree_.Current()->version->figures(0).sstables <= context_.options.max_l0_sstables) return false;
-  return std::ranges::none_of(merges_, [](const auto& job) {
-    return job.second.manual == nullptr && job.second.ingest == nullptr && job.second.merge.inputs.front().level == 0;
-  });
+  return std::ranges::none_of(merges_, [](const auto& job) { return RelievesL0(job.second); });
+}
+
+/// Those of L0 first of all: pieces of other merges may hold every other thread. Or who finds a job on each of these.
+bool Scheduler::BelongsOnSpareThread(const RunningMerge& merge) const {
+  const bool taken = std::ranges::any_of(merges_, [](const auto& job) { return job.second.on_spare_thread; });
+  if (taken) return false;
+  return RelievesL0(merge) || merges_.size() >= context_.options.compaction_workers;
+}
+
+/// By itself: manual compactions and ingests are not for that.
+bool Scheduler::RelievesL0(const RunningMerge& running) {
+  return running.manual == nullptr && running.ingest == nullptr && running.merge.inputs.front().level == 0;
 }
 
 void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
@@ -279,13 +301,18 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
   LogInfo("compaction", "job {}: {}; merging {} into L{}", job, merge.reason, inputs, merge.target);
   const VersionPtr version = tree_.Current()->version;
   context_.counters.compactions_running.fetch_add(1, std::memory_order_release);
-  merge_pool_.Submit([this, job, version, merge] {
+  RunningMerge running{std::move(merge), std::move(manual), std::move(ingest)};
+  running.on_spare_thread = BelongsOnSpareThread(running);
+  ThreadPool& pool = running.on_spare_thread ? spare_pool_ : merge_pool_;
+  pool.Submit([this, job, version, merge = running.merge] {
     MergeDone done{job, RunMerge(context_, version, merge, {merge_pool_, rate_})};
     MutexLock lock(mutex_);
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();
   });
-  merges_.emplace(job, RunningMerge{std::move(merge), std::move(manual), std::move(ingest)});
+  merges_.emplace(job, std::move(running));
+  MutexLock lock(mutex_);
+  damage_blocks_ = false;
 }
 
 BusyTables Scheduler::Busy() const {
@@ -361,7 +388,7 @@ void Scheduler::MergeFailed(const Status& status) {
   if (is_new) LogError("compaction", "no compaction, will be tried again: {}", status.message());
 }
 
-void Scheduler::MergeSucceeded() {
+void Scheduler::ForgetMergeFailure(std::string_view why) {
   if (merge_backoff_.pause.count() == 0) return;
   merge_backoff_ = {};
   bytes_wanted_.store(0, std::memory_order_relaxed);
@@ -369,7 +396,7 @@ void Scheduler::MergeSucceeded() {
     MutexLock lock(mutex_);
     merge_error_ = {};
   }
-  LogInfo("compaction", "compactions succeed again");
+  LogInfo("compaction", "{}", why);
 }
 
 /// The message names the file; when it does not, all inputs are left alone.
@@ -384,7 +411,7 @@ void Scheduler::MarkDamaged(const Merge& merge, const Status& status) {
   }
   damaged_tables_.merge(named.empty() ? all : named);
   MutexLock lock(mutex_);
-  merge_error_ = status;
+  damage_ = status;
 }
 
 void Scheduler::FinishManual(const ManualPtr& manual, Status status) {

@@ -14,7 +14,7 @@
 //   3. A table is in at most one running job (busy_).
 //   4. A table's or blob file is removed only after the manifests no longer name it, by the janitor's note.
 // Failures  a failed flush or commit is repeated with growing pauses and shows in error(); a merge that met corruption is
-//           not repeated with the same tables: they stay where they are, readable as far as they are whole.
+//           not repeated with the same tables: they stay where they are, readable as far as they are whole, and other merges go on.
 // Threads   Wake, Wait*, Compact, Describe: any. Everything under "scheduler thread only": that.
 #pragma once
 
@@ -22,6 +22,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/mutex.h"
@@ -81,7 +82,7 @@ class Scheduler {
   Result<IngestOutcome> Ingest(std::shared_ptr<const IncomingRun> run) LSMKV_EXCLUDES(mutex_);
   /// Not ok while flushes or commits fail.
   Status error() const LSMKV_EXCLUDES(mutex_);
-  /// Not ok while merges fail, and after one has met damage.
+  /// Not ok while merges fail, and while nothing can be merged but for damaged tables. A damaged table alone is no error here: others go on.
   Status merge_error() const LSMKV_EXCLUDES(mutex_);
   /// Levels that take part in a running job.
   std::vector<bool> CompactingLevels() const LSMKV_EXCLUDES(mutex_);
@@ -135,6 +136,7 @@ class Scheduler {
     Merge merge;
     ManualPtr manual;             // null: the picker's, or an ingest
     IngestPtr ingest;             // null: not one
+    bool on_spare_thread = false;
   };
   using RunningMerges = std::map<std::uint64_t, RunningMerge>;
 
@@ -151,8 +153,9 @@ class Scheduler {
   Status CommitMerge(const RunningMerge& running, const JobResult& result);
   void CountMerge(const RunningMerge& running, const JobResult& result);
   void StartCompactions();
+  void NothingToStart(bool some_wait_for_room) LSMKV_EXCLUDES(mutex_);
   void StartManual();
-  void StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest = nullptr);
+  void StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest = nullptr) LSMKV_EXCLUDES(mutex_);
   Status CommitMove(const TrivialMove& move);
   Status CommitDrop(const Drop& drop);
   std::set<std::uint64_t> NewerThanIngest(const Drop& drop) const;
@@ -162,10 +165,12 @@ class Scheduler {
   void Failed(const char* what, const Status& status) LSMKV_EXCLUDES(mutex_);
   void Succeeded() LSMKV_EXCLUDES(mutex_);
   void MergeFailed(const Status& status) LSMKV_EXCLUDES(mutex_);
-  void MergeSucceeded() LSMKV_EXCLUDES(mutex_);
+  void ForgetMergeFailure(std::string_view why) LSMKV_EXCLUDES(mutex_);
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
   bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
+  bool BelongsOnSpareThread(const RunningMerge& merge) const;
+  static bool RelievesL0(const RunningMerge& running);
   // scheduler_room.cpp
   std::optional<std::uint64_t> RoomForMerge() const;
   /// kNoSpace, with figures, when the disk could not take so much beside what is there and what others may write.
@@ -206,7 +211,8 @@ class Scheduler {
   HistoryLog history_;
   CompactionRate rate_;
   ThreadPool flush_pool_;
-  ThreadPool merge_pool_;
+  ThreadPool merge_pool_;                            // a thread for each of compaction_workers: jobs, and pieces of large ones
+  ThreadPool spare_pool_;                            // the thread of L0's job (MayStartMerge); helpers have no part in it
   ThreadPool removal_pool_;
   Thread thread_;
 
@@ -255,7 +261,9 @@ class Scheduler {
   bool woken_ LSMKV_GUARDED_BY(mutex_) = false;
   bool stopping_ LSMKV_GUARDED_BY(mutex_) = false;
   Status error_ LSMKV_GUARDED_BY(mutex_);
-  Status merge_error_ LSMKV_GUARDED_BY(mutex_);
+  Status merge_error_ LSMKV_GUARDED_BY(mutex_);                   // of the last try; over when one succeeds, or none is wanted any more
+  Status damage_ LSMKV_GUARDED_BY(mutex_);                        // what the last of damaged_tables_ was found by
+  bool damage_blocks_ LSMKV_GUARDED_BY(mutex_) = false;           // no merge runs, and without the damaged tables there is none to start
   std::uint64_t failures_ LSMKV_GUARDED_BY(mutex_) = 0;           // of flushes and commits
   std::vector<bool> compacting_levels_ LSMKV_GUARDED_BY(mutex_);
 };

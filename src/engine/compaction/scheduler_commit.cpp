@@ -183,7 +183,7 @@ void Scheduler::CommitMerges() {
     merges_to_commit_.erase(merges_to_commit_.begin());
     const auto running = merges_.find(job);
     const Status status = CommitMerge(running->second, result);
-    MergeSucceeded();
+    ForgetMergeFailure("compactions succeed again");
     NoteStep(running->second.merge);
     LogInfo("compaction", "job {}: {} of {} entries live; L{} gets {} in {:.1f} ms{}", job, result.entries_out, result.entries_in,
             running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000,

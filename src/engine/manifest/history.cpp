@@ -72,11 +72,15 @@ void HistoryLog::Load() {
 void HistoryLog::Remember(Line line) {
   totals_.flushed_bytes += line.flushed_bytes;
   totals_.merged_bytes += line.merged_bytes;
+  line_bytes_ += line.text.size() + 1;
   lines_.push_back(std::move(line));
-  if (lines_.size() <= kMostLines) return;
-  totals_.flushed_bytes -= lines_.front().flushed_bytes;
-  totals_.merged_bytes -= lines_.front().merged_bytes;
-  lines_.pop_front();
+  while (lines_.size() > 1 && (lines_.size() > kMostLines || line_bytes_ > kMostLineBytes)) {
+    const Line& oldest = lines_.front();
+    totals_.flushed_bytes -= oldest.flushed_bytes;
+    totals_.merged_bytes -= oldest.merged_bytes;
+    line_bytes_ -= oldest.text.size() + 1;
+    lines_.pop_front();
+  }
 }
 
 HistoryLog::Totals HistoryLog::totals() const {

@@ -40,7 +40,7 @@ class HistoryLog {
   HistoryLog(FileSystem& fs, std::string dir, Clock& clock);
 
   void Add(const HistoryEvent& event) LSMKV_EXCLUDES(mutex_);
-  /// The last `count` events, oldest of them first; kMostLines at most.
+  /// The last `count` events, oldest of them first; kMostLines and kMostLineBytes at most.
   std::vector<std::string> Last(std::size_t count) const LSMKV_EXCLUDES(mutex_);
 
   /// What the events that are remembered wrote.
@@ -53,6 +53,8 @@ class HistoryLog {
 
   static constexpr std::size_t kMostLines = 1000;
   static constexpr std::uint64_t kMostFileBytes = 4 << 20;
+  /// Of the lines that are kept, so that a file that is written anew is not at once too large again.
+  static constexpr std::uint64_t kMostLineBytes = kMostFileBytes / 2;
 
  private:
   struct Line {
@@ -73,6 +75,7 @@ class HistoryLog {
   bool warned_ = false;
   mutable Mutex mutex_;                     // a leaf
   std::deque<Line> lines_ LSMKV_GUARDED_BY(mutex_);
+  std::uint64_t line_bytes_ LSMKV_GUARDED_BY(mutex_) = 0;
   Totals totals_ LSMKV_GUARDED_BY(mutex_);  // of lines_; since_ms apart
 };
 

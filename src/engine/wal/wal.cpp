@@ -26,7 +26,7 @@ Result<std::vector<std::uint64_t>> ListSegments(FileSystem& fs, const std::strin
 
 Result<std::unique_ptr<Wal>> Wal::Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
                                        std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
-                                       std::uint64_t segment_bytes, RecoveredAsides asides) {
+                                       std::uint64_t segment_bytes, RecoveredAsides asides, std::function<void(Micros)> on_sync) {
   if (Status made = fs.CreateDirectories(wal_dir); !made.ok()) return made;
   auto recycler = std::make_unique<SegmentRecycler>(fs, wal_dir, segment_bytes);
   recycler->AdoptLeftovers();
@@ -35,19 +35,20 @@ Result<std::unique_ptr<Wal>> Wal::Open(FileSystem& fs, const std::string& wal_di
   const Result<std::vector<std::uint64_t>> ids = ListSegments(fs, wal_dir);
   if (!ids) return ids.error();
   std::unique_ptr<Wal> wal(
-      new Wal(fs, wal_dir, mode, std::move(recycler), std::move(*first), durable_sequence, clock, segment_bytes, std::move(asides)));
+      new Wal(fs, wal_dir, mode, std::move(recycler), std::move(*first), durable_sequence, clock, segment_bytes, std::move(asides), std::move(on_sync)));
   wal->segment_count_ = ids->size();
   wal->thread_ = Thread("wal", [&wal = *wal] { wal.Run(); });
   return wal;
 }
 
 Wal::Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, std::unique_ptr<SegmentRecycler> recycler, SegmentPtr first,
-         SequenceNumber durable_sequence, Clock& clock, std::uint64_t segment_bytes, RecoveredAsides asides)
+         SequenceNumber durable_sequence, Clock& clock, std::uint64_t segment_bytes, RecoveredAsides asides, std::function<void(Micros)> on_sync)
     : fs_(fs),
       wal_dir_(std::move(wal_dir)),
       clock_(clock),
       recycler_(std::move(recycler)),
       queue_(first, durable_sequence, segment_bytes),
+      on_sync_(std::move(on_sync)),
       next_aside_(asides.max_id + 1),
       asides_(std::move(asides.places)),
       mode_(mode),

@@ -29,6 +29,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,10 +69,12 @@ class Wal {
   /// @param durable_sequence   the last sequence number recovered (ReplayWal has made it durable); Append() continues it.
   /// @param segment_bytes      how long a segment is likely to become; 0: unknown.
   /// @param asides             what ReplayWal found beside the log.
+  /// @param on_sync            told on the WAL thread how long a sync took that somebody waits for, as everybody does in always; may be empty.
   /// @param fs, clock          outlive the WAL.
   static Result<std::unique_ptr<Wal>> Open(FileSystem& fs, const std::string& wal_dir, WalFsync mode,
                                            std::uint64_t first_segment, SequenceNumber durable_sequence, Clock& clock,
-                                           std::uint64_t segment_bytes = 0, RecoveredAsides asides = {});
+                                           std::uint64_t segment_bytes = 0, RecoveredAsides asides = {},
+                                           std::function<void(std::chrono::microseconds)> on_sync = {});
   /// As Close(); its error goes to the log.
   ~Wal();
   Wal(const Wal&) = delete;
@@ -131,7 +134,7 @@ class Wal {
   using Micros = std::chrono::microseconds;
 
   Wal(FileSystem& fs, std::string wal_dir, WalFsync mode, std::unique_ptr<SegmentRecycler> recycler, SegmentPtr first,
-      SequenceNumber durable_sequence, Clock& clock, std::uint64_t segment_bytes, RecoveredAsides asides);
+      SequenceNumber durable_sequence, Clock& clock, std::uint64_t segment_bytes, RecoveredAsides asides, std::function<void(Micros)> on_sync);
 
   // Any thread: wal.cpp.
   Result<SequenceNumber> Commit(bool wake);
@@ -172,6 +175,7 @@ class Wal {
   const std::unique_ptr<SegmentRecycler> recycler_;
   SegmentQueue queue_;
   CommitListeners listeners_;
+  const std::function<void(Micros)> on_sync_;
 
   std::atomic<std::uint64_t> next_aside_;             // relaxed: a number
   Mutex aside_mutex_;                                 // a leaf

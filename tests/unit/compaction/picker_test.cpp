@@ -110,6 +110,28 @@ TEST_CASE("a deeper level gives the table that drags the least along", "[picker]
   CHECK(picked.merge()->target == 2);
 }
 
+TEST_CASE("of tables that drag as much along the one with most dead data goes first, and of equals the oldest", "[picker]") {
+  const auto first = [](std::uint64_t tombstones, std::uint64_t age_of_second, std::uint64_t bytes_below_second) {
+    TableRecord second;
+    second.id = 2;
+    second.smallest_key = "d";
+    second.largest_key = "f";
+    second.entries = 5000;
+    second.tombstones = tombstones;
+    second.size_bytes = 1000;
+    second.smallest_seq = second.largest_seq = age_of_second;
+    const Picked picked({{}, {FakeTable(1, "a", "c", 10, 10, 5000), FakeTableOf(second), FakeTable(3, "g", "i", 10, 10, 5000)},
+                         {FakeTable(4, "a", "b", 1, 1, 1, 4000), FakeTable(5, "e", "e", 1, 1, 1, bytes_below_second), FakeTable(6, "g", "h", 1, 1, 1, 4000)}});
+    REQUIRE(picked.merge() != nullptr);
+    return picked.Ids(0).front();
+  };
+  CHECK(first(0, 11, 4000) == 1);
+  CHECK(first(0, 9, 4000) == 2);             // older
+  CHECK(first(1000, 11, 4000) == 2);         // with more that is dead
+  CHECK(first(1000, 11, 4400) == 2);         // a fifth of it is dead, which makes up for a tenth more
+  CHECK(first(1000, 11, 4500) == 1);
+}
+
 TEST_CASE("one table a level: the whole level and the whole next one", "[picker]") {
   Options options = SmallOptions();
   options.max_sstable_bytes = 0;
@@ -194,6 +216,35 @@ TEST_CASE("a table of tombstones is compacted though no limit is reached", "[pic
   CHECK(down.merge()->target == 2);
   dead.tombstones = 29;
   CHECK(Picked({{}, {FakeTableOf(dead)}}, SmallOptions(), {}, due).nothing());
+}
+
+TEST_CASE("a table that has been dead for all of dead-max-age goes before levels over their limits, but not before an L0 that slows writers", "[picker]") {
+  TableRecord dead;
+  dead.id = 9;
+  dead.smallest_key = "x";
+  dead.largest_key = "z";
+  dead.entries = 100;
+  dead.tombstones = 50;
+  dead.created_at_ms = 5000;
+  const std::uint64_t due = dead.created_at_ms + 600'000;
+  const Options options = SmallOptions();
+  const auto first = [&](std::uint64_t l0_tables, std::uint64_t now_ms, bool l0_only = false) {
+    std::vector<LevelTables> levels{{}, {FakeTable(1, "a", "c", 1, 1, 20'000)}, {FakeTable(2, "a", "c"), FakeTableOf(dead)}};
+    for (std::uint64_t i = 0; i < l0_tables; ++i) levels[0].push_back(FakeTable(100 + i, "a", "m", 2 + i, 2 + i));
+    const VersionPtr version = *Version::Make(std::move(levels));
+    const BusyTables nobody;
+    PickerInput input{*version, options, nobody, now_ms};
+    input.l0_only = l0_only;
+    const CompactionPlan plan = PickCompaction(input);
+    const auto* merge = std::get_if<Merge>(&plan);
+    REQUIRE(merge != nullptr);
+    return merge->inputs.front().tables.front()->id();
+  };
+  CHECK(first(0, due - 1) == 1);
+  CHECK(first(0, due) == 9);
+  CHECK(first(options.l0_slowdown_sstables - 1, due) == 9);
+  CHECK(first(options.l0_slowdown_sstables, due) != 9);
+  CHECK(first(options.l0_slowdown_sstables - 1, due, true) >= 100);
 }
 
 TEST_CASE("of two tables that are mostly dead the one that has been so for longer goes first", "[picker]") {

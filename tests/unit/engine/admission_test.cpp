@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 
@@ -84,4 +85,21 @@ TEST_CASE("what the tree has taken once fades", "[engine][admission]") {
   writer.Write(2000, 5s, 0);
   writer.Write(20, 3600s, 0);
   CHECK(writer.Write(400, 10s, 0.5) == Approx(64).epsilon(0.1));
+}
+
+TEST_CASE("pauses are counted: how many wait, how many have waited, how long in all, and the longest", "[engine][admission]") {
+  ManualClock clock;
+  WriteAdmission admission(clock);
+  const auto figures = [&] {
+    return std::array{admission.waiting(), admission.stalls(), admission.stall_micros(), admission.longest_stall_micros()};
+  };
+  using Figures = std::array<std::uint64_t, 4>;
+  CHECK(figures() == Figures{0, 0, 0, 0});
+  admission.StallBegins();
+  admission.StallBegins();
+  CHECK(figures() == Figures{2, 0, 0, 0});
+  admission.StallEnds(300us);
+  CHECK(figures() == Figures{1, 1, 300, 300});
+  admission.StallEnds(100us);
+  CHECK(figures() == Figures{0, 2, 400, 300});
 }

@@ -2,7 +2,11 @@
 #include "engine_fixture.h"
 
 #include <nlohmann/json.hpp>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <sstream>
 #include <thread>
 
 #include "engine/manifest/manifest_store.h"
@@ -223,6 +227,73 @@ TEST_CASE("a compaction that the disk cannot hold waits, says so, and runs when 
   CHECK(Contents(*engine).size() == 600);
   fs.SetCapacity(1 << 30);
   CHECK(engine->Compact(std::nullopt, 1).ok());
+}
+
+namespace {
+
+/// What is logged while it lives. To be made before the engine, whose threads log.
+class LogLines {
+ public:
+  LogLines() { spdlog::default_logger()->sinks().push_back(sink_); }
+  ~LogLines() { std::erase(spdlog::default_logger()->sinks(), sink_); }
+  LogLines(const LogLines&) = delete;
+  LogLines& operator=(const LogLines&) = delete;
+  std::string text() const { return text_.str(); }      // once nobody logs any more
+
+ private:
+  std::ostringstream text_;
+  spdlog::sink_ptr sink_ = std::make_shared<spdlog::sinks::ostream_sink_mt>(text_);
+};
+
+class DeadWhenTold final : public CompactionFilter {
+ public:
+  bool IsDead(std::string_view) const override { return dead_; }
+  bool IsRangeDead(std::string_view, std::string_view) const override { return dead_; }
+  std::atomic<bool> dead_{false};
+};
+
+}  // namespace
+
+TEST_CASE("a compaction that waits for room is in the figures until it runs, or is not wanted any more", "[engine][space]") {
+  const LogLines log;
+  FaultFileSystem fs;
+  fs.SetCapacity(1 << 30);
+  DeadWhenTold filter;
+  Options options = QuietOptions(&fs);
+  options.compaction_filter = &filter;
+  options.wal_fsync = WalFsync::kNo;
+  options.compression = Compression::kNone;
+  options.max_l0_sstables = 4;
+  options.soft_limit_ratio = 1;
+  options.min_blob_bytes = 0;
+  auto engine = MustOpen(options);
+  const auto flush_one = [&](std::size_t bytes) {
+    REQUIRE(Put(*engine, "a", "x").ok());
+    REQUIRE(Put(*engine, "m", std::string(bytes, 'x')).ok());
+    REQUIRE(Put(*engine, "z", "x").ok());
+    REQUIRE(engine->Flush().ok());
+  };
+  for (int i = 0; i < 3; ++i) flush_one(100'000);
+  fs.SetCapacity(*fs.TotalBytes("db") - *fs.FreeBytes("db") + 150'000);   // half of it
+  flush_one(100);
+  while (engine->Stats().compaction_bytes_wanted == 0) std::this_thread::yield();
+  CHECK(engine->Stats().compaction_bytes_wanted > 300'000);
+  CHECK(engine->Stats().compactions == 0);
+  CHECK(engine->Stats().levels[0].sstables == 4);
+  bool has_run = false;
+  SECTION("there is room") {
+    fs.SetCapacity(1 << 30);
+    has_run = true;
+  }
+  SECTION("its tables are dropped") {
+    filter.dead_ = true;
+    engine->ReclaimDeadRanges();
+  }
+  while (engine->Stats().compaction_bytes_wanted > 0 || engine->Stats().levels[0].sstables > 0) std::this_thread::yield();
+  CHECK(engine->Stats().compactions == (has_run ? 1 : 0));
+  engine.reset();
+  CHECK(log.text().find("no compaction, will be tried again: db: a compaction of 30") != std::string::npos);
+  CHECK(log.text().find(has_run ? "compactions succeed again" : "needs it no more") != std::string::npos);
 }
 
 TEST_CASE("writers are slowed before the memtables are full, and free again when flushes have caught up", "[engine][admission]") {

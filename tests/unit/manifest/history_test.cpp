@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <chrono>
+#include <string>
+#include <vector>
+
 #include "fs/fault_file_system.h"
 
 using namespace lsmkv;
@@ -57,4 +61,47 @@ TEST_CASE("lines that say something else count for nothing", "[history]") {
   CHECK(history.totals().flushed_bytes == 0);
   CHECK(history.totals().merged_bytes == 0);
   CHECK(history.totals().since_ms == 0);
+}
+
+TEST_CASE("a line tells everything about its event", "[history]") {
+  FaultFileSystem fs;
+  REQUIRE(fs.CreateDirectories("db").ok());
+  HistoryLog history(fs, "db", Clock::System());
+  HistoryEvent event;
+  event.kind = "merge";
+  event.reason = "L0 has \"4\" sstables";
+  event.in = {{0, {4, 5}, 120, 1000}, {1, {3}, 80, 900}};
+  event.out = {1, {7}, 150, 1500};
+  event.duration = std::chrono::microseconds(812'500);
+  event.pieces = 3;
+  history.Add(event);
+  const std::string line = history.Last(1).at(0);
+  CHECK(line.substr(line.find(",\"kind\"")) ==
+        R"(,"kind":"merge","reason":"L0 has \"4\" sstables","in":[{"level":0,"count":2,"tables":[4,5],"entries":120,"bytes":1000},)"
+        R"({"level":1,"count":1,"tables":[3],"entries":80,"bytes":900}],"out":{"level":1,"count":1,"tables":[7],"entries":150,"bytes":1500},)"
+        R"("ms":812.5,"pieces":3})");
+}
+
+TEST_CASE("long lines are kept as far as they fit, and the file is seldom written anew and never ignored", "[history]") {
+  FaultFileSystem fs;
+  REQUIRE(fs.CreateDirectories("db").ok());
+  constexpr std::uint64_t kLineBytes = 20'000;
+  constexpr std::uint64_t kEvents = 1000;
+  HistoryEvent event = Event("flush", 1);
+  event.reason = std::string(kLineBytes, 'x');
+  std::vector<std::string> last;
+  {
+    HistoryLog history(fs, "db", Clock::System());
+    for (std::uint64_t i = 0; i < kEvents; ++i) {
+      history.Add(event);
+      REQUIRE(*fs.FileSize("db/history.jsonl") <= HistoryLog::kMostFileBytes + 2 * kLineBytes);
+    }
+    last = history.Last(kEvents);
+    CHECK(last.size() > HistoryLog::kMostLineBytes / (2 * kLineBytes));
+    CHECK(last.size() * kLineBytes <= HistoryLog::kMostLineBytes);
+    CHECK(history.totals().flushed_bytes == last.size());
+    CHECK(fs.calls(Fault::kFailedRename) <= 2 + kEvents * kLineBytes / HistoryLog::kMostLineBytes);
+  }
+  const HistoryLog history(fs, "db", Clock::System());
+  CHECK(history.Last(kEvents) == last);
 }

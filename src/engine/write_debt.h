@@ -1,0 +1,18 @@
+// How much compaction and flushes owe, as far as writers are held back for it (admission.h): 0 nothing, 1 as much as it can be.
+//
+//   L0         from l0-slowdown-sstables, where it is 0, to l0-stop-sstables, where it is 1
+//   a level    from its hard limit to three times that, up to 0.7: it slows, but L0 decides how far
+//   blobs      from a dead share of kBlobDeadLimit to twice that, up to 0.6
+//   memtables  while some wait for their flush: from three quarters of what they may take to all of it, up to 0.95
+// The largest of these.
+#pragma once
+
+#include "engine/version/version.h"
+
+namespace lsmkv {
+
+/// Pure.
+/// @param memtable_fill  how much of what memtables may take is taken, 0 to 1; 0 where none waits for its flush.
+double WriteDebt(const Version& version, const Options& options, double memtable_fill);
+
+}  // namespace lsmkv

@@ -1,0 +1,78 @@
+// What writers are held back for, and how far. Versions are made by hand; no file is touched.
+#include "engine/write_debt.h"
+
+#include <catch2/catch.hpp>
+
+#include "compaction/table_maker.h"
+#include "engine/compaction/blob_garbage.h"
+
+using namespace lsmkv;
+
+namespace {
+
+Options DebtOptions() {
+  Options options;
+  options.base_level_entries = 1000;
+  options.base_level_bytes = 1 << 20;
+  options.l0_slowdown_sstables = 10;
+  options.l0_stop_sstables = 20;
+  return options;
+}
+
+double DebtOf(std::vector<LevelTables> levels, double memtable_fill = 0) {
+  return WriteDebt(**Version::Make(std::move(levels)), DebtOptions(), memtable_fill);
+}
+
+}  // namespace
+
+TEST_CASE("writers are slowed from l0-slowdown-sstables on, and as far as it goes at l0-stop-sstables", "[engine][admission]") {
+  const auto with_l0 = [](std::uint64_t tables) {
+    LevelTables l0;
+    for (std::uint64_t i = 0; i < tables; ++i) l0.push_back(FakeTable(1 + i, "a", "z", 1 + i, 1 + i));
+    return DebtOf({std::move(l0)});
+  };
+  CHECK(with_l0(0) == 0);
+  CHECK(with_l0(10) == 0);
+  CHECK(with_l0(11) == Approx(0.1));
+  CHECK(with_l0(15) == Approx(0.5));
+  CHECK(with_l0(20) == 1);
+  CHECK(with_l0(25) == 1);
+}
+
+TEST_CASE("a deeper level slows writers from its hard limit on, in entries or bytes, and never as far as L0", "[engine][admission]") {
+  const auto with_l1 = [](std::uint64_t entries, std::uint64_t bytes) { return DebtOf({{}, {FakeTable(1, "a", "z", 1, 1, entries, bytes)}}); };
+  CHECK(with_l1(10'000, 10 << 20) == 0);
+  CHECK(with_l1(20'000, 10 << 20) == Approx(0.35));
+  CHECK(with_l1(10'000, 20 << 20) == Approx(0.35));
+  CHECK(with_l1(30'000, 10 << 20) == Approx(0.7));
+  CHECK(with_l1(90'000, 90 << 20) == Approx(0.7));
+  CHECK(DebtOf({{}, {}, {FakeTable(1, "a", "z", 1, 1, 200'000, 1)}}) == Approx(0.35));
+  CHECK(DebtOf({{FakeTable(1, "a", "z", 1, 1, 90'000, 90 << 20)}}) == 0);      // of L0 only the tables count
+}
+
+TEST_CASE("dead bytes in blob files slow writers when they are more than was promised", "[engine][admission]") {
+  const auto with_dead = [](double share) {
+    constexpr std::uint64_t kBytes = 1'000'000;
+    TableRecord record;
+    record.id = 1;
+    record.smallest_key = "a";
+    record.largest_key = "z";
+    record.entries = 100;
+    record.size_bytes = 1000;
+    record.blobs.push_back({2, 1, kBytes - static_cast<std::uint64_t>(share * kBytes), kBytes + kBlobOverheadBytes});
+    return DebtOf({{}, {FakeTableOf(std::move(record))}});
+  };
+  CHECK(with_dead(kBlobDeadLimit) == Approx(0).margin(0.001));
+  CHECK(with_dead(1.5 * kBlobDeadLimit) == Approx(0.3).epsilon(0.01));
+  CHECK(with_dead(2 * kBlobDeadLimit) == Approx(0.6).epsilon(0.01));
+  CHECK(with_dead(0.9) == Approx(0.6));
+}
+
+TEST_CASE("memtables slow writers before they are full, and the largest debt counts", "[engine][admission]") {
+  CHECK(DebtOf({}, 0.75) == 0);
+  CHECK(DebtOf({}, 0.875) == Approx(0.475));
+  CHECK(DebtOf({}, 1) == Approx(0.95));
+  const LevelTables l1 = {FakeTable(1, "a", "z", 1, 1, 20'000)};
+  CHECK(DebtOf({{}, l1}, 0.8) == Approx(0.35));
+  CHECK(DebtOf({{}, l1}, 0.875) == Approx(0.475));
+}
