@@ -9,14 +9,16 @@
 // Power    PowerCut(seed, mode): see CutMode. Handles and locks of before it are dead: every call on them fails,
 //          forgetting them is all that is left. To cut the power in the middle of a call, arm kWriteError with
 //          FaultSpan::kFromThenOn, let the user of the files give up, then cut.
-// Syncs    as with the operating system's files, a handle whose sync failed repeats the error.
+// Syncs    as with the operating system's files, a handle whose sync failed repeats the error, and the file's unsynced bytes are given up: they can be
+//          read, are gone after a power cut, and no later sync saves them, of another handle either, unless they are written again. Not so where
+//          kIoError or kWriteError strikes from then on: that stands for a process or machine that is gone, and never got as far as that sync.
 // Threads  any; one mutex. The file system must outlive its handles. With several threads the order of calls, and with it
 //          which one is the n-th, is not determined.
 // Source   LevelDB db/fault_injection_test.cc; Pebble vfs/errorfs and vfs/mem_fs.go (strict mode).
 #pragma once
 
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,7 +41,9 @@ enum class Fault : std::uint8_t {
   kShortWrite,    ///< an append that writes the first half, then EIO
   kFailedSync,    ///< EIO from Sync or SyncDirectory
   kFailedRename,  ///< EIO from Rename
+  kNoSpaceSync,   ///< ENOSPC from Sync, SyncDirectory or Close: the system finds room only when it writes back
 };
+inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kNoSpaceSync) + 1;
 enum class FaultSpan : std::uint8_t { kOnce, kFromThenOn };
 
 class FaultFileSystem final : public FileSystem {
@@ -84,6 +88,7 @@ class FaultFileSystem final : public FileSystem {
   Result<std::string> ReadWholeFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Status SyncFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Status Truncate(const std::string& path, std::uint64_t size) override LSMKV_EXCLUDES(mutex_);
+  Result<std::unique_ptr<WritableFile>> OpenToRewrite(const std::string& path, std::uint64_t offset) override LSMKV_EXCLUDES(mutex_);
   Status Rename(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
   Result<std::unique_ptr<WritableFile>> RenameToOverwrite(const std::string& from, const std::string& to,
                                                           std::uint64_t zeros_behind) override LSMKV_EXCLUDES(mutex_);
@@ -108,10 +113,15 @@ class FaultFileSystem final : public FileSystem {
   friend class LockHandle;
 
   /// What kind of call it is; a table says which faults concern it.
-  enum class Call : std::uint8_t { kLook, kOpen, kRead, kCreate, kAppend, kResize, kSync, kRename, kLink, kRemove };
+  enum class Call : std::uint8_t { kLook, kOpen, kRead, kCreate, kAppend, kResize, kSync, kClose, kRename, kLink, kRemove };
   struct ArmedFault {
     Fault fault;
     std::uint64_t calls_left;   // 1: the next one fails
+    FaultSpan span;
+  };
+
+  struct Struck {
+    Fault fault;
     FaultSpan span;
   };
 
@@ -122,15 +132,14 @@ class FaultFileSystem final : public FileSystem {
 
   static bool Concerns(Fault fault, Call call);
   /// Counts the call. Returns the fault that strikes it, if one does.
-  std::optional<Fault> Strike(Call call) LSMKV_REQUIRES(mutex_);
+  std::optional<Struck> Strike(Call call) LSMKV_REQUIRES(mutex_);
   /// The same, as the error to return.
   Status Count(Call call, const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
-  Status CountSync(const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
+  /// The same of a sync; one that fails gives up what `node`, which may be null, has not synced.
+  Status CountSync(const std::string& path, std::string_view operation, DiskNode* node) LSMKV_REQUIRES(mutex_);
   bool LiesAbout(const std::string& path) const LSMKV_REQUIRES(mutex_) { return lies_about_ && lies_about_(path); }
   void MakeDurable(const std::string& path, const std::shared_ptr<DiskNode>& node) LSMKV_REQUIRES(mutex_);
   std::uint64_t FreeBytesLocked() const LSMKV_REQUIRES(mutex_);
-
-  static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
 
   std::atomic<bool> cached_{false};
   mutable Mutex mutex_;   // a leaf; also guards the nodes that handles share with the disk

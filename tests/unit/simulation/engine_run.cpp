@@ -70,12 +70,14 @@ class Script {
   void FillDisk(std::uint64_t bytes);
   void DeleteAll();
   void CutPower(std::uint64_t seed, CutMode mode);
+  void Kill();
   void EndByPowerCut();
   void EndOtherwise();
 
   Run& run_;
   const std::uint64_t seed_;
   std::mt19937_64 random_;
+  bool log_failed_ = false;           // what recovery finds of it is not to be hidden by a flush
   bool empties_itself_ = false;       // a small disk is not made larger, but emptied
   std::unique_ptr<Engine> engine_;
 };
@@ -193,10 +195,11 @@ void Script::CheckAfterEnd(SequenceNumber least) {
   CheckAtRest();
 }
 
-/// Goes on with what was recovered: new writes, everything merged, opened once more.
+/// Goes on with what was recovered: new writes, everything merged, opened once more, after an orderly end or a power cut: what recovery has read is as
+/// safe then as what was synced after it, also where a sync had failed before.
 void Script::UseAgain() {
   if (!run_.fault.empty()) return;
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < (log_failed_ ? 1 : 5); ++i) {
     WriteBatch batch;
     const Change change{"k" + std::to_string(random_() % run_.keys), "again" + std::to_string(i), 0};
     batch.Put(change.key, *change.value);
@@ -205,12 +208,16 @@ void Script::UseAgain() {
     run_.history.Wrote(*written, {change});
   }
   if (Status status = engine_->Sync(); !status.ok()) return run_.Wrong("Sync failed, though nothing is in its way: " + status.message());
-  if (random_() % 2 == 0) {
+  if (!log_failed_ && random_() % 2 == 0) {
     if (Status status = engine_->Compact(); !status.ok()) return run_.Wrong("Compact failed, though nothing is in its way: " + status.message());
   }
   CheckAtRest();
   const SequenceNumber last = engine_->last_sequence();
-  Close();
+  if (!log_failed_ && random_() % 2 == 0) {
+    Close();
+  } else {
+    CutPower(seed_ + 2, static_cast<CutMode>(random_() % 6));
+  }
   if (Open(true)) CheckAfterEnd(last);
 }
 
@@ -233,6 +240,14 @@ void Script::CutPower(std::uint64_t seed, CutMode mode) {
   run_.fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
   run_.fs.PowerCut(seed, mode);
   if (engine_ != nullptr) engine_->RemoveCommitListener(&run_);
+  engine_.reset();
+  run_.fs.ClearFaults();
+}
+
+/// What the process has written stays; it writes nothing more.
+void Script::Kill() {
+  run_.fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
+  engine_->RemoveCommitListener(&run_);
   engine_.reset();
   run_.fs.ClearFaults();
 }
@@ -291,10 +306,12 @@ void Script::EndOtherwise() {
     if (!run_.disturbed() || run_.fs.fired() == 0) least = engine_->last_sequence();
     if (!run_.fault.empty()) return;
     CheckAtRest();
-    if (run_.disturbance.kind == Kind::kOneFault && random_() % 2 == 0) {
+    log_failed_ = engine_->WriteHealth().code() == StatusCode::kIoError;
+    if (run_.disturbance.kind == Kind::kOneFault && (log_failed_ || random_() % 2 == 0)) {
       run_.IsSafe(engine_->durable_sequence());
-      least = run_.synced;
-      CutPower(seed_, static_cast<CutMode>(random_() % 6));
+      const bool killed = random_() % 4 < (log_failed_ ? 3 : 1);
+      least = killed ? std::max(run_.synced, run_.handed) : run_.synced;
+      killed ? Kill() : CutPower(seed_, static_cast<CutMode>(random_() % 6));
     }
   }
   Close();

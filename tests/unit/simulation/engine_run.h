@@ -17,8 +17,6 @@
 
 namespace lsmkv::simulation {
 
-inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
-
 /// What disturbs a run.
 struct Disturbance {
   enum class Kind : std::uint8_t {
