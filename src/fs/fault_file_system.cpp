@@ -40,7 +40,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
   Status Append(std::string_view data) override {
     MutexLock lock(fs_.mutex_);
     if (Status usable = Usable("write"); !usable.ok()) return usable;
-    const std::optional<Struck> struck = fs_.Strike(Call::kAppend);
+    const std::optional<Struck> struck = fs_.Strike(Call::kAppend, path_);
     if (struck && struck->fault == Fault::kShortWrite) WritePart(data);
     if (struck) return ErrnoStatus(path_, "write", ErrnoOf(struck->fault));
     const std::uint64_t file_bytes = node_->file.bytes().size();
@@ -65,7 +65,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
   void ZeroAhead(std::uint64_t bytes) override {
     MutexLock lock(fs_.mutex_);
     if (!Usable("write").ok()) return;
-    const std::optional<Struck> struck = fs_.Strike(Call::kAppend);
+    const std::optional<Struck> struck = fs_.Strike(Call::kAppend, path_);
     if (struck && struck->fault != Fault::kShortWrite) return;
     if (struck) bytes /= 2;
     const std::uint64_t begin = std::max(size_, laid_end_);
@@ -199,7 +199,7 @@ bool FaultFileSystem::Concerns(Fault fault, Call call) {
   return false;
 }
 
-std::optional<FaultFileSystem::Struck> FaultFileSystem::Strike(Call call) {
+std::optional<FaultFileSystem::Struck> FaultFileSystem::Strike(Call call, const std::string& path) {
   ++calls_;
   NoteForTrace(static_cast<std::uint64_t>(call));
   for (std::size_t fault = 0; fault < kFaults; ++fault) {
@@ -216,6 +216,7 @@ std::optional<FaultFileSystem::Struck> FaultFileSystem::Strike(Call call) {
     }
   }
   std::erase_if(armed_, [](const ArmedFault& armed) { return armed.calls_left == 0; });
+  if (on_call_) on_call_(call, path, struck ? std::optional(struck->fault) : std::nullopt);
   if (!struck) return struck;
   ++fired_;
   if (on_fault_) on_fault_();
@@ -223,12 +224,12 @@ std::optional<FaultFileSystem::Struck> FaultFileSystem::Strike(Call call) {
 }
 
 Status FaultFileSystem::Count(Call call, const std::string& path, std::string_view operation) {
-  const std::optional<Struck> struck = Strike(call);
+  const std::optional<Struck> struck = Strike(call, path);
   return struck ? ErrnoStatus(path, operation, ErrnoOf(struck->fault)) : Status::Ok();
 }
 
 Status FaultFileSystem::CountSync(const std::string& path, std::string_view operation, DiskNode* node) {
-  std::optional<Struck> struck = Strike(Call::kSync);
+  std::optional<Struck> struck = Strike(Call::kSync, path);
   const auto matches = [&](const std::string& part) { return path.find(part) != std::string::npos; };
   if (!struck && std::ranges::any_of(failing_syncs_, matches)) {
     ++fired_;
@@ -278,6 +279,11 @@ void FaultFileSystem::FailSyncs(const std::string& path_substring) {
 void FaultFileSystem::OnFault(std::function<void()> told) {
   MutexLock lock(mutex_);
   on_fault_ = std::move(told);
+}
+
+void FaultFileSystem::OnCall(CallListener told) {
+  MutexLock lock(mutex_);
+  on_call_ = std::move(told);
 }
 
 void FaultFileSystem::ClearFaults() {

@@ -50,6 +50,9 @@ class FaultFileSystem final : public FileSystem {
  public:
   FaultFileSystem() = default;
 
+  /// What kind of call it is; a table says which faults concern it.
+  enum class Call : std::uint8_t { kLook, kOpen, kRead, kCreate, kAppend, kResize, kSync, kClose, kRename, kLink, kRemove };
+
   // ---- what goes wrong
   /// @param n  1: the next call that `fault` concerns. Several faults may be armed at once.
   void FailCall(std::uint64_t n, Fault fault, FaultSpan span = FaultSpan::kOnce) LSMKV_EXCLUDES(mutex_);
@@ -77,6 +80,11 @@ class FaultFileSystem final : public FileSystem {
   Status FlipBit(const std::string& path, std::uint64_t bit) LSMKV_EXCLUDES(mutex_);
 
   // ---- what was seen
+  static bool Concerns(Fault fault, Call call);
+  /// `told` is called for each call that can fail, with the fault that strikes it, on its thread and under a lock: it must not call the file system.
+  /// Null: nobody.
+  using CallListener = std::function<void(Call call, const std::string& path, std::optional<Fault> struck)>;
+  void OnCall(CallListener told) LSMKV_EXCLUDES(mutex_);
   std::uint64_t calls() const LSMKV_EXCLUDES(mutex_);                ///< that can fail, since the beginning
   std::uint64_t calls(Fault fault) const LSMKV_EXCLUDES(mutex_);     ///< of these, those that `fault` concerns
   std::uint64_t fired() const LSMKV_EXCLUDES(mutex_);                ///< calls that failed because of a fault
@@ -112,8 +120,6 @@ class FaultFileSystem final : public FileSystem {
   friend class ReadHandle;
   friend class LockHandle;
 
-  /// What kind of call it is; a table says which faults concern it.
-  enum class Call : std::uint8_t { kLook, kOpen, kRead, kCreate, kAppend, kResize, kSync, kClose, kRename, kLink, kRemove };
   struct ArmedFault {
     Fault fault;
     std::uint64_t calls_left;   // 1: the next one fails
@@ -130,9 +136,8 @@ class FaultFileSystem final : public FileSystem {
     int syncs_left;
   };
 
-  static bool Concerns(Fault fault, Call call);
   /// Counts the call. Returns the fault that strikes it, if one does.
-  std::optional<Struck> Strike(Call call) LSMKV_REQUIRES(mutex_);
+  std::optional<Struck> Strike(Call call, const std::string& path) LSMKV_REQUIRES(mutex_);
   /// The same, as the error to return.
   Status Count(Call call, const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
   /// The same of a sync; one that fails gives up what `node`, which may be null, has not synced.
@@ -151,6 +156,7 @@ class FaultFileSystem final : public FileSystem {
   int lag_syncs_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::vector<LaggingSync> lagging_ LSMKV_GUARDED_BY(mutex_);
   std::function<void()> on_fault_ LSMKV_GUARDED_BY(mutex_);
+  CallListener on_call_ LSMKV_GUARDED_BY(mutex_);
   std::optional<std::uint64_t> capacity_bytes_ LSMKV_GUARDED_BY(mutex_);
   std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::array<std::uint64_t, kFaults> calls_concerned_ LSMKV_GUARDED_BY(mutex_){};
