@@ -14,6 +14,7 @@ bool Run::Went(const Status& status, const char* what) {
   const std::string text = std::string(what) + " failed: " + status.message();
   if (status.code() == StatusCode::kCorruption) Wrong(text);
   if (status.code() == StatusCode::kNoSpace) ++refused;
+  if (trouble_is_over) Wrong(text + ", though the trouble is over");
   switch (disturbance.kind) {
     case Disturbance::Kind::kNone: Wrong(text); break;
     case Disturbance::Kind::kPowerCut: power_is_cut = true; [[fallthrough]];
@@ -230,6 +231,7 @@ void Client::Ingest() {
   std::vector<Change> changes;
   for (auto& [key, change] : entries) changes.push_back(std::move(change));
   run_.history.AllowGaps();
+  const SequenceNumber before = engine_.last_sequence();
   const std::uint64_t from_event = ++run_.events;
   const Result<IngestReport> report = [&] {
     const ExpectsAnswers promptly;
@@ -237,7 +239,7 @@ void Client::Ingest() {
   }();
   // Too far to be withdrawn from a disk that takes no manifest: it comes when that can be written, or not, if the power goes before.
   const bool comes = !report && report.error().message().find("not withdrawn any more") != std::string::npos;
-  if (comes || (!report && report.error().code() == StatusCode::kShuttingDown)) run_.unclear = true;
+  if (comes || (!report && report.error().code() == StatusCode::kShuttingDown)) run_.history.MayHaveIngested(before, changes, from_event);
   if (!report && report.error().code() == StatusCode::kBusy) return;
   if (!run_.Went(report.status(), "Ingest")) return;
   run_.history.Ingested(report->sequence, std::move(changes), from_event, ++run_.events);

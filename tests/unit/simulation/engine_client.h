@@ -50,7 +50,7 @@ struct Run : CommitListener {
   std::uint64_t recycled = 0;        ///< segments of the log, as in Verdict
   std::uint64_t directories = 0;     ///< of checkpoints and bundles, so far
   std::uint64_t events = 0;
-  bool unclear = false;              ///< of an ingest nobody knows whether it has happened or will, so states are not judged
+  bool trouble_is_over = false;      ///< from now on no error is explained
   std::string fault;                 ///< the first one
 };
 

@@ -164,7 +164,7 @@ void Script::RunClients() {
   }
   for (Thread& thread : threads) thread.Join();
   run_.IsSafe(engine_->durable_sequence());
-  if (const std::string fault = run_.history.Fault(); !fault.empty() && !run_.unclear) run_.Wrong(fault);
+  if (const std::string fault = run_.history.Fault(); !fault.empty()) run_.Wrong(fault);
 }
 
 void Script::CheckAtRest() {
@@ -176,7 +176,7 @@ void Script::CheckAtRest() {
   ReadOptions options;
   options.now_ms = run_.clock.WallMillis();
   const std::optional<State> all = ReadAll(run_, *engine_, options, random_() % 2 == 0);
-  if (!all || run_.unclear) return;
+  if (!all) return;
   const std::string fault = run_.history.FaultAt({at, at, options.now_ms, run_.clock.WallMillis()}, at, *all);
   if (!fault.empty()) run_.Wrong("at rest: " + fault);
 }
@@ -264,6 +264,7 @@ void Script::EndByPowerCut() {
     Open(false);
     CutPower(seed_ + 1, mode);
   }
+  run_.trouble_is_over = true;
   if (!Open(true)) return;
   CheckAfterEnd(least);
   UseAgain();
@@ -305,6 +306,7 @@ void Script::EndOtherwise() {
     if (run_.disturbed()) WaitForHealth();
     if (!run_.disturbed() || run_.fs.fired() == 0) least = engine_->last_sequence();
     if (!run_.fault.empty()) return;
+    run_.trouble_is_over = true;                // of reads; the log may have failed for good, until it is opened again
     CheckAtRest();
     log_failed_ = engine_->WriteHealth().code() == StatusCode::kIoError;
     if (run_.disturbance.kind == Kind::kOneFault && (log_failed_ || random_() % 2 == 0)) {
@@ -316,6 +318,7 @@ void Script::EndOtherwise() {
   }
   Close();
   run_.fs.ClearFaults();
+  run_.trouble_is_over = true;
   if (!Open(true)) return;
   CheckAfterEnd(least);
   UseAgain();
