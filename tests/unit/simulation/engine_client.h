@@ -13,6 +13,21 @@
 
 namespace lsmkv::simulation {
 
+/// Drops what it must not.
+class Traitor final : public CompactionFilter {
+ public:
+  Traitor(Disturbance::Betrayal betrayal, const History& history) : betrayal_(betrayal), history_(history) {}
+  bool IsDead(std::string_view key) const override {
+    const bool is_there = history_.Newest(std::string(key)).has_value();
+    return betrayal_ == Disturbance::Betrayal::kForgetsKey ? key == "k0" && is_there : !is_there;
+  }
+  bool IsRangeDead(std::string_view, std::string_view) const override { return false; }
+
+ private:
+  const Disturbance::Betrayal betrayal_;
+  const History& history_;
+};
+
 /// Only one thread runs at a time, so nothing here is guarded.
 struct Run : CommitListener {
   explicit Run(const Disturbance& by) : disturbance(by) {}
@@ -42,6 +57,7 @@ struct Run : CommitListener {
   bool few_keys = false;              // and they are read more than written
   std::uint64_t value_bytes = 120;   ///< at most
   History history;
+  Traitor traitor{disturbance.betrayal, history};
   SequenceNumber synced = 0;         ///< safe from a power cut
   SequenceNumber handed = 0;         ///< safe from the death of the process
   bool power_is_cut = false;         ///< everybody stops

@@ -335,6 +335,7 @@ void Script::Play() {
     run_.options.block_cache_bytes = 1 << 20;
   }
   const Disturbance& by = run_.disturbance;
+  if (by.betrayal != Disturbance::Betrayal::kNone) run_.options.compaction_filter = &run_.traitor;
   if (by.kind == Kind::kPowerCut) run_.fs.FailCall(by.at, Fault::kWriteError, FaultSpan::kFromThenOn);
   if (by.kind == Kind::kOneFault) run_.fs.FailCall(by.at, by.fault);
   const std::uint64_t phases = 1 + random_() % 2;

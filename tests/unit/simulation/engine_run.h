@@ -30,6 +30,12 @@ struct Disturbance {
   Fault fault = Fault::kIoError;
   /// For tests of the test: syncs of paths with this in them are lies, from the first opening's end on; with a '=' in front, of that path.
   std::string lies_about_syncs_of = {};
+  /// For tests of the test: what a broken compaction does.
+  enum class Betrayal : std::uint8_t {
+    kNone,
+    kForgetsKey,        ///< drops one key that is there
+    kForgetsDeletion,   ///< drops the tombstones of keys that are not, so that what lies deeper comes back
+  } betrayal = Betrayal::kNone;
 };
 
 struct Verdict {

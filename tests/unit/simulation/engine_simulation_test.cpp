@@ -161,3 +161,22 @@ TEST_CASE("of the test: where a sync is a lie, a power cut is found to lose what
   }
   CHECK(found);
 }
+
+TEST_CASE("of the test: a compaction that forgets one key, or brings back what was deleted, is found", "[engine][simulation]") {
+  using Betrayal = Disturbance::Betrayal;
+  const auto [betrayal, words] = GENERATE(table<Betrayal, const char*>({{Betrayal::kForgetsKey, "is missing"}, {Betrayal::kForgetsDeletion, "should not be there"}}));
+  CAPTURE(words);
+  const Runs quiet;
+  const auto kind = GENERATE(Disturbance::Kind::kNone, Disturbance::Kind::kPowerCut, Disturbance::Kind::kOneFault);
+  CAPTURE(static_cast<int>(kind));
+  std::uint64_t found = 0;
+  std::uint64_t in_these_words = 0;       // of the whole tree; a Get may find it first
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const Verdict verdict = RunEngine(seed, {.kind = kind, .at = 300, .betrayal = betrayal});
+    if (!verdict.fault.empty()) ++found;
+    if (verdict.fault.find(words) != std::string::npos) ++in_these_words;
+  }
+  CAPTURE(found, in_these_words);
+  CHECK(found >= 10);
+  CHECK(in_these_words > 0);
+}

@@ -49,6 +49,16 @@ State History::At(const Batches& batches, SequenceNumber sequence) {
   return state;
 }
 
+std::optional<std::string> History::Newest(const std::string& key) const {
+  std::optional<std::string> value;
+  for (const auto& [last, batch] : batches_) {
+    for (const Change& change : batch.changes) {
+      if (change.key == key) value = change.value;
+    }
+  }
+  return value;
+}
+
 bool History::IsBoundary(SequenceNumber at) const {
   const auto batch = batches_.lower_bound(at);
   if (batch == batches_.end()) return at == last() || gaps_;

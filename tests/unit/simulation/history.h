@@ -62,6 +62,8 @@ class History {
   std::string Fault();
   /// The same of a tree at rest, all of which is `found`, at exactly sequence number `at`.
   std::string FaultAt(const Moment& moment, SequenceNumber at, const State& found) const;
+  /// What the newest batch with `key` has made of it.
+  std::optional<std::string> Newest(const std::string& key) const;
   /// A batch ends here, or nothing was written yet.
   bool IsBoundary(SequenceNumber at) const;
   /// Batches after `last` never were.
