@@ -63,6 +63,10 @@ struct Run : CommitListener {
   bool power_is_cut = false;         ///< everybody stops
   std::uint64_t writes = 0;
   std::uint64_t refused = 0;         ///< for want of room
+  std::array<std::uint64_t, kFaults> calls{};    ///< this and the next two as in Verdict
+  std::array<SiteCalls, kFaults> sites;
+  CallSite struck;
+  bool is_ending = false;            ///< the clients are gone
   std::uint64_t recycled = 0;        ///< segments of the log, as in Verdict
   std::uint64_t directories = 0;     ///< of checkpoints and bundles, so far
   std::uint64_t events = 0;

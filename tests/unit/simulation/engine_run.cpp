@@ -1,6 +1,7 @@
 #include "engine_run.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -366,16 +367,41 @@ void Script::Play() {
     RunClients();
     if (!run_.power_is_cut) CheckAtRest();
   }
+  run_.is_ending = true;
   if (run_.fault.empty()) {
     by.kind == Kind::kPowerCut ? EndByPowerCut() : EndOtherwise();
   }
   Close();
 }
 
+CallSite SiteOf(FaultFileSystem::Call call, const std::string& path) {
+  constexpr const char* kNames[] = {"look at", "open", "read", "create", "append to", "resize", "sync", "close", "rename", "link", "remove"};
+  CallSite site = std::string(kNames[static_cast<std::size_t>(call)]) + " ";
+  std::ranges::copy_if(path, std::back_inserter(site), [](char c) { return c < '0' || c > '9'; });
+  return site;
+}
+
+/// Called by the file system, under its lock.
+void NoteSites(Run& run) {
+  run.fs.OnCall([&run](FaultFileSystem::Call call, const std::string& path, std::optional<Fault> struck) {
+    constexpr std::size_t kFirst = 6;
+    const CallSite site = SiteOf(call, path);
+    if (struck && run.struck.empty()) run.struck = site;
+    if (run.is_ending) return;               // there a disturbed run goes another way
+    for (std::size_t fault = 0; fault < kFaults; ++fault) {
+      if (!FaultFileSystem::Concerns(static_cast<Fault>(fault), call)) continue;
+      const std::uint64_t number = ++run.calls[fault];
+      std::vector<std::uint64_t>& calls = run.sites[fault][site];
+      if (calls.size() < kFirst) calls.push_back(number);
+    }
+  });
+}
+
 }  // namespace
 
 Verdict RunEngine(std::uint64_t seed, const Disturbance& disturbance) {
   const auto run = std::make_shared<Run>(disturbance);      // outlives this if the simulation ends badly
+  NoteSites(*run);
   Verdict verdict;
   verdict.outcome = Simulate(seed, [run, seed] { Script(*run, seed).Play(); });
   verdict.fault = run->fault;
@@ -392,6 +418,8 @@ Verdict RunEngine(std::uint64_t seed, const Disturbance& disturbance) {
   verdict.refused = run->refused;
   verdict.recycled = run->recycled;
   for (std::size_t fault = 0; fault < kFaults; ++fault) verdict.calls[fault] = run->fs.calls(static_cast<Fault>(fault));
+  verdict.sites = run->sites;
+  verdict.struck = run->struck;
   verdict.fired = run->fs.fired();
   return verdict;
 }

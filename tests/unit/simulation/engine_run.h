@@ -9,8 +9,10 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fs/fault_file_system.h"
 #include "simulation.h"
@@ -38,6 +40,11 @@ struct Disturbance {
   } betrayal = Betrayal::kNone;
 };
 
+/// Where the engine calls the file system: the call, and the path without its numbers.
+using CallSite = std::string;
+/// The calls that one fault concerns: at which of them a site has its first few.
+using SiteCalls = std::map<CallSite, std::vector<std::uint64_t>>;
+
 struct Verdict {
   std::string fault;                   ///< what is wrong; empty: nothing
   Outcome outcome;
@@ -46,6 +53,8 @@ struct Verdict {
   std::uint64_t recycled = 0;          ///< segments of the log that were written over an older one's file
   std::array<std::uint64_t, kFaults> calls{};   ///< to the file system, that each fault concerns
   std::uint64_t calls_of(Fault fault_kind) const { return calls[static_cast<std::size_t>(fault_kind)]; }
+  std::array<SiteCalls, kFaults> sites;         ///< by fault; until the clients have gone
+  CallSite struck;                     ///< where the first fault has struck; empty: nowhere
   std::uint64_t fired = 0;             ///< calls that failed on demand
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
+#include <string>
 #include <vector>
 
 #include <spdlog/spdlog.h>
@@ -68,6 +70,33 @@ std::vector<std::uint64_t> Places(std::uint64_t seed, std::uint64_t calls, std::
   return places;
 }
 
+/// Every place from which the engine calls the file system is struck once at least: where the seeds would leave it to chance, it is aimed at.
+class Sites {
+ public:
+  explicit Sites(Fault fault) : fault_(fault) {}
+  /// Adds to `places` a call of each site of an undisturbed run that nothing has struck yet.
+  void AddUnstruck(const Verdict& undisturbed, std::uint64_t seed, std::vector<std::uint64_t>* places) {
+    for (const auto& [site, calls] : undisturbed.sites[static_cast<std::size_t>(fault_)]) {
+      if (!struck_.contains(site)) places->push_back(calls[seed % calls.size()]);
+      seen_.insert(site);
+    }
+  }
+  void Strike(const Verdict& verdict) { struck_.insert(verdict.struck); }
+  std::string Unstruck() const {
+    std::string unstruck;
+    for (const CallSite& site : seen_) {
+      if (!struck_.contains(site)) unstruck += site + "\n";
+    }
+    return unstruck;
+  }
+  std::size_t count() const { return seen_.size(); }
+
+ private:
+  const Fault fault_;
+  std::set<CallSite> seen_;
+  std::set<CallSite> struck_;
+};
+
 }  // namespace
 
 TEST_CASE("whatever the interleaving, every read is explained by the order of the writes", "[engine][simulation]") {
@@ -100,13 +129,19 @@ TEST_CASE("a power cut at each call in turn: what comes back is what was written
           "[engine][simulation][crash]") {
   const std::uint64_t first = FirstSeed();
   Runs runs;
+  Sites sites(Fault::kWriteError);
   for (std::uint64_t seed = first; seed < first + Seeds(100, 400) && !runs.TooMany(); ++seed) {
     std::uint64_t number = seed;
-    for (const std::uint64_t at : Places(seed, runs.One(seed, {}).calls_of(Fault::kWriteError), 8)) {
-      runs.One(seed, {.kind = Disturbance::Kind::kPowerCut, .at = at, .cut_mode = kCutModes[number++ % std::size(kCutModes)]});
+    const Verdict undisturbed = runs.One(seed, {});
+    std::vector<std::uint64_t> places = Places(seed, undisturbed.calls_of(Fault::kWriteError), 8);
+    sites.AddUnstruck(undisturbed, seed, &places);
+    for (const std::uint64_t at : places) {
+      sites.Strike(runs.One(seed, {.kind = Disturbance::Kind::kPowerCut, .at = at, .cut_mode = kCutModes[number++ % std::size(kCutModes)]}));
     }
   }
   runs.MustHaveGoneWell();
+  CHECK(sites.Unstruck() == "");
+  if (Seeds(100, 400) >= 100) CHECK(sites.count() > 40);
   CHECK(runs.recycled() > 0);
 }
 
@@ -114,16 +149,21 @@ TEST_CASE("one failing call at each place in turn: nothing acknowledged is lost,
           "[engine][simulation][fault]") {
   const std::uint64_t first = FirstSeed();
   Runs runs;
+  std::vector<Sites> sites;
+  for (std::size_t fault = 0; fault < kFaults; ++fault) sites.emplace_back(static_cast<Fault>(fault));
   for (std::uint64_t seed = first; seed < first + Seeds(100, 150) && !runs.TooMany(); ++seed) {
     const Verdict undisturbed = runs.One(seed, {});
     for (std::size_t fault = 0; fault < kFaults; ++fault) {
       const auto kind = static_cast<Fault>(fault);
-      for (const std::uint64_t at : Places(seed, undisturbed.calls_of(kind), 2)) {
-        runs.One(seed, {.kind = Disturbance::Kind::kOneFault, .at = at, .fault = kind});
+      std::vector<std::uint64_t> places = Places(seed, undisturbed.calls_of(kind), 2);
+      sites[fault].AddUnstruck(undisturbed, seed, &places);
+      for (const std::uint64_t at : places) {
+        sites[fault].Strike(runs.One(seed, {.kind = Disturbance::Kind::kOneFault, .at = at, .fault = kind}));
       }
     }
   }
   runs.MustHaveGoneWell();
+  for (const Sites& of_one_fault : sites) CHECK(of_one_fault.Unstruck() == "");
 }
 
 TEST_CASE("a disk that fills up: nothing acknowledged is lost, nobody waits for ever, and all goes on when there is room",
