@@ -56,12 +56,14 @@ struct Run : CommitListener {
   std::uint32_t keys = 20;
   bool few_keys = false;              // and they are read more than written
   std::uint64_t value_bytes = 120;   ///< at most
+  int large_left = 0;                ///< batches for WriteLarge() that somebody may still write: they cost the judge time
   History history;
   Traitor traitor{disturbance.betrayal, history};
   SequenceNumber synced = 0;         ///< safe from a power cut
   SequenceNumber handed = 0;         ///< safe from the death of the process
   bool power_is_cut = false;         ///< everybody stops
   std::uint64_t writes = 0;
+  std::uint64_t stopped = 0;         ///< waits for OnWritable()
   std::uint64_t refused = 0;         ///< for want of room
   std::array<std::uint64_t, kFaults> calls{};    ///< this and the next two as in Verdict
   std::array<SiteCalls, kFaults> sites;
@@ -88,6 +90,9 @@ class Client {
   };
   void Act(Action action);
   void Write();
+  void WaitForAdmission(std::uint64_t bytes);
+  Result<SequenceNumber> WriteBatchOnce(WriteBatch batch, bool may_use_reserve);
+  void Commit();
   void Get();
   void Scan();
   void Snapshot();
@@ -101,6 +106,7 @@ class Client {
   Engine& engine_;
   std::mt19937_64 random_;
   const int number_;
+  bool asks_ = false;                 // AdmitWrite(), as the server's loops do, and is not kept waiting
   int step_ = 0;
   std::vector<std::uint32_t> weights_;
   std::shared_ptr<const lsmkv::Snapshot> snapshot_;

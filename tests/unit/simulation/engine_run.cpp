@@ -336,6 +336,7 @@ void Script::Play() {
     run_.options.block_cache_bytes = 1 << 20;
   }
   const Disturbance& by = run_.disturbance;
+  if (by.kind != Kind::kSmallDisk && seed_ % 10 == 0) run_.large_left = 1;
   if (by.betrayal != Disturbance::Betrayal::kNone) run_.options.compaction_filter = &run_.traitor;
   if (by.kind == Kind::kPowerCut) run_.fs.FailCall(by.at, Fault::kWriteError, FaultSpan::kFromThenOn);
   if (by.kind == Kind::kOneFault) run_.fs.FailCall(by.at, by.fault);
@@ -415,6 +416,7 @@ Verdict RunEngine(std::uint64_t seed, const Disturbance& disturbance) {
     verdict.fault = "somebody waited for " + std::to_string(verdict.outcome.longest_wait.count()) + " us, and nobody did anything";
   }
   verdict.writes = run->writes;
+  verdict.stopped = run->stopped;
   verdict.refused = run->refused;
   verdict.recycled = run->recycled;
   for (std::size_t fault = 0; fault < kFaults; ++fault) verdict.calls[fault] = run->fs.calls(static_cast<Fault>(fault));

@@ -49,6 +49,7 @@ struct Verdict {
   std::string fault;                   ///< what is wrong; empty: nothing
   Outcome outcome;
   std::uint64_t writes = 0;            ///< batches that were taken
+  std::uint64_t stopped = 0;           ///< waits for Engine::OnWritable()
   std::uint64_t refused = 0;           ///< calls that were refused for want of room
   std::uint64_t recycled = 0;          ///< segments of the log that were written over an older one's file
   std::array<std::uint64_t, kFaults> calls{};   ///< to the file system, that each fault concerns

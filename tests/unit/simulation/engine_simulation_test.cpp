@@ -38,6 +38,7 @@ class Runs {
     Verdict verdict = RunEngine(seed, disturbance);
     ++count_;
     recycled_ += verdict.recycled;
+    stopped_ += verdict.stopped;
     if (!verdict.fault.empty()) {
       ++failures_;
       if (failures_ <= kMostTold) std::fprintf(stderr, "%s\n", Describe(seed, disturbance, verdict).c_str());   // its lines stay whole
@@ -51,12 +52,15 @@ class Runs {
   }
   /// Segments of the log that were written over an older one's file.
   std::uint64_t recycled() const { return recycled_; }
+  /// Writers that were stopped, and told when they might go on.
+  std::uint64_t stopped() const { return stopped_; }
 
  private:
   static constexpr std::uint64_t kMostTold = 10;
   std::uint64_t count_ = 0;
   std::uint64_t failures_ = 0;
   std::uint64_t recycled_ = 0;
+  std::uint64_t stopped_ = 0;
 };
 
 constexpr CutMode kCutModes[] = {CutMode::kLost, CutMode::kKept, CutMode::kNamesKept, CutMode::kTorn512, CutMode::kTorn4096, CutMode::kOutOfOrder};
@@ -102,8 +106,9 @@ class Sites {
 TEST_CASE("whatever the interleaving, every read is explained by the order of the writes", "[engine][simulation]") {
   const std::uint64_t first = FirstSeed();
   Runs runs;
-  for (std::uint64_t seed = first; seed < first + Seeds(600, 20'000) && !runs.TooMany(); ++seed) runs.One(seed, {});
+  for (std::uint64_t seed = first; seed < first + Seeds(1000, 20'000) && !runs.TooMany(); ++seed) runs.One(seed, {});
   runs.MustHaveGoneWell();
+  if (Seeds(1000, 20'000) >= 1000) CHECK(runs.stopped() > 100);
 }
 
 TEST_CASE("a seed of the engine is a run: the same one leaves the same trace", "[engine][simulation]") {
