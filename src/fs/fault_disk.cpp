@@ -54,27 +54,49 @@ void DiskFile::WriteAt(std::uint64_t offset, std::string_view data) {
   if (bytes_.size() < offset) bytes_.resize(offset, '\0');
   bytes_.replace(offset, data.size(), data);
   unsynced_.push_back({offset, std::string(data)});
+  if (disk_ == nullptr) return;
+  const std::size_t begin = offset / kPageBytes * kPageBytes;      // whole pages, as they are seen, go to the disk
+  const std::size_t end = std::min((offset + data.size() + kPageBytes - 1) / kPageBytes * kPageBytes, bytes_.size());
+  disk_->WriteAt(begin, std::string_view(bytes_).substr(begin, end - begin));
 }
 
 void DiskFile::Truncate(std::uint64_t size) {
   SetDurableAside(size);
   bytes_.resize(size, '\0');
   unsynced_.push_back({size, ""});
+  if (disk_ != nullptr) disk_->Truncate(size);
+}
+
+void DiskFile::GiveUpUnsynced() {
+  if (IsDurable()) return;
+  auto left = std::make_unique<DiskFile>();
+  left->Replace(disk_ != nullptr ? disk_->DurableBytes() : DurableBytes());
+  disk_ = std::move(left);
 }
 
 void DiskFile::Sync() {
+  if (disk_ != nullptr) {
+    disk_->Sync();
+    if (disk_->bytes_ != bytes_) return;
+    disk_.reset();                       // all that was given up has been written again
+  }
   durable_prefix_ = bytes_.size();
   durable_tail_.clear();
   unsynced_.clear();
 }
 
 void DiskFile::Replace(std::string bytes) {
+  disk_.reset();
   bytes_ = std::move(bytes);
   Sync();
 }
 
 void DiskFile::PowerCut(CutMode mode, std::mt19937_64& random) {
   if (IsDurable()) return;
+  if (disk_ != nullptr) {
+    disk_->PowerCut(mode, random);
+    return Replace(disk_->bytes_);
+  }
   switch (mode) {
     case CutMode::kLost:
     case CutMode::kNamesKept: bytes_ = DurableBytes(); break;

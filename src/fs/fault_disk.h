@@ -39,11 +39,13 @@ enum class CutMode : std::uint8_t {
 class DiskFile {
  public:
   const std::string& bytes() const { return bytes_; }
-  bool IsDurable() const { return durable_prefix_ == bytes_.size() && durable_tail_.empty(); }
+  bool IsDurable() const { return disk_ == nullptr && durable_prefix_ == bytes_.size() && durable_tail_.empty(); }
   /// Writes over what is there; a hole before `offset` is zeros.
   void WriteAt(std::uint64_t offset, std::string_view data);
   void Truncate(std::uint64_t size);
   void Sync();
+  /// A sync has failed: what it should have made durable stays visible, but Sync() leaves it out from now on, until its page is written again.
+  void GiveUpUnsynced();
   /// Replaces the contents; durable at once.
   void Replace(std::string bytes);
   void PowerCut(CutMode mode, std::mt19937_64& random);
@@ -70,6 +72,7 @@ class DiskFile {
   std::size_t durable_prefix_ = 0;   // at most bytes_.size()
   std::string durable_tail_;
   std::vector<Write> unsynced_;
+  std::unique_ptr<DiskFile> disk_;   // once something was given up: what there is without it, and then what is durable or not is told here
 };
 
 struct DiskNode;

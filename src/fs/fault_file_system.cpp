@@ -16,6 +16,8 @@ namespace {
 /// What FreeBytes() says of a disk without a capacity.
 constexpr std::uint64_t kPlentyBytes = std::uint64_t{1} << 40;
 
+int ErrnoOf(Fault fault) { return fault == Fault::kNoSpace || fault == Fault::kNoSpaceSync ? ENOSPC : EIO; }
+
 Status DeadHandle(const std::string& path, std::string_view operation) {
   return ErrnoStatus(path, operation, EIO).WithContext("a handle from before the power cut");
 }
@@ -26,8 +28,9 @@ Status DeadHandle(const std::string& path, std::string_view operation) {
 
 class FaultFileSystem::WritableHandle final : public WritableFile {
  public:
-  WritableHandle(FaultFileSystem& fs, std::string path, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts)
-      : fs_(fs), path_(std::move(path)), node_(std::move(node)), power_cuts_(power_cuts) {}
+  /// @param offset  where the first byte goes.
+  WritableHandle(FaultFileSystem& fs, std::string path, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts, std::uint64_t offset = 0)
+      : fs_(fs), path_(std::move(path)), node_(std::move(node)), power_cuts_(power_cuts), size_(offset) {}
   /// Of a file with `old_bytes` in it, to be written over.
   WritableHandle(FaultFileSystem& fs, std::string path, std::shared_ptr<DiskNode> node, std::uint64_t power_cuts, std::uint64_t old_bytes,
                  std::uint64_t zeros_behind)
@@ -37,10 +40,11 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
   Status Append(std::string_view data) override {
     MutexLock lock(fs_.mutex_);
     if (Status usable = Usable("write"); !usable.ok()) return usable;
-    const std::optional<Fault> fault = fs_.Strike(Call::kAppend);
-    if (fault == Fault::kShortWrite) WritePart(data);
-    if (fault) return ErrnoStatus(path_, "write", fault == Fault::kNoSpace ? ENOSPC : EIO);
-    const std::uint64_t room = fs_.FreeBytesLocked() + (laid_end_ > size_ ? laid_end_ - size_ : 0);
+    const std::optional<Struck> struck = fs_.Strike(Call::kAppend, path_);
+    if (struck && struck->fault == Fault::kShortWrite) WritePart(data);
+    if (struck) return ErrnoStatus(path_, "write", ErrnoOf(struck->fault));
+    const std::uint64_t file_bytes = node_->file.bytes().size();
+    const std::uint64_t room = fs_.FreeBytesLocked() + (file_bytes > size_ ? file_bytes - size_ : 0);
     Write(data.substr(0, room));
     return data.size() <= room ? Status::Ok() : ErrnoStatus(path_, "write", ENOSPC);
   }
@@ -48,7 +52,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
   Status Sync() override {
     MutexLock lock(fs_.mutex_);
     if (Status usable = Usable("fdatasync"); !usable.ok()) return usable;
-    if (Status counted = fs_.CountSync(path_, "fdatasync"); !counted.ok()) {
+    if (Status counted = fs_.CountSync(path_, "fdatasync", node_.get()); !counted.ok()) {
       sync_error_ = counted;
       return counted;
     }
@@ -65,9 +69,9 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
   void ZeroAhead(std::uint64_t bytes) override {
     MutexLock lock(fs_.mutex_);
     if (!Usable("write").ok()) return;
-    const std::optional<Fault> fault = fs_.Strike(Call::kAppend);
-    if (fault == Fault::kShortWrite) bytes /= 2;
-    else if (fault) return;
+    const std::optional<Struck> struck = fs_.Strike(Call::kAppend, path_);
+    if (struck && struck->fault != Fault::kShortWrite) return;
+    if (struck) bytes /= 2;
     const std::uint64_t begin = std::max(size_, laid_end_);
     if (size_ + bytes <= begin) return;
     const std::uint64_t room = std::min(size_ + bytes - begin, fs_.FreeBytesLocked());
@@ -93,7 +97,7 @@ class FaultFileSystem::WritableHandle final : public WritableFile {
     closed_ = true;   // whatever comes: as with close(2), there is no second try
     if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, "close");
     if (laid_end_ > size_) node_->file.Truncate(size_);
-    return fs_.Count(Call::kResize, path_, "close");
+    return fs_.Count(Call::kClose, path_, "close");
   }
 
   std::uint64_t size() const override { return size_; }
@@ -204,27 +208,29 @@ bool FaultFileSystem::Concerns(Fault fault, Call call) {
     case Fault::kShortWrite: return call == Call::kAppend;
     case Fault::kFailedSync: return call == Call::kSync;
     case Fault::kFailedRename: return call == Call::kRename;
+    case Fault::kNoSpaceSync: return call == Call::kSync || call == Call::kClose;
   }
   return false;
 }
 
-std::optional<Fault> FaultFileSystem::Strike(Call call) {
+std::optional<FaultFileSystem::Struck> FaultFileSystem::Strike(Call call, const std::string& path) {
   ++calls_;
   NoteForTrace(static_cast<std::uint64_t>(call));
   for (std::size_t fault = 0; fault < kFaults; ++fault) {
     if (Concerns(static_cast<Fault>(fault), call)) ++calls_concerned_[fault];
   }
-  std::optional<Fault> struck;
+  std::optional<Struck> struck;
   for (ArmedFault& armed : armed_) {
     if (!Concerns(armed.fault, call)) continue;
     if (armed.calls_left > 1) {
       --armed.calls_left;
     } else {
-      struck = armed.fault;
+      struck = Struck{armed.fault, armed.span};
       if (armed.span == FaultSpan::kOnce) armed.calls_left = 0;
     }
   }
   std::erase_if(armed_, [](const ArmedFault& armed) { return armed.calls_left == 0; });
+  if (on_call_) on_call_(call, path, struck ? std::optional(struck->fault) : std::nullopt);
   if (!struck) return struck;
   ++fired_;
   if (on_fault_) on_fault_();
@@ -232,17 +238,21 @@ std::optional<Fault> FaultFileSystem::Strike(Call call) {
 }
 
 Status FaultFileSystem::Count(Call call, const std::string& path, std::string_view operation) {
-  const std::optional<Fault> fault = Strike(call);
-  if (!fault) return Status::Ok();
-  return ErrnoStatus(path, operation, fault == Fault::kNoSpace ? ENOSPC : EIO);
+  const std::optional<Struck> struck = Strike(call, path);
+  return struck ? ErrnoStatus(path, operation, ErrnoOf(struck->fault)) : Status::Ok();
 }
 
-Status FaultFileSystem::CountSync(const std::string& path, std::string_view operation) {
-  if (Status counted = Count(Call::kSync, path, operation); !counted.ok()) return counted;
+Status FaultFileSystem::CountSync(const std::string& path, std::string_view operation, DiskNode* node) {
+  std::optional<Struck> struck = Strike(Call::kSync, path);
   const auto matches = [&](const std::string& part) { return path.find(part) != std::string::npos; };
-  if (std::ranges::none_of(failing_syncs_, matches)) return Status::Ok();
-  ++fired_;
-  return ErrnoStatus(path, operation, EIO);
+  if (!struck && std::ranges::any_of(failing_syncs_, matches)) {
+    ++fired_;
+    struck = Struck{Fault::kFailedSync, FaultSpan::kFromThenOn};
+  }
+  if (!struck) return Status::Ok();
+  const bool all_is_over = struck->span == FaultSpan::kFromThenOn && (struck->fault == Fault::kIoError || struck->fault == Fault::kWriteError);
+  if (!all_is_over && node != nullptr) node->file.GiveUpUnsynced();
+  return ErrnoStatus(path, operation, ErrnoOf(struck->fault));
 }
 
 std::uint64_t FaultFileSystem::MostWithoutWriteback(const std::string& path_substring) const {
@@ -291,6 +301,11 @@ void FaultFileSystem::FailSyncs(const std::string& path_substring) {
 void FaultFileSystem::OnFault(std::function<void()> told) {
   MutexLock lock(mutex_);
   on_fault_ = std::move(told);
+}
+
+void FaultFileSystem::OnCall(CallListener told) {
+  MutexLock lock(mutex_);
+  on_call_ = std::move(told);
 }
 
 void FaultFileSystem::ClearFaults() {
@@ -387,8 +402,8 @@ Result<std::string> FaultFileSystem::ReadWholeFile(const std::string& path) {
 
 Status FaultFileSystem::SyncFile(const std::string& path) {
   MutexLock lock(mutex_);
-  if (Status counted = CountSync(path, "fdatasync"); !counted.ok()) return counted;
   const Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "fdatasync");
+  if (Status counted = CountSync(path, "fdatasync", node ? node->get() : nullptr); !counted.ok()) return counted;
   if (!node) return node.error();
   MakeDurable(path, *node);
   return Status::Ok();
@@ -402,6 +417,15 @@ Status FaultFileSystem::Truncate(const std::string& path, std::uint64_t size) {
   if (size > (*node)->file.bytes().size()) return ErrnoStatus(path, "truncate", EINVAL);
   (*node)->file.Truncate(size);
   return Status::Ok();
+}
+
+Result<std::unique_ptr<WritableFile>> FaultFileSystem::OpenToRewrite(const std::string& path, std::uint64_t offset) {
+  MutexLock lock(mutex_);
+  if (Status counted = Count(Call::kResize, path, "open"); !counted.ok()) return counted;
+  Result<std::shared_ptr<DiskNode>> node = disk_.FindFile(path, "open");
+  if (!node) return node.error();
+  if (offset > (*node)->file.bytes().size()) return ErrnoStatus(path, "open", EINVAL);
+  return std::make_unique<WritableHandle>(*this, path, std::move(*node), disk_.power_cuts(), offset);
 }
 
 Status FaultFileSystem::Rename(const std::string& from, const std::string& to) {
@@ -448,7 +472,7 @@ Status FaultFileSystem::CreateDirectories(const std::string& path) {
 
 Status FaultFileSystem::SyncDirectory(const std::string& path) {
   MutexLock lock(mutex_);
-  if (Status counted = CountSync(path, "fsync"); !counted.ok()) return counted;
+  if (Status counted = CountSync(path, "fsync", nullptr); !counted.ok()) return counted;
   const Result<std::shared_ptr<DiskNode>> node = disk_.FindDirectory(path, "fsync");
   if (!node) return node.error();
   MakeDurable(path, *node);

@@ -9,14 +9,16 @@
 // Power    PowerCut(seed, mode): see CutMode. Handles and locks of before it are dead: every call on them fails,
 //          forgetting them is all that is left. To cut the power in the middle of a call, arm kWriteError with
 //          FaultSpan::kFromThenOn, let the user of the files give up, then cut.
-// Syncs    as with the operating system's files, a handle whose sync failed repeats the error.
+// Syncs    as with the operating system's files, a handle whose sync failed repeats the error, and the file's unsynced bytes are given up: they can be
+//          read, are gone after a power cut, and no later sync saves them, of another handle either, unless they are written again. Not so where
+//          kIoError or kWriteError strikes from then on: that stands for a process or machine that is gone, and never got as far as that sync.
 // Threads  any; one mutex. The file system must outlive its handles. With several threads the order of calls, and with it
 //          which one is the n-th, is not determined.
 // Source   LevelDB db/fault_injection_test.cc; Pebble vfs/errorfs and vfs/mem_fs.go (strict mode).
 #pragma once
 
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -40,12 +42,17 @@ enum class Fault : std::uint8_t {
   kShortWrite,    ///< an append that writes the first half, then EIO
   kFailedSync,    ///< EIO from Sync or SyncDirectory
   kFailedRename,  ///< EIO from Rename
+  kNoSpaceSync,   ///< ENOSPC from Sync, SyncDirectory or Close: the system finds room only when it writes back
 };
+inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kNoSpaceSync) + 1;
 enum class FaultSpan : std::uint8_t { kOnce, kFromThenOn };
 
 class FaultFileSystem final : public FileSystem {
  public:
   FaultFileSystem() = default;
+
+  /// What kind of call it is; a table says which faults concern it.
+  enum class Call : std::uint8_t { kLook, kOpen, kRead, kCreate, kAppend, kResize, kSync, kClose, kRename, kLink, kRemove };
 
   // ---- what goes wrong
   /// @param n  1: the next call that `fault` concerns. Several faults may be armed at once.
@@ -81,6 +88,11 @@ class FaultFileSystem final : public FileSystem {
   };
   /// Reads and hints, in their order, since the last call; the first one begins to note them.
   std::vector<ReadSeen> TakeReads() LSMKV_EXCLUDES(mutex_);
+  static bool Concerns(Fault fault, Call call);
+  /// `told` is called for each call that can fail, with the fault that strikes it, on its thread and under a lock: it must not call the file system.
+  /// Null: nobody.
+  using CallListener = std::function<void(Call call, const std::string& path, std::optional<Fault> struck)>;
+  void OnCall(CallListener told) LSMKV_EXCLUDES(mutex_);
   std::uint64_t calls() const LSMKV_EXCLUDES(mutex_);                ///< that can fail, since the beginning
   std::uint64_t calls(Fault fault) const LSMKV_EXCLUDES(mutex_);     ///< of these, those that `fault` concerns
   std::uint64_t fired() const LSMKV_EXCLUDES(mutex_);                ///< calls that failed because of a fault
@@ -95,6 +107,7 @@ class FaultFileSystem final : public FileSystem {
   Result<std::string> ReadWholeFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Status SyncFile(const std::string& path) override LSMKV_EXCLUDES(mutex_);
   Status Truncate(const std::string& path, std::uint64_t size) override LSMKV_EXCLUDES(mutex_);
+  Result<std::unique_ptr<WritableFile>> OpenToRewrite(const std::string& path, std::uint64_t offset) override LSMKV_EXCLUDES(mutex_);
   Status Rename(const std::string& from, const std::string& to) override LSMKV_EXCLUDES(mutex_);
   Result<std::unique_ptr<WritableFile>> RenameToOverwrite(const std::string& from, const std::string& to,
                                                           std::uint64_t zeros_behind) override LSMKV_EXCLUDES(mutex_);
@@ -118,11 +131,14 @@ class FaultFileSystem final : public FileSystem {
   friend class ReadHandle;
   friend class LockHandle;
 
-  /// What kind of call it is; a table says which faults concern it.
-  enum class Call : std::uint8_t { kLook, kOpen, kRead, kCreate, kAppend, kResize, kSync, kRename, kLink, kRemove };
   struct ArmedFault {
     Fault fault;
     std::uint64_t calls_left;   // 1: the next one fails
+    FaultSpan span;
+  };
+
+  struct Struck {
+    Fault fault;
     FaultSpan span;
   };
 
@@ -131,17 +147,15 @@ class FaultFileSystem final : public FileSystem {
     int syncs_left;
   };
 
-  static bool Concerns(Fault fault, Call call);
   /// Counts the call. Returns the fault that strikes it, if one does.
-  std::optional<Fault> Strike(Call call) LSMKV_REQUIRES(mutex_);
+  std::optional<Struck> Strike(Call call, const std::string& path) LSMKV_REQUIRES(mutex_);
   /// The same, as the error to return.
   Status Count(Call call, const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
-  Status CountSync(const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
+  /// The same of a sync; one that fails gives up what `node`, which may be null, has not synced.
+  Status CountSync(const std::string& path, std::string_view operation, DiskNode* node) LSMKV_REQUIRES(mutex_);
   bool LiesAbout(const std::string& path) const LSMKV_REQUIRES(mutex_) { return lies_about_ && lies_about_(path); }
   void MakeDurable(const std::string& path, const std::shared_ptr<DiskNode>& node) LSMKV_REQUIRES(mutex_);
   std::uint64_t FreeBytesLocked() const LSMKV_REQUIRES(mutex_);
-
-  static constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
 
   std::atomic<bool> cached_{false};
   mutable Mutex mutex_;   // a leaf; also guards the nodes that handles share with the disk
@@ -154,6 +168,7 @@ class FaultFileSystem final : public FileSystem {
   std::vector<LaggingSync> lagging_ LSMKV_GUARDED_BY(mutex_);
   std::function<void()> on_fault_ LSMKV_GUARDED_BY(mutex_);
   std::optional<std::vector<ReadSeen>> reads_ LSMKV_GUARDED_BY(mutex_);
+  CallListener on_call_ LSMKV_GUARDED_BY(mutex_);
   std::optional<std::uint64_t> capacity_bytes_ LSMKV_GUARDED_BY(mutex_);
   std::uint64_t calls_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::array<std::uint64_t, kFaults> calls_concerned_ LSMKV_GUARDED_BY(mutex_){};

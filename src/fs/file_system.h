@@ -64,11 +64,15 @@ class FileSystem {
   virtual Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) = 0;
   virtual Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) = 0;
   virtual Result<std::string> ReadWholeFile(const std::string& path) = 0;
-  /// Makes the bytes of a file that is there safe, whoever wrote them (recovery: a process that was killed had not synced).
+  /// Makes the bytes of a file that is there safe, whoever wrote them (recovery: a process that was killed had not synced). Not those that an earlier
+  /// sync has failed for: the system may have given them up, while they can still be read (OpenToRewrite).
   virtual Status SyncFile(const std::string& path) = 0;
   /// Cuts a file that is there, and that nobody writes to, to its first `size` bytes, `size` being no more than it has. Needs no
   /// room. Safe after SyncFile(); a power cut before that leaves what was there or what was to be.
   virtual Status Truncate(const std::string& path, std::uint64_t size) = 0;
+  /// Opens a file that is there, so that Append() goes over its bytes from `offset` on; size() is where the next one goes, and closing cuts nothing
+  /// off. For bytes that a process now dead may have failed to sync: a later sync that goes well says nothing of them unless they are written again.
+  virtual Result<std::unique_ptr<WritableFile>> OpenToRewrite(const std::string& path, std::uint64_t offset) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;   ///< atomic, replaces `to`
   /// Rename(), and the file is opened to be written over from its beginning: size() is 0, its bytes stay, and each Append() goes
   /// over some of them and leaves `zeros_behind` zeros or more behind itself, in the same call, where old bytes follow (old_bytes.h). Truncate() and

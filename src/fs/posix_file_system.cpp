@@ -69,8 +69,9 @@ Result<std::uint64_t> RegularFileSize(const std::string& path, int fd) {
 
 class PosixWritableFile final : public WritableFile {
  public:
-  PosixWritableFile(std::string path, Descriptor descriptor)
-      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+  /// @param offset  where the first byte goes.
+  PosixWritableFile(std::string path, Descriptor descriptor, std::uint64_t offset = 0)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)), size_(offset), writeback_started_(offset) {}
   /// Of a file with `old_bytes` in it, to be written over.
   PosixWritableFile(std::string path, Descriptor descriptor, std::uint64_t old_bytes, std::uint64_t zeros_behind)
       : path_(std::move(path)), descriptor_(std::move(descriptor)), old_bytes_(old_bytes, zeros_behind), laid_end_(old_bytes),
@@ -307,6 +308,15 @@ Status PosixFileSystem::Truncate(const std::string& path, std::uint64_t size) {
   if (size > kMaxOffset) return ErrnoStatus(path, "truncate", EFBIG);
   if (Uninterrupted([&] { return ::truncate(path.c_str(), static_cast<off_t>(size)); }) != 0) return ErrnoStatus(path, "truncate", errno);
   return Status::Ok();
+}
+
+Result<std::unique_ptr<WritableFile>> PosixFileSystem::OpenToRewrite(const std::string& path, std::uint64_t offset) {
+  Result<Descriptor> descriptor = Open(path, O_WRONLY);
+  if (!descriptor) return descriptor.error();
+  const Result<std::uint64_t> size = RegularFileSize(path, descriptor->get());
+  if (!size) return size.error();
+  if (offset > *size) return ErrnoStatus(path, "open", EINVAL);
+  return std::make_unique<PosixWritableFile>(path, std::move(*descriptor), offset);
 }
 
 Status PosixFileSystem::Rename(const std::string& from, const std::string& to) {

@@ -26,6 +26,7 @@ class PosixFileSystem final : public FileSystem {
   Result<std::string> ReadWholeFile(const std::string& path) override;
   Status SyncFile(const std::string& path) override;
   Status Truncate(const std::string& path, std::uint64_t size) override;
+  Result<std::unique_ptr<WritableFile>> OpenToRewrite(const std::string& path, std::uint64_t offset) override;
   Status Rename(const std::string& from, const std::string& to) override;
   Result<std::unique_ptr<WritableFile>> RenameToOverwrite(const std::string& from, const std::string& to, std::uint64_t zeros_behind) override;
   Status Link(const std::string& from, const std::string& to) override;

@@ -39,7 +39,8 @@
 //     neither ───────────────────────────────────────────────────────► what a power cut left of unsynced pages, which
 //                                                                      reach the disk in any order: cut off here
 //
-// A file that is cut short has lost its markers as well; durable_note.h tells that.
+// A file that is cut short has lost its markers as well; durable_note.h tells that. What no marker vouches for is written anew before
+// the log goes on: unsynced_tail.h.
 //
 // A batch of several megabytes lies in a file of its own, which its record names: aside_file.h.
 //

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/wal/durable_note.h"
 #include "engine/wal/log_reader.h"
+#include "engine/wal/unsynced_tail.h"
 
 namespace lsmkv {
 namespace {
@@ -111,6 +112,7 @@ class Replay {
       if (look->found == LogReader::Found::kDamage) return MeetDamage(place, /*whole=*/false);
       if (!IsAwaited(look->record)) return MeetDamage(place, /*whole=*/true);
       if (Status handed = HandOver(id, look->record); !handed.ok()) return handed;
+      tail_.Add(id, place.offset, look->record);
       if (!look->record.IsMarker()) last_record_segment_ = place.segment_index;
       place.offset += look->record.size_bytes();
     }
@@ -140,8 +142,9 @@ class Replay {
     return Status::Ok();
   }
 
-  /// A process that was killed had not synced all it wrote. The next markers will say that it is durable, so it must be.
+  /// A process that was killed had not synced all it wrote, or had tried in vain. The next markers will say that it is durable, so it must be.
   Status MakeSafe(std::size_t last_index) {
+    if (Status written = tail_.WriteAnew(fs_, dir_); !written.ok()) return written;
     for (std::size_t index = 0; index <= last_index && index < ids_.size(); ++index) {
       if (Status synced = fs_.SyncFile(Path(ids_[index])); !synced.ok()) return synced;
     }
@@ -432,6 +435,7 @@ class Replay {
   std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any
   std::optional<std::size_t> last_record_segment_;      // its index: of the one before it; none: that was not read
+  UnsyncedTail tail_;
   SequenceNumber noted_sequence_ = 0;       // durable_note.h; 0: not known
   ReplaySummary summary_;
   bool done_ = false;

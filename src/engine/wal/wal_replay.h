@@ -61,7 +61,7 @@ using ReplayRecord = std::function<Status(std::uint64_t segment, SequenceNumber 
 
 /// Calls `on_record` for every record in `wal_dir` from segment `floor_segment` on, in order. Segments below the floor are
 /// not opened. A tail that was cut off is set aside before it returns, so that the next recovery sees a clean end;
-/// and what was read is durable, also what a killed process had written and not synced.
+/// and what was read is durable, also what a killed process had written and not synced, or failed to (unsynced_tail.h).
 /// @param lost  where lost batches are told, which are no error then: replay goes on behind them. For offline checks and rescue.
 /// Errors   kCorruption names file, offset and remedy; what `on_record` returns is passed on.
 Result<ReplaySummary> ReplayWal(FileSystem& fs, const std::string& wal_dir, std::uint64_t floor_segment,

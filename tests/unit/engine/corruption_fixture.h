@@ -4,6 +4,9 @@
 #include "engine_fixture.h"
 
 #include <algorithm>
+#include <thread>
+
+#include "base/coding.h"
 
 namespace lsmkv::engine_test {
 
@@ -46,6 +49,24 @@ class Builder {
       directory_.model.erase(KeyOf(i));
     }
   }
+  void PutLarge(int i) {
+    WriteBatch batch;
+    const std::string value = KeyOf(i) + std::string(Engine::kLargeBatchBytes, 'L');
+    batch.Put(KeyOf(i), value);
+    REQUIRE(engine_->WriteLarge(std::move(batch)));
+    directory_.model[KeyOf(i)] = value;
+  }
+  /// Synced, with the marker that says so behind it; and then the process writes nothing more.
+  void Kill() {
+    REQUIRE(engine_->Sync().ok());
+    std::string marker;
+    PutFixed(&marker, engine_->last_sequence());
+    PutFixed(&marker, std::uint32_t{0});                    // operations
+    while (!LogHolds(marker)) std::this_thread::yield();
+    fs_.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
+    engine_.reset();
+    fs_.ClearFaults();
+  }
   Engine& engine() { return *engine_; }
   FaultFileSystem& fs() { return fs_; }
 
@@ -63,6 +84,12 @@ class Builder {
   }
 
  private:
+  bool LogHolds(const std::string& bytes) {
+    const auto names = fs_.ListDirectory("db/wal");
+    REQUIRE(names);
+    return std::ranges::any_of(*names, [&](const std::string& name) { return fs_.ReadWholeFile("db/wal/" + name).value_or("").find(bytes) != std::string::npos; });
+  }
+
   FaultFileSystem fs_;
   std::unique_ptr<Engine> engine_;
   Directory directory_;
@@ -87,6 +114,24 @@ inline Directory MakeDirectory() {
   return builder.Finish();
 }
 
+/// As a killed process leaves it: a segment written over an older one's file, whose bytes follow its end, a spare one, a batch beside the log, and what
+/// an earlier start had cut off.
+inline Directory MakeKilledDirectory() {
+  Builder builder;
+  for (int flushes = 0; flushes < 6; ++flushes) {
+    builder.PutEvery(1, 60, "round " + std::string(400, 'r'));          // longer than a page, which is zeros behind the last write
+    REQUIRE(builder.engine().Flush().ok());
+  }
+  builder.fs().FailSyncs("db/sst");
+  builder.PutEvery(4, 60, "in the log");
+  builder.PutLarge(7);
+  builder.PutEvery(9, 60, "behind the large one");
+  builder.Kill();
+  Directory directory = builder.Finish();
+  directory.files["db/wal/wal_000001.log.dropped"] = std::string(300, 'd');
+  return directory;
+}
+
 /// Empty: every answer was allowed.
 class Verdict {
  public:
@@ -99,17 +144,36 @@ class Verdict {
       auto file = fs.NewWritableFile(path);
       REQUIRE((file && (*file)->Append(bytes).ok() && (*file)->Sync().ok() && (*file)->Close().ok()));
     }
-    const Result<std::unique_ptr<Engine>> engine = Engine::Open(CorruptionOptions(&fs));
-    if (!engine) return OfRefusal(engine.error());
-    std::string wrong = OfLookups(**engine);
-    if (wrong.empty()) wrong = OfWalk(**engine, true);
-    if (wrong.empty()) wrong = OfWalk(**engine, false);
-    return wrong;
+    std::string wrong = OfStart(fs, true);
+    if (!wrong.empty() || refused_) return wrong;
+    wrong = OfStart(fs, false);
+    return wrong.empty() ? wrong : "opened again: " + wrong;
   }
   bool refused() const { return refused_; }
   int errors() const { return errors_; }
 
  private:
+  /// @param first  then it is scrubbed too, and all of it is merged that can be.
+  std::string OfStart(FaultFileSystem& fs, bool first) {
+    const Result<std::unique_ptr<Engine>> engine = Engine::Open(CorruptionOptions(&fs));
+    if (!engine) return OfRefusal(engine.error());
+    if (std::string wrong = OfReads(**engine); !wrong.empty() || !first) return wrong;
+    const Result<ScrubReport> scrubbed = (*engine)->Scrub();
+    if (!scrubbed) return "a scrub that fails: " + scrubbed.error().message();
+    if (errors_ > 0 && scrubbed->damage == 0) return "a scrub finds nothing of what a reader has found";
+    if (const Status merged = (*engine)->Compact(); !merged.ok()) {
+      if (std::string wrong = OfError(merged); !wrong.empty()) return "merging it: " + wrong;
+    }
+    return OfReads(**engine);
+  }
+
+  std::string OfReads(Engine& engine) {
+    std::string wrong = OfLookups(engine);
+    if (wrong.empty()) wrong = OfWalk(engine, true);
+    if (wrong.empty()) wrong = OfWalk(engine, false);
+    return wrong;
+  }
+
   std::string OfRefusal(const Status& status) {
     refused_ = true;
     const std::string& message = status.message();

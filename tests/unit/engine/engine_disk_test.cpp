@@ -245,15 +245,16 @@ TEST_CASE("what does not fit on the disk at once is merged in steps, and a crash
 
 TEST_CASE("whichever sync of the log fails: nothing after it is acknowledged, and what was before it is safe", "[engine][fault]") {
   const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
+  const auto fault = GENERATE(Fault::kFailedSync, Fault::kNoSpaceSync);
   for (std::uint64_t call = 1; call < 60; call += std::getenv("LSMKV_LONG_TESTS") != nullptr ? 1 : 3) {
-    CAPTURE(call, static_cast<int>(mode));
+    CAPTURE(call, static_cast<int>(mode), static_cast<int>(fault));
     FaultFileSystem fs;
     Options options = TinyOptions(&fs);
     options.wal_fsync = mode;
     std::map<std::string, std::string> durable;
     {
       auto engine = MustOpen(options);
-      fs.FailCall(call, Fault::kFailedSync);                 // once: the disk works again right after
+      fs.FailCall(call, fault);                              // once: the disk works again right after
       for (int i = 0; i < 200; ++i) {
         const std::string key = NameOf(i);
         if (!Put(*engine, key, ValueOf(i)).ok() || !engine->Sync().ok()) break;
@@ -279,4 +280,41 @@ TEST_CASE("whichever sync of the log fails: nothing after it is acknowledged, an
     REQUIRE(Put(*engine, "later", "x").ok());
     CHECK(engine->Sync().ok());
   }
+}
+
+TEST_CASE("tables and manifests that find no room only when they are synced are written again, and nothing is lost", "[engine][space][fault]") {
+  std::uint64_t of_tables = 0;
+  std::uint64_t of_manifests = 0;
+  for (std::uint64_t call = 1; call < 80; call += std::getenv("LSMKV_LONG_TESTS") != nullptr ? 1 : 3) {
+    CAPTURE(call);
+    FaultFileSystem fs;
+    Options options = TinyOptions(&fs);
+    options.wal_fsync = WalFsync::kNo;
+    fs.OnCall([&](FaultFileSystem::Call, const std::string& path, std::optional<Fault> struck) {
+      if (struck != Fault::kNoSpaceSync) return;
+      if (path.find("db/sst") != std::string::npos) ++of_tables;
+      if (path.find("manifest") != std::string::npos) ++of_manifests;
+    });
+    std::map<std::string, std::string> written;
+    {
+      auto engine = MustOpen(options);
+      fs.FailCall(call, Fault::kNoSpaceSync);
+      const auto log_has_failed = [&] { return engine->WriteHealth().message().find("fdatasync") != std::string::npos; };
+      const auto insist = [&](auto action) {
+        Status status = action();
+        while (!status.ok() && !log_has_failed()) status = action();
+        return status.ok();
+      };
+      for (int i = 0; i < 200 && insist([&] { return Put(*engine, NameOf(i), ValueOf(i)); }); ++i) written[NameOf(i)] = ValueOf(i);
+      const bool flushed = insist([&] { return engine->Flush(); });
+      CHECK(Contents(*engine) == written);
+      if (!flushed) continue;
+      if (!insist([&] { return engine->Compact(); }) || !insist([&] { return engine->Sync(); })) continue;
+      CutPower(fs, call, CutMode::kLost);
+    }
+    fs.ClearFaults();
+    CHECK(Contents(*MustOpen(options)) == written);
+  }
+  CHECK(of_tables > 0);
+  CHECK(of_manifests > 0);
 }

@@ -13,18 +13,20 @@ namespace lsmkv {
 
 TEST_CASE("each fault strikes the calls it concerns, with its code, and changes nothing", "[fault_fs]") {
   struct Case { const char* what; Fault fault; StatusCode code; std::set<std::string> struck; };
-  const std::set<std::string> reads = {"open", "read", "read whole", "list", "size", "free"};
+  const std::set<std::string> reads = {"open", "read", "read whole", "list", "size", "free", "total"};
   const std::set<std::string> writes = {"create", "append", "truncate", "close", "sync",   "sync directory", "rename",
-                                        "link",   "remove", "rmdir",    "mkdir", "lock"};
+                                        "link",   "remove", "rmdir",    "mkdir", "lock",   "rename to overwrite", "open to rewrite",
+                                        "sync by name", "truncate by name"};
   std::set<std::string> all = reads;
   all.insert(writes.begin(), writes.end());
   const auto c = GENERATE_COPY(values<Case>({
       {"io error", Fault::kIoError, StatusCode::kIoError, all},
       {"read error", Fault::kReadError, StatusCode::kIoError, reads},
       {"write error", Fault::kWriteError, StatusCode::kIoError, writes},
-      {"no space", Fault::kNoSpace, StatusCode::kNoSpace, {"create", "append", "rename", "link", "mkdir", "lock"}},
-      {"failed sync", Fault::kFailedSync, StatusCode::kIoError, {"sync", "sync directory"}},
-      {"failed rename", Fault::kFailedRename, StatusCode::kIoError, {"rename"}},
+      {"no space", Fault::kNoSpace, StatusCode::kNoSpace, {"create", "append", "rename", "rename to overwrite", "link", "mkdir", "lock"}},
+      {"failed sync", Fault::kFailedSync, StatusCode::kIoError, {"sync", "sync by name", "sync directory"}},
+      {"failed rename", Fault::kFailedRename, StatusCode::kIoError, {"rename", "rename to overwrite"}},
+      {"no space at a sync", Fault::kNoSpaceSync, StatusCode::kNoSpace, {"sync", "sync by name", "sync directory", "close"}},
   }));
   CAPTURE(c.what);
   using Action = std::function<Status(FaultFileSystem&, WritableFile&, RandomAccessFile&)>;
@@ -36,6 +38,10 @@ TEST_CASE("each fault strikes the calls it concerns, with its code, and changes 
       {"sync", [](auto&, auto& file, auto&) { return file.Sync(); }},
       {"sync directory", [](auto& fs, auto&, auto&) { return fs.SyncDirectory("/"); }},
       {"rename", [](auto& fs, auto&, auto&) { return fs.Rename("/f", "/g"); }},
+      {"rename to overwrite", [](auto& fs, auto&, auto&) { return fs.RenameToOverwrite("/f", "/g", 24).status(); }},
+      {"open to rewrite", [](auto& fs, auto&, auto&) { return fs.OpenToRewrite("/f", 0).status(); }},
+      {"sync by name", [](auto& fs, auto&, auto&) { return fs.SyncFile("/f"); }},
+      {"truncate by name", [](auto& fs, auto&, auto&) { return fs.Truncate("/f", 1); }},
       {"link", [](auto& fs, auto&, auto&) { return fs.Link("/f", "/g"); }},
       {"remove", [](auto& fs, auto&, auto&) { return fs.RemoveFile("/f"); }},
       {"rmdir", [](auto& fs, auto&, auto&) { return fs.RemoveDirectory("/d"); }},
@@ -47,6 +53,7 @@ TEST_CASE("each fault strikes the calls it concerns, with its code, and changes 
       {"list", [](auto& fs, auto&, auto&) { return fs.ListDirectory("/").status(); }},
       {"size", [](auto& fs, auto&, auto&) { return fs.FileSize("/f").status(); }},
       {"free", [](auto& fs, auto&, auto&) { return fs.FreeBytes("/").status(); }},
+      {"total", [](auto& fs, auto&, auto&) { return fs.TotalBytes("/").status(); }},
   };
   for (const auto& [name, action] : actions) {
     CAPTURE(name);

@@ -92,6 +92,24 @@ TEST_CASE("a file is cut short by its name", "[fs]") {
   CHECK(place.fs().Truncate(place.Path("none"), 0).code() == StatusCode::kNotFound);
 }
 
+TEST_CASE("the bytes of a file that is there are written again where they are, and all around stays", "[fs]") {
+  Place place(AnyKind());
+  place.Write("f", "0123456789");
+  auto file = place.fs().OpenToRewrite(place.Path("f"), 4);
+  REQUIRE(file.has_value());
+  CHECK((*file)->size() == 4);
+  REQUIRE((*file)->Append("45").ok());
+  REQUIRE((*file)->Append("x").ok());
+  CHECK((*file)->size() == 7);
+  REQUIRE((*file)->Sync().ok());
+  SECTION("closed") { REQUIRE((*file)->Close().ok()); }
+  SECTION("only let go") {}
+  file->reset();
+  CHECK(place.Read("f") == "012345x789");
+  CHECK_FALSE(place.fs().OpenToRewrite(place.Path("f"), 11).has_value());
+  CHECK(place.fs().OpenToRewrite(place.Path("none"), 0).error().code() == StatusCode::kNotFound);
+}
+
 TEST_CASE("what was appended is read back, whole and in parts", "[fs]") {
   const std::string kind = AnyKind();
   CAPTURE(kind);

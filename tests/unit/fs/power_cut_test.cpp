@@ -165,6 +165,53 @@ TEST_CASE("what was durable and is written over stands wherever the new bytes ha
   CHECK(shuffled == std::set<std::string>{old, pages(first, old), pages(first, both), pages(both, old), pages(old, both), both});
 }
 
+TEST_CASE("what a failed sync has given up can be read, is gone after a power cut, and is saved only by writing it again", "[fault_fs]") {
+  const auto fault = GENERATE(Fault::kFailedSync, Fault::kNoSpaceSync, Fault::kIoError);
+  const CutMode mode = GENERATE(from_range(std::begin(kAllModes), std::end(kAllModes)));
+  CAPTURE(static_cast<int>(fault), static_cast<int>(mode));
+  FaultFileSystem fs;
+  const std::string bytes = Pattern(10'000);
+  WriteHalfSynced(fs, bytes, 5001);
+  fs.FailCall(1, fault);
+  CHECK_FALSE(fs.SyncFile("/f").ok());
+  CHECK(fs.SyncFile("/f").ok());                       // as the operating system answers a second one
+  CHECK(Contents(fs, "/f") == bytes);
+  SECTION("not again") {
+    fs.PowerCut(1, mode);
+    CHECK(Contents(fs, "/f") == bytes.substr(0, 5001));
+  }
+  SECTION("the last page alone") {
+    REQUIRE((*fs.OpenToRewrite("/f", 9000))->Append(bytes.substr(9000)).ok());
+    REQUIRE(fs.SyncFile("/f").ok());
+    fs.PowerCut(1, mode);
+    CHECK(Contents(fs, "/f") == bytes.substr(0, 5001) + std::string(8192 - 5001, '\0') + bytes.substr(8192));
+  }
+  SECTION("all of it") {
+    REQUIRE((*fs.OpenToRewrite("/f", 5001))->Append(bytes.substr(5001)).ok());
+    REQUIRE(fs.SyncFile("/f").ok());
+    fs.PowerCut(1, mode);
+    CHECK(Contents(fs, "/f") == bytes);
+  }
+  SECTION("all of it, and that fails too") {
+    REQUIRE((*fs.OpenToRewrite("/f", 5001))->Append(bytes.substr(5001)).ok());
+    fs.FailCall(1, fault);
+    CHECK_FALSE(fs.SyncFile("/f").ok());
+    CHECK(fs.SyncFile("/f").ok());
+    fs.PowerCut(1, mode);
+    CHECK(Contents(fs, "/f") == bytes.substr(0, 5001));
+  }
+}
+
+TEST_CASE("a sync that the machine's end forestalls gives nothing up", "[fault_fs]") {
+  FaultFileSystem fs;
+  const std::string bytes = Pattern(10'000);
+  WriteHalfSynced(fs, bytes, 5001);
+  fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
+  CHECK_FALSE(fs.SyncFile("/f").ok());
+  fs.PowerCut(1, CutMode::kKept);
+  CHECK(Contents(fs, "/f") == bytes);
+}
+
 TEST_CASE("emptying a durable file by opening it is undone when nothing was synced", "[fault_fs]") {
   FaultFileSystem fs;
   WriteHalfSynced(fs, "old", 3);

@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 
+#include "base/mutex.h"
 #include "base/thread.h"
 #include "engine/bundle/bundle_writer.h"
 
@@ -14,6 +15,7 @@ bool Run::Went(const Status& status, const char* what) {
   const std::string text = std::string(what) + " failed: " + status.message();
   if (status.code() == StatusCode::kCorruption) Wrong(text);
   if (status.code() == StatusCode::kNoSpace) ++refused;
+  if (trouble_is_over) Wrong(text + ", though the trouble is over");
   switch (disturbance.kind) {
     case Disturbance::Kind::kNone: Wrong(text); break;
     case Disturbance::Kind::kPowerCut: power_is_cut = true; [[fallthrough]];
@@ -50,6 +52,7 @@ Client::Client(Run& run, Engine& engine, std::uint64_t seed, int number)
   constexpr std::uint32_t kMost[kActions] = {60, 12, 12, 25, 5, 6, 4, 2, 5, 1, 1, 1, 1, 1};
   for (const std::uint32_t most : kMost) weights_.push_back(static_cast<std::uint32_t>(random_() % (most + 1)));
   weights_[kWrite] += 5;
+  asks_ = random_() % 2 == 0;
   if (run_.few_keys) weights_[kGet] += 2 * weights_[kWrite];
   if (run_.disturbance.kind == Disturbance::Kind::kSmallDisk) {
     weights_[kCheckpoint] = 0;        // they keep what is deleted
@@ -79,13 +82,7 @@ void Client::Act(Action action) {
     case kCheckpoint: return Checkpoint();
     case kIngest: return Ingest();
     case kSettings: return Settings();
-    case kCommit: {
-      const SequenceNumber written = engine_.last_sequence();
-      if (run_.Went(engine_.Commit().status(), "Commit") && run_.options.wal_fsync != WalFsync::kAlways) {
-        run_.handed = std::max(run_.handed, written);
-      }
-      return;
-    }
+    case kCommit: return Commit();
     case kSync: {
       const SequenceNumber written = engine_.last_sequence();
       const ExpectsAnswers promptly;
@@ -115,6 +112,45 @@ void Client::Act(Action action) {
   }
 }
 
+void Client::Commit() {
+  if (random_() % 4 == 0) run_.Went(engine_.CommitSoon().status(), "CommitSoon");
+  const SequenceNumber written = engine_.last_sequence();
+  const Result<SequenceNumber> wait_for = engine_.Commit();
+  if (run_.Went(wait_for.status(), "Commit") && *wait_for == 0) run_.handed = std::max(run_.handed, written);
+}
+
+/// Nobody else wakes who waits here: a call of OnWritable's that is lost is a deadlock.
+void Client::WaitForAdmission(std::uint64_t bytes) {
+  struct Call {
+    Mutex mutex;
+    CondVar came;
+    bool has_come LSMKV_GUARDED_BY(mutex) = false;
+  };
+  while (true) {
+    const Admission admission = engine_.AdmitWrite(bytes);
+    if (admission.kind == Admission::Kind::kDelay) SleepFor(admission.delay);
+    if (admission.kind != Admission::Kind::kStop) return;
+    const auto call = std::make_shared<Call>();
+    engine_.OnWritable([call] {
+      const MutexLock lock(call->mutex);
+      call->has_come = true;
+      call->came.NotifyAll();
+    });
+    const ExpectsAnswers promptly;
+    const MutexLock lock(call->mutex);
+    while (!call->has_come) call->came.Wait(call->mutex);
+    ++run_.stopped;
+  }
+}
+
+Result<SequenceNumber> Client::WriteBatchOnce(WriteBatch batch, bool may_use_reserve) {
+  const WriteOptions options{.wait_for_admission = !asks_, .may_use_reserve = may_use_reserve};
+  if (asks_) WaitForAdmission(batch.operations().size());
+  const ExpectsAnswers promptly;
+  if (batch.operations().size() >= Engine::kLargeBatchBytes) return engine_.WriteLarge(std::move(batch), options);
+  return engine_.Write(batch, options);
+}
+
 void Client::Write() {
   WriteBatch batch;
   std::vector<Change> changes;
@@ -122,7 +158,10 @@ void Client::Write() {
   for (std::uint64_t i = random_() % 4 == 0 ? random_() % 6 : 0; ; --i) {
     Change change{SomeKey(), std::nullopt, 0};
     if (!deletes_only && random_() % 6 != 0) {
-      change.value = std::to_string(number_) + "." + std::to_string(step_) + "." + std::to_string(i) + std::string(random_() % run_.value_bytes, 'v');
+      const bool large = run_.large_left > 0 && random_() % 8 == 0;
+      if (large) --run_.large_left;
+      const std::uint64_t bytes = large ? Engine::kLargeBatchBytes : random_() % run_.value_bytes;
+      change.value = std::to_string(number_) + "." + std::to_string(step_) + "." + std::to_string(i) + std::string(bytes, 'v');
       if (random_() % 6 == 0) change.expire_at_ms = run_.clock.WallMillis() + 1 + random_() % 3000;
       batch.Put(change.key, *change.value, change.expire_at_ms);
     } else {
@@ -131,10 +170,7 @@ void Client::Write() {
     changes.push_back(std::move(change));
     if (i == 0) break;
   }
-  const Result<SequenceNumber> written = [&] {
-    const ExpectsAnswers promptly;
-    return engine_.Write(batch, {.may_use_reserve = deletes_only});
-  }();
+  const Result<SequenceNumber> written = WriteBatchOnce(std::move(batch), deletes_only);
   if (!run_.Went(written.status(), "Write")) return;
   run_.history.Wrote(*written, std::move(changes));
   ++run_.writes;
@@ -230,6 +266,7 @@ void Client::Ingest() {
   std::vector<Change> changes;
   for (auto& [key, change] : entries) changes.push_back(std::move(change));
   run_.history.AllowGaps();
+  const SequenceNumber before = engine_.last_sequence();
   const std::uint64_t from_event = ++run_.events;
   const Result<IngestReport> report = [&] {
     const ExpectsAnswers promptly;
@@ -237,7 +274,7 @@ void Client::Ingest() {
   }();
   // Too far to be withdrawn from a disk that takes no manifest: it comes when that can be written, or not, if the power goes before.
   const bool comes = !report && report.error().message().find("not withdrawn any more") != std::string::npos;
-  if (comes || (!report && report.error().code() == StatusCode::kShuttingDown)) run_.unclear = true;
+  if (comes || (!report && report.error().code() == StatusCode::kShuttingDown)) run_.history.MayHaveIngested(before, changes, from_event);
   if (!report && report.error().code() == StatusCode::kBusy) return;
   if (!run_.Went(report.status(), "Ingest")) return;
   run_.history.Ingested(report->sequence, std::move(changes), from_event, ++run_.events);
@@ -245,7 +282,7 @@ void Client::Ingest() {
 }
 
 void Client::Settings() {
-  switch (random_() % 3) {
+  switch (random_() % 4) {
     case 0: return engine_.SetScrubInterval(random_() % 2 == 0 ? 0 : 1000 + random_() % 100'000);
     case 1: {
       MemoryLimits limits;
@@ -256,6 +293,7 @@ void Client::Settings() {
       limits.max_open_sstables = 1 + static_cast<std::uint32_t>(random_() % 8);
       return engine_.SetMemoryLimits(limits);
     }
+    case 2: return engine_.SetWalFsync(static_cast<WalFsync>(random_() % 3));
     default: return engine_.ReclaimDeadRanges();
   }
 }

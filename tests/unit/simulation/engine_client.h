@@ -13,6 +13,21 @@
 
 namespace lsmkv::simulation {
 
+/// Drops what it must not.
+class Traitor final : public CompactionFilter {
+ public:
+  Traitor(Disturbance::Betrayal betrayal, const History& history) : betrayal_(betrayal), history_(history) {}
+  bool IsDead(std::string_view key) const override {
+    const bool is_there = history_.Newest(std::string(key)).has_value();
+    return betrayal_ == Disturbance::Betrayal::kForgetsKey ? key == "k0" && is_there : !is_there;
+  }
+  bool IsRangeDead(std::string_view, std::string_view) const override { return false; }
+
+ private:
+  const Disturbance::Betrayal betrayal_;
+  const History& history_;
+};
+
 /// Only one thread runs at a time, so nothing here is guarded.
 struct Run : CommitListener {
   explicit Run(const Disturbance& by) : disturbance(by) {}
@@ -41,16 +56,23 @@ struct Run : CommitListener {
   std::uint32_t keys = 20;
   bool few_keys = false;              // and they are read more than written
   std::uint64_t value_bytes = 120;   ///< at most
+  int large_left = 0;                ///< batches for WriteLarge() that somebody may still write: they cost the judge time
   History history;
+  Traitor traitor{disturbance.betrayal, history};
   SequenceNumber synced = 0;         ///< safe from a power cut
   SequenceNumber handed = 0;         ///< safe from the death of the process
   bool power_is_cut = false;         ///< everybody stops
   std::uint64_t writes = 0;
+  std::uint64_t stopped = 0;         ///< waits for OnWritable()
   std::uint64_t refused = 0;         ///< for want of room
+  std::array<std::uint64_t, kFaults> calls{};    ///< this and the next two as in Verdict
+  std::array<SiteCalls, kFaults> sites;
+  CallSite struck;
+  bool is_ending = false;            ///< the clients are gone
   std::uint64_t recycled = 0;        ///< segments of the log, as in Verdict
   std::uint64_t directories = 0;     ///< of checkpoints and bundles, so far
   std::uint64_t events = 0;
-  bool unclear = false;              ///< of an ingest nobody knows whether it has happened or will, so states are not judged
+  bool trouble_is_over = false;      ///< from now on no error is explained
   std::string fault;                 ///< the first one
 };
 
@@ -68,6 +90,9 @@ class Client {
   };
   void Act(Action action);
   void Write();
+  void WaitForAdmission(std::uint64_t bytes);
+  Result<SequenceNumber> WriteBatchOnce(WriteBatch batch, bool may_use_reserve);
+  void Commit();
   void Get();
   void Scan();
   void Snapshot();
@@ -81,6 +106,7 @@ class Client {
   Engine& engine_;
   std::mt19937_64 random_;
   const int number_;
+  bool asks_ = false;                 // AdmitWrite(), as the server's loops do, and is not kept waiting
   int step_ = 0;
   std::vector<std::uint32_t> weights_;
   std::shared_ptr<const lsmkv::Snapshot> snapshot_;

@@ -1,6 +1,7 @@
 #include "engine_run.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -70,12 +71,14 @@ class Script {
   void FillDisk(std::uint64_t bytes);
   void DeleteAll();
   void CutPower(std::uint64_t seed, CutMode mode);
+  void Kill();
   void EndByPowerCut();
   void EndOtherwise();
 
   Run& run_;
   const std::uint64_t seed_;
   std::mt19937_64 random_;
+  bool log_failed_ = false;           // what recovery finds of it is not to be hidden by a flush
   bool empties_itself_ = false;       // a small disk is not made larger, but emptied
   std::unique_ptr<Engine> engine_;
 };
@@ -162,7 +165,7 @@ void Script::RunClients() {
   }
   for (Thread& thread : threads) thread.Join();
   run_.IsSafe(engine_->durable_sequence());
-  if (const std::string fault = run_.history.Fault(); !fault.empty() && !run_.unclear) run_.Wrong(fault);
+  if (const std::string fault = run_.history.Fault(); !fault.empty()) run_.Wrong(fault);
 }
 
 void Script::CheckAtRest() {
@@ -174,7 +177,7 @@ void Script::CheckAtRest() {
   ReadOptions options;
   options.now_ms = run_.clock.WallMillis();
   const std::optional<State> all = ReadAll(run_, *engine_, options, random_() % 2 == 0);
-  if (!all || run_.unclear) return;
+  if (!all) return;
   const std::string fault = run_.history.FaultAt({at, at, options.now_ms, run_.clock.WallMillis()}, at, *all);
   if (!fault.empty()) run_.Wrong("at rest: " + fault);
 }
@@ -193,10 +196,11 @@ void Script::CheckAfterEnd(SequenceNumber least) {
   CheckAtRest();
 }
 
-/// Goes on with what was recovered: new writes, everything merged, opened once more.
+/// Goes on with what was recovered: new writes, everything merged, opened once more, after an orderly end or a power cut: what recovery has read is as
+/// safe then as what was synced after it, also where a sync had failed before.
 void Script::UseAgain() {
   if (!run_.fault.empty()) return;
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < (log_failed_ ? 1 : 5); ++i) {
     WriteBatch batch;
     const Change change{"k" + std::to_string(random_() % run_.keys), "again" + std::to_string(i), 0};
     batch.Put(change.key, *change.value);
@@ -205,12 +209,16 @@ void Script::UseAgain() {
     run_.history.Wrote(*written, {change});
   }
   if (Status status = engine_->Sync(); !status.ok()) return run_.Wrong("Sync failed, though nothing is in its way: " + status.message());
-  if (random_() % 2 == 0) {
+  if (!log_failed_ && random_() % 2 == 0) {
     if (Status status = engine_->Compact(); !status.ok()) return run_.Wrong("Compact failed, though nothing is in its way: " + status.message());
   }
   CheckAtRest();
   const SequenceNumber last = engine_->last_sequence();
-  Close();
+  if (!log_failed_ && random_() % 2 == 0) {
+    Close();
+  } else {
+    CutPower(seed_ + 2, static_cast<CutMode>(random_() % 6));
+  }
   if (Open(true)) CheckAfterEnd(last);
 }
 
@@ -237,6 +245,14 @@ void Script::CutPower(std::uint64_t seed, CutMode mode) {
   run_.fs.ClearFaults();
 }
 
+/// What the process has written stays; it writes nothing more.
+void Script::Kill() {
+  run_.fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);
+  engine_->RemoveCommitListener(&run_);
+  engine_.reset();
+  run_.fs.ClearFaults();
+}
+
 void Script::EndByPowerCut() {
   const CutMode mode = run_.disturbance.cut_mode;
   if (engine_ != nullptr) run_.IsSafe(engine_->durable_sequence());
@@ -249,6 +265,7 @@ void Script::EndByPowerCut() {
     Open(false);
     CutPower(seed_ + 1, mode);
   }
+  run_.trouble_is_over = true;
   if (!Open(true)) return;
   CheckAfterEnd(least);
   UseAgain();
@@ -290,15 +307,19 @@ void Script::EndOtherwise() {
     if (run_.disturbed()) WaitForHealth();
     if (!run_.disturbed() || run_.fs.fired() == 0) least = engine_->last_sequence();
     if (!run_.fault.empty()) return;
+    run_.trouble_is_over = true;                // of reads; the log may have failed for good, until it is opened again
     CheckAtRest();
-    if (run_.disturbance.kind == Kind::kOneFault && random_() % 2 == 0) {
+    log_failed_ = engine_->WriteHealth().code() == StatusCode::kIoError;
+    if (run_.disturbance.kind == Kind::kOneFault && (log_failed_ || random_() % 2 == 0)) {
       run_.IsSafe(engine_->durable_sequence());
-      least = run_.synced;
-      CutPower(seed_, static_cast<CutMode>(random_() % 6));
+      const bool killed = random_() % 4 < (log_failed_ ? 3 : 1);
+      least = killed ? std::max(run_.synced, run_.handed) : run_.synced;
+      killed ? Kill() : CutPower(seed_, static_cast<CutMode>(random_() % 6));
     }
   }
   Close();
   run_.fs.ClearFaults();
+  run_.trouble_is_over = true;
   if (!Open(true)) return;
   CheckAfterEnd(least);
   UseAgain();
@@ -315,6 +336,8 @@ void Script::Play() {
     run_.options.block_cache_bytes = 1 << 20;
   }
   const Disturbance& by = run_.disturbance;
+  if (by.kind != Kind::kSmallDisk && seed_ % 10 == 0) run_.large_left = 1;
+  if (by.betrayal != Disturbance::Betrayal::kNone) run_.options.compaction_filter = &run_.traitor;
   if (by.kind == Kind::kPowerCut) run_.fs.FailCall(by.at, Fault::kWriteError, FaultSpan::kFromThenOn);
   if (by.kind == Kind::kOneFault) run_.fs.FailCall(by.at, by.fault);
   const std::uint64_t phases = 1 + random_() % 2;
@@ -345,16 +368,41 @@ void Script::Play() {
     RunClients();
     if (!run_.power_is_cut) CheckAtRest();
   }
+  run_.is_ending = true;
   if (run_.fault.empty()) {
     by.kind == Kind::kPowerCut ? EndByPowerCut() : EndOtherwise();
   }
   Close();
 }
 
+CallSite SiteOf(FaultFileSystem::Call call, const std::string& path) {
+  constexpr const char* kNames[] = {"look at", "open", "read", "create", "append to", "resize", "sync", "close", "rename", "link", "remove"};
+  CallSite site = std::string(kNames[static_cast<std::size_t>(call)]) + " ";
+  std::ranges::copy_if(path, std::back_inserter(site), [](char c) { return c < '0' || c > '9'; });
+  return site;
+}
+
+/// Called by the file system, under its lock.
+void NoteSites(Run& run) {
+  run.fs.OnCall([&run](FaultFileSystem::Call call, const std::string& path, std::optional<Fault> struck) {
+    constexpr std::size_t kFirst = 6;
+    const CallSite site = SiteOf(call, path);
+    if (struck && run.struck.empty()) run.struck = site;
+    if (run.is_ending) return;               // there a disturbed run goes another way
+    for (std::size_t fault = 0; fault < kFaults; ++fault) {
+      if (!FaultFileSystem::Concerns(static_cast<Fault>(fault), call)) continue;
+      const std::uint64_t number = ++run.calls[fault];
+      std::vector<std::uint64_t>& calls = run.sites[fault][site];
+      if (calls.size() < kFirst) calls.push_back(number);
+    }
+  });
+}
+
 }  // namespace
 
 Verdict RunEngine(std::uint64_t seed, const Disturbance& disturbance) {
   const auto run = std::make_shared<Run>(disturbance);      // outlives this if the simulation ends badly
+  NoteSites(*run);
   Verdict verdict;
   verdict.outcome = Simulate(seed, [run, seed] { Script(*run, seed).Play(); });
   verdict.fault = run->fault;
@@ -368,9 +416,12 @@ Verdict RunEngine(std::uint64_t seed, const Disturbance& disturbance) {
     verdict.fault = "somebody waited for " + std::to_string(verdict.outcome.longest_wait.count()) + " us, and nobody did anything";
   }
   verdict.writes = run->writes;
+  verdict.stopped = run->stopped;
   verdict.refused = run->refused;
   verdict.recycled = run->recycled;
   for (std::size_t fault = 0; fault < kFaults; ++fault) verdict.calls[fault] = run->fs.calls(static_cast<Fault>(fault));
+  verdict.sites = run->sites;
+  verdict.struck = run->struck;
   verdict.fired = run->fs.fired();
   return verdict;
 }

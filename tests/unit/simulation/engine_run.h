@@ -9,15 +9,15 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fs/fault_file_system.h"
 #include "simulation.h"
 
 namespace lsmkv::simulation {
-
-inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kFailedRename) + 1;
 
 /// What disturbs a run.
 struct Disturbance {
@@ -32,16 +32,30 @@ struct Disturbance {
   Fault fault = Fault::kIoError;
   /// For tests of the test: syncs of paths with this in them are lies, from the first opening's end on; with a '=' in front, of that path.
   std::string lies_about_syncs_of = {};
+  /// For tests of the test: what a broken compaction does.
+  enum class Betrayal : std::uint8_t {
+    kNone,
+    kForgetsKey,        ///< drops one key that is there
+    kForgetsDeletion,   ///< drops the tombstones of keys that are not, so that what lies deeper comes back
+  } betrayal = Betrayal::kNone;
 };
+
+/// Where the engine calls the file system: the call, and the path without its numbers.
+using CallSite = std::string;
+/// The calls that one fault concerns: at which of them a site has its first few.
+using SiteCalls = std::map<CallSite, std::vector<std::uint64_t>>;
 
 struct Verdict {
   std::string fault;                   ///< what is wrong; empty: nothing
   Outcome outcome;
   std::uint64_t writes = 0;            ///< batches that were taken
+  std::uint64_t stopped = 0;           ///< waits for Engine::OnWritable()
   std::uint64_t refused = 0;           ///< calls that were refused for want of room
   std::uint64_t recycled = 0;          ///< segments of the log that were written over an older one's file
   std::array<std::uint64_t, kFaults> calls{};   ///< to the file system, that each fault concerns
   std::uint64_t calls_of(Fault fault_kind) const { return calls[static_cast<std::size_t>(fault_kind)]; }
+  std::array<SiteCalls, kFaults> sites;         ///< by fault; until the clients have gone
+  CallSite struck;                     ///< where the first fault has struck; empty: nowhere
   std::uint64_t fired = 0;             ///< calls that failed on demand
 };
 

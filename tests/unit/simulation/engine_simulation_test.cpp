@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
+#include <string>
 #include <vector>
 
 #include <spdlog/spdlog.h>
@@ -36,6 +38,7 @@ class Runs {
     Verdict verdict = RunEngine(seed, disturbance);
     ++count_;
     recycled_ += verdict.recycled;
+    stopped_ += verdict.stopped;
     if (!verdict.fault.empty()) {
       ++failures_;
       if (failures_ <= kMostTold) std::fprintf(stderr, "%s\n", Describe(seed, disturbance, verdict).c_str());   // its lines stay whole
@@ -49,12 +52,15 @@ class Runs {
   }
   /// Segments of the log that were written over an older one's file.
   std::uint64_t recycled() const { return recycled_; }
+  /// Writers that were stopped, and told when they might go on.
+  std::uint64_t stopped() const { return stopped_; }
 
  private:
   static constexpr std::uint64_t kMostTold = 10;
   std::uint64_t count_ = 0;
   std::uint64_t failures_ = 0;
   std::uint64_t recycled_ = 0;
+  std::uint64_t stopped_ = 0;
 };
 
 constexpr CutMode kCutModes[] = {CutMode::kLost, CutMode::kKept, CutMode::kNamesKept, CutMode::kTorn512, CutMode::kTorn4096, CutMode::kOutOfOrder};
@@ -68,13 +74,41 @@ std::vector<std::uint64_t> Places(std::uint64_t seed, std::uint64_t calls, std::
   return places;
 }
 
+/// Every place from which the engine calls the file system is struck once at least: where the seeds would leave it to chance, it is aimed at.
+class Sites {
+ public:
+  explicit Sites(Fault fault) : fault_(fault) {}
+  /// Adds to `places` a call of each site of an undisturbed run that nothing has struck yet.
+  void AddUnstruck(const Verdict& undisturbed, std::uint64_t seed, std::vector<std::uint64_t>* places) {
+    for (const auto& [site, calls] : undisturbed.sites[static_cast<std::size_t>(fault_)]) {
+      if (!struck_.contains(site)) places->push_back(calls[seed % calls.size()]);
+      seen_.insert(site);
+    }
+  }
+  void Strike(const Verdict& verdict) { struck_.insert(verdict.struck); }
+  std::string Unstruck() const {
+    std::string unstruck;
+    for (const CallSite& site : seen_) {
+      if (!struck_.contains(site)) unstruck += site + "\n";
+    }
+    return unstruck;
+  }
+  std::size_t count() const { return seen_.size(); }
+
+ private:
+  const Fault fault_;
+  std::set<CallSite> seen_;
+  std::set<CallSite> struck_;
+};
+
 }  // namespace
 
 TEST_CASE("whatever the interleaving, every read is explained by the order of the writes", "[engine][simulation]") {
   const std::uint64_t first = FirstSeed();
   Runs runs;
-  for (std::uint64_t seed = first; seed < first + Seeds(600, 20'000) && !runs.TooMany(); ++seed) runs.One(seed, {});
+  for (std::uint64_t seed = first; seed < first + Seeds(1000, 20'000) && !runs.TooMany(); ++seed) runs.One(seed, {});
   runs.MustHaveGoneWell();
+  if (Seeds(1000, 20'000) >= 1000) CHECK(runs.stopped() > 100);
 }
 
 TEST_CASE("a seed of the engine is a run: the same one leaves the same trace", "[engine][simulation]") {
@@ -100,13 +134,19 @@ TEST_CASE("a power cut at each call in turn: what comes back is what was written
           "[engine][simulation][crash]") {
   const std::uint64_t first = FirstSeed();
   Runs runs;
+  Sites sites(Fault::kWriteError);
   for (std::uint64_t seed = first; seed < first + Seeds(100, 400) && !runs.TooMany(); ++seed) {
     std::uint64_t number = seed;
-    for (const std::uint64_t at : Places(seed, runs.One(seed, {}).calls_of(Fault::kWriteError), 8)) {
-      runs.One(seed, {.kind = Disturbance::Kind::kPowerCut, .at = at, .cut_mode = kCutModes[number++ % std::size(kCutModes)]});
+    const Verdict undisturbed = runs.One(seed, {});
+    std::vector<std::uint64_t> places = Places(seed, undisturbed.calls_of(Fault::kWriteError), 8);
+    sites.AddUnstruck(undisturbed, seed, &places);
+    for (const std::uint64_t at : places) {
+      sites.Strike(runs.One(seed, {.kind = Disturbance::Kind::kPowerCut, .at = at, .cut_mode = kCutModes[number++ % std::size(kCutModes)]}));
     }
   }
   runs.MustHaveGoneWell();
+  CHECK(sites.Unstruck() == "");
+  if (Seeds(100, 400) >= 100) CHECK(sites.count() > 40);
   CHECK(runs.recycled() > 0);
 }
 
@@ -114,16 +154,21 @@ TEST_CASE("one failing call at each place in turn: nothing acknowledged is lost,
           "[engine][simulation][fault]") {
   const std::uint64_t first = FirstSeed();
   Runs runs;
+  std::vector<Sites> sites;
+  for (std::size_t fault = 0; fault < kFaults; ++fault) sites.emplace_back(static_cast<Fault>(fault));
   for (std::uint64_t seed = first; seed < first + Seeds(100, 150) && !runs.TooMany(); ++seed) {
     const Verdict undisturbed = runs.One(seed, {});
     for (std::size_t fault = 0; fault < kFaults; ++fault) {
       const auto kind = static_cast<Fault>(fault);
-      for (const std::uint64_t at : Places(seed, undisturbed.calls_of(kind), 2)) {
-        runs.One(seed, {.kind = Disturbance::Kind::kOneFault, .at = at, .fault = kind});
+      std::vector<std::uint64_t> places = Places(seed, undisturbed.calls_of(kind), 2);
+      sites[fault].AddUnstruck(undisturbed, seed, &places);
+      for (const std::uint64_t at : places) {
+        sites[fault].Strike(runs.One(seed, {.kind = Disturbance::Kind::kOneFault, .at = at, .fault = kind}));
       }
     }
   }
   runs.MustHaveGoneWell();
+  for (const Sites& of_one_fault : sites) CHECK(of_one_fault.Unstruck() == "");
 }
 
 TEST_CASE("a disk that fills up: nothing acknowledged is lost, nobody waits for ever, and all goes on when there is room",
@@ -160,4 +205,23 @@ TEST_CASE("of the test: where a sync is a lie, a power cut is found to lose what
     }
   }
   CHECK(found);
+}
+
+TEST_CASE("of the test: a compaction that forgets one key, or brings back what was deleted, is found", "[engine][simulation]") {
+  using Betrayal = Disturbance::Betrayal;
+  const auto [betrayal, words] = GENERATE(table<Betrayal, const char*>({{Betrayal::kForgetsKey, "is missing"}, {Betrayal::kForgetsDeletion, "should not be there"}}));
+  CAPTURE(words);
+  const Runs quiet;
+  const auto kind = GENERATE(Disturbance::Kind::kNone, Disturbance::Kind::kPowerCut, Disturbance::Kind::kOneFault);
+  CAPTURE(static_cast<int>(kind));
+  std::uint64_t found = 0;
+  std::uint64_t in_these_words = 0;       // of the whole tree; a Get may find it first
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const Verdict verdict = RunEngine(seed, {.kind = kind, .at = 300, .betrayal = betrayal});
+    if (!verdict.fault.empty()) ++found;
+    if (verdict.fault.find(words) != std::string::npos) ++in_these_words;
+  }
+  CAPTURE(found, in_these_words);
+  CHECK(found >= 10);
+  CHECK(in_these_words > 0);
 }

@@ -49,6 +49,16 @@ State History::At(const Batches& batches, SequenceNumber sequence) {
   return state;
 }
 
+std::optional<std::string> History::Newest(const std::string& key) const {
+  std::optional<std::string> value;
+  for (const auto& [last, batch] : batches_) {
+    for (const Change& change : batch.changes) {
+      if (change.key == key) value = change.value;
+    }
+  }
+  return value;
+}
+
 bool History::IsBoundary(SequenceNumber at) const {
   const auto batch = batches_.lower_bound(at);
   if (batch == batches_.end()) return at == last() || gaps_;
@@ -97,10 +107,10 @@ std::string History::FaultOf(const Batches& batches, const Scan& scan) {
 
 /// With and without the ingests that may or may not have been seen: what either explains is right.
 template <typename Seen>
-std::string History::FaultOf(const Seen& seen) const {
+std::string History::FaultOfOpen(const Batches& all, const Seen& seen) {
   std::vector<SequenceNumber> open;
-  Batches batches = batches_;
-  for (const auto& [at, batch] : batches_) {
+  Batches batches = all;
+  for (const auto& [at, batch] : all) {
     if (!batch.ingested || batch.until_event < seen.moment.from_event) continue;
     batches.erase(at);
     constexpr std::size_t kMostOpen = 4;
@@ -110,12 +120,46 @@ std::string History::FaultOf(const Seen& seen) const {
   for (std::size_t chosen = 0; chosen < (std::size_t{1} << open.size()); ++chosen) {
     Batches some = batches;
     for (std::size_t i = 0; i < open.size(); ++i) {
-      if ((chosen >> i & 1) != 0) some[open[i]] = batches_.at(open[i]);
+      if ((chosen >> i & 1) != 0) some[open[i]] = all.at(open[i]);
     }
     fault = FaultOf(some, seen);
     if (fault.empty()) return "";
   }
   return fault;
+}
+
+/// What is true of one of the orders that there may have been is right.
+template <typename Seen>
+std::string History::FaultOfAny(const Seen& seen, const std::vector<Batches>& possible) const {
+  std::string first;
+  for (const Batches& batches : possible) {
+    const std::string fault = FaultOfOpen(batches, seen);
+    if (fault.empty()) return "";
+    if (first.empty()) first = fault;
+  }
+  return first;
+}
+
+/// The batches without the unclear ingests, and with each of them at each sequence number, of those with no other batch between them at one, that
+/// nothing else has.
+std::vector<History::Batches> History::Possible() const {
+  std::vector<Batches> possible = {batches_};
+  for (const Unclear& ingest : unclear_) {
+    for (std::size_t i = 0, without = possible.size(); i < without; ++i) {
+      SequenceNumber free = ingest.after + 1;
+      const auto put_before = [&](SequenceNumber next) {
+        if (free >= next || free > ingest.until) return;
+        possible.push_back(possible[i]);
+        possible.back()[free] = ingest.batch;
+      };
+      for (const auto& [last, batch] : Batches(possible[i])) {
+        put_before(batch.first(last));
+        free = std::max(free, last + 1);
+      }
+      put_before(UINT64_MAX);
+    }
+  }
+  return possible;
 }
 
 /// Sequence numbers follow each other without a gap, unless ingests took some.
@@ -134,18 +178,21 @@ std::string History::FaultOfOrder() const {
 
 std::string History::Fault() {
   std::string fault = FaultOfOrder();
+  const std::vector<Batches> possible = Possible();
   for (const Read& read : std::exchange(reads_, {})) {
-    if (fault.empty()) fault = FaultOf(read);
+    if (fault.empty()) fault = FaultOfAny(read, possible);
   }
   for (const Scan& scan : std::exchange(scans_, {})) {
-    if (fault.empty()) fault = FaultOf(scan);
+    if (fault.empty()) fault = FaultOfAny(scan, possible);
   }
   return fault;
 }
 
 std::string History::FaultAt(const Moment& moment, SequenceNumber at, const State& found) const {
+  for (const Batches& batches : Possible()) {
+    if (Difference(At(batches, at), found, moment).empty()) return "";
+  }
   const std::string difference = Difference(At(batches_, at), found, moment);
-  if (difference.empty()) return "";
   // For people: whether it is another state that once was.
   for (const auto& [last, batch] : batches_) {
     if (Difference(At(batches_, last), found, moment).empty()) {

@@ -2,6 +2,7 @@
 // seen before its writer hears of its sequence number.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -43,6 +44,11 @@ class History {
   void Ingested(SequenceNumber at, std::vector<Change> changes, std::uint64_t from_event, std::uint64_t until_event) {
     batches_[at] = {std::move(changes), true, from_event, until_event};
   }
+  /// An ingest of which nobody knows whether it has happened or will: all is judged without it and with it, at each place it may have in the order.
+  /// @param after  the last sequence number before it began.
+  void MayHaveIngested(SequenceNumber after, std::vector<Change> changes, std::uint64_t from_event) {
+    unclear_.push_back({after, UINT64_MAX, {std::move(changes), true, from_event, UINT64_MAX}});
+  }
   /// From now on sequence numbers may be given to nothing (an ingest that tries takes some).
   void AllowGaps() { gaps_ = true; }
   bool gaps() const { return gaps_; }
@@ -56,10 +62,15 @@ class History {
   std::string Fault();
   /// The same of a tree at rest, all of which is `found`, at exactly sequence number `at`.
   std::string FaultAt(const Moment& moment, SequenceNumber at, const State& found) const;
+  /// What the newest batch with `key` has made of it.
+  std::optional<std::string> Newest(const std::string& key) const;
   /// A batch ends here, or nothing was written yet.
   bool IsBoundary(SequenceNumber at) const;
   /// Batches after `last` never were.
-  void Forget(SequenceNumber last) { batches_.erase(batches_.upper_bound(last), batches_.end()); }
+  void Forget(SequenceNumber last) {
+    batches_.erase(batches_.upper_bound(last), batches_.end());
+    for (Unclear& ingest : unclear_) ingest.until = std::min(ingest.until, last);
+  }
   /// The end of the last batch that ends at `sequence` or before.
   SequenceNumber LastUpTo(SequenceNumber sequence) const {
     const auto after = batches_.upper_bound(sequence);
@@ -77,6 +88,11 @@ class History {
     SequenceNumber first(SequenceNumber last) const { return ingested ? last : last - changes.size() + 1; }
   };
   using Batches = std::map<SequenceNumber, Batch>;
+  struct Unclear {
+    SequenceNumber after = 0;
+    SequenceNumber until = 0;           // it is not behind this
+    Batch batch;
+  };
   struct Read {
     Moment moment;
     std::string key;
@@ -90,10 +106,14 @@ class History {
   static std::string FaultOf(const Batches& batches, const Read& read);
   static std::string FaultOf(const Batches& batches, const Scan& scan);
   template <typename Seen>
-  std::string FaultOf(const Seen& seen) const;
+  static std::string FaultOfOpen(const Batches& batches, const Seen& seen);
+  template <typename Seen>
+  std::string FaultOfAny(const Seen& seen, const std::vector<Batches>& possible) const;
+  std::vector<Batches> Possible() const;
   std::string FaultOfOrder() const;
 
   Batches batches_;
+  std::vector<Unclear> unclear_;
   bool gaps_ = false;
   std::vector<Read> reads_;
   std::vector<Scan> scans_;

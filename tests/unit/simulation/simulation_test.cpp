@@ -10,6 +10,7 @@
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "base/thread_pool.h"
+#include "history.h"
 
 using namespace lsmkv;
 using namespace lsmkv::simulation;
@@ -206,4 +207,27 @@ TEST_CASE("what a thread's own objects do when it ends belongs to the simulation
     }).ok());
     CHECK(seen == 2);
   }
+}
+
+TEST_CASE("an ingest of which nobody knows whether it has happened explains itself, wherever it stands, and nothing else", "[simulation]") {
+  History history;
+  history.Wrote(1, {{"a", "first", 0}});
+  history.AllowGaps();
+  history.MayHaveIngested(1, {{"a", "ingested", 0}}, 1);
+  history.Wrote(3, {{"b", "second", 0}});
+  history.Wrote(4, {{"a", "third", 0}});
+  const auto fault_at = [&](SequenceNumber at, const State& found) { return history.FaultAt({at, at, 0, 0, 2, 3}, at, found); };
+  CHECK(fault_at(3, {{"a", {"first", 0}}, {"b", {"second", 0}}}).empty());
+  CHECK(fault_at(3, {{"a", {"ingested", 0}}, {"b", {"second", 0}}}).empty());
+  CHECK_FALSE(fault_at(3, {{"b", {"second", 0}}}).empty());
+  CHECK_FALSE(fault_at(3, {{"a", {"first", 0}}, {"b", {"ingested", 0}}}).empty());
+  CHECK(fault_at(4, {{"a", {"third", 0}}, {"b", {"second", 0}}}).empty());
+  CHECK_FALSE(fault_at(4, {{"a", {"ingested", 0}}, {"b", {"second", 0}}}).empty());
+  CHECK(fault_at(5, {{"a", {"ingested", 0}}, {"b", {"second", 0}}}).empty());
+  history.Saw({3, 4, 0, 0, 4, 5}, "a", Value{"ingested", 0});
+  CHECK(history.Fault().empty());
+  history.Saw({3, 4, 0, 0, 6, 7}, "a", std::nullopt);
+  CHECK_FALSE(history.Fault().empty());
+  history.Forget(4);                               // after an end it does not come any more
+  CHECK_FALSE(fault_at(5, {{"a", {"ingested", 0}}, {"b", {"second", 0}}}).empty());
 }

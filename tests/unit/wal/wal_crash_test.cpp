@@ -1,4 +1,4 @@
-// Random histories with full disks, power cuts, kills and orderly ends in between: what durable_sequence() claimed is there, what a Commit() in
+// Random histories with full disks, power cuts, kills, failed syncs and orderly ends in between: what durable_sequence() claimed is there, what a Commit() in
 // everysec or no returned for survives a kill, and what recovery returns is always a prefix of what was written. Segments fall below the floor
 // meanwhile, as with flushes, and their files become new segments.
 #include "wal_fixture.h"
@@ -9,7 +9,7 @@
 namespace lsmkv::wal_test {
 namespace {
 
-enum class End : std::uint8_t { kPowerCut, kKill, kClose };
+enum class End : std::uint8_t { kPowerCut, kKill, kFailedSync, kClose };
 
 /// One life of the server: random work, then the end.
 struct Life {
@@ -75,8 +75,18 @@ Life LiveAndDie(FaultFileSystem& fs, std::mt19937_64& random, std::uint64_t segm
   constexpr CutMode kCuts[] = {CutMode::kLost,    CutMode::kKept,    CutMode::kNamesKept,
                                CutMode::kTorn512, CutMode::kTorn4096, CutMode::kOutOfOrder};
   if (end == End::kPowerCut) fs.PowerCut(random(), kCuts[random() % 6]);
-  if (end == End::kKill) {
-    const bool in_a_write = random() % 2 == 0;
+  if (end == End::kFailedSync) {
+    fs.FailCall(1 + random() % 3, Fault::kFailedSync);             // for once, and the process is killed for it
+    for (int i = 0; i < 3 && wal->health().ok(); ++i) {
+      AppendOne(*wal, 1, random() % 3000);
+      static_cast<void>(wal->Sync());
+    }
+    life.durable = wal->durable_sequence();
+    life.appended = wal->appended_sequence();
+    fs.ClearFaults();
+  }
+  if (end == End::kKill || end == End::kFailedSync) {
+    const bool in_a_write = end == End::kKill && random() % 2 == 0;
     fs.FailCall(in_a_write ? 2 : 1, Fault::kWriteError, FaultSpan::kFromThenOn);   // killed: not a write more
     if (in_a_write) fs.FailCall(1, Fault::kShortWrite);                            // or a part of one
     life.torn = life.torn || in_a_write;
@@ -87,28 +97,36 @@ Life LiveAndDie(FaultFileSystem& fs, std::mt19937_64& random, std::uint64_t segm
   return life;
 }
 
+void MakeDirectory(FaultFileSystem& fs) {
+  REQUIRE(fs.CreateDirectories(kDir).ok());
+  REQUIRE(fs.SyncDirectory("").ok());
+  REQUIRE(fs.SyncDirectory("db").ok());
+}
+
 /// Several lives over one directory. Returns how many segments were written over an older one's file.
 std::uint64_t RunLives(unsigned seed) {
   std::mt19937_64 random(seed);
   FaultFileSystem fs;
-  REQUIRE(fs.CreateDirectories(kDir).ok());
-  REQUIRE(fs.SyncDirectory("").ok());
-  REQUIRE(fs.SyncDirectory("db").ok());
+  MakeDirectory(fs);
   SequenceNumber recovered = 0;
   std::uint64_t segment = 1;
   std::uint64_t recycled = 0;
   Tables tables;
   for (int life_number = 0; life_number < 8; ++life_number) {
     CAPTURE(life_number);
-    const auto end = static_cast<End>(std::min<std::uint64_t>(random() % 5 / 2, 2));
+    const auto end = static_cast<End>(random() % 7 / 2);
     const Life life = LiveAndDie(fs, random, segment, recovered, end, &tables);
     recycled += life.recycled;
     const ReplayOptions options{.skip_corruption = false, .flushed_sequence = tables.flushed, .flushed_sequence_known = true};
+    bool power_was_cut = end == End::kPowerCut;
     if (random() % 3 == 0) {   // recovery itself is cut short once
-      fs.FailCall(1 + random() % 8, Fault::kWriteError, FaultSpan::kFromThenOn);
+      const bool by_a_sync = random() % 4 == 0;
+      if (by_a_sync) fs.FailCall(1 + random() % 3, Fault::kFailedSync);
+      else fs.FailCall(1 + random() % 8, Fault::kWriteError, FaultSpan::kFromThenOn);
       static_cast<void>(Replay(fs, options, tables.floor));
       fs.ClearFaults();
-      if (end == End::kPowerCut) fs.PowerCut(random(), CutMode::kOutOfOrder);
+      power_was_cut = power_was_cut || (end == End::kFailedSync && random() % 2 == 0);
+      if (power_was_cut) fs.PowerCut(random(), CutMode::kOutOfOrder);
     }
     const Replayed replayed = Replay(fs, options, tables.floor);
     REQUIRE(replayed.status.message() == "");
@@ -116,7 +134,7 @@ std::uint64_t RunLives(unsigned seed) {
     REQUIRE(replayed.sequences == UpTo(replayed.last(), tables.flushed + 1));
     REQUIRE(last >= life.durable);
     REQUIRE(last <= life.appended);
-    if (end != End::kPowerCut) {
+    if (!power_was_cut) {
       REQUIRE(last >= life.written);
       if (!life.torn) REQUIRE(replayed.summary.dropped_bytes == 0);            // a clean end, also among an older segment's bytes
     }
@@ -127,6 +145,72 @@ std::uint64_t RunLives(unsigned seed) {
 }
 
 }  // namespace
+
+TEST_CASE("a sync that goes well after a start is true of what the last process failed to sync", "[wal][crash]") {
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec, WalFsync::kNo);
+  const CutMode cut = GENERATE(CutMode::kLost, CutMode::kKept, CutMode::kTorn4096, CutMode::kOutOfOrder);
+  const bool rotates = GENERATE(false, true);
+  const int starts = GENERATE(1, 2);
+  CAPTURE(static_cast<int>(mode), static_cast<int>(cut), rotates, starts);
+  FaultFileSystem fs;
+  MakeDirectory(fs);
+  {
+    const auto wal = OpenWal(fs, mode);
+    AppendMany(*wal, 50);
+    REQUIRE(wal->Sync().ok());
+    if (rotates) Eventually([&] { return wal->RotationReady(); });
+    AppendOne(*wal, 1, 2 << 20);                            // more than is written anew at once
+    if (rotates) wal->Rotate();
+    AppendOne(*wal, 3);
+    fs.FailSyncs("wal_0");
+    CHECK_FALSE(wal->Sync().ok());
+    fs.FailCall(1, Fault::kWriteError, FaultSpan::kFromThenOn);    // killed
+    IgnoreError(wal->Close(), "killed");
+  }
+  fs.ClearFaults();
+  SequenceNumber last = 0;
+  for (int start = 0; start < starts; ++start) {
+    const Replayed replayed = Replay(fs);
+    REQUIRE(replayed.status.message() == "");
+    REQUIRE(replayed.sequences == UpTo(replayed.last()));
+    last = replayed.last();
+    CHECK(last >= 51);
+    const auto wal = OpenWal(fs, mode, Clock::System(), replayed.summary.max_segment_id + 1, last);
+    AppendOne(*wal);
+    REQUIRE(wal->Sync().ok());
+    ++last;
+    if (start + 1 == starts) fs.PowerCut(1, cut);
+  }
+  const Replayed replayed = Replay(fs);
+  CHECK(replayed.status.message() == "");
+  CHECK(replayed.sequences == UpTo(last));
+  CHECK(replayed.summary.skipped_bytes == 0);
+}
+
+TEST_CASE("only what no marker vouches for is written again at a start, and a disk that fails at that is no start", "[wal]") {
+  struct Case { const char* what; std::string log; bool written; };          // digits are records, letters markers: 'b' vouches for 2
+  const auto c = GENERATE(values<Case>({{"nothing", "", false}, {"all synced", "123c", false}, {"synced twice", "1a23c", false},
+                                        {"one behind", "123c4", true}, {"the last sync began before", "1a234b", true}, {"never synced", "12", true}}));
+  CAPTURE(c.what);
+  FaultFileSystem fs;
+  SegmentText segment(1);
+  for (const char part : c.log) {
+    if (part < 'a') segment.Record(static_cast<SequenceNumber>(part - '0'));
+    else segment.Marker(static_cast<SequenceNumber>(part - 'a' + 1));
+  }
+  segment.Store(fs);
+  const std::uint64_t appends = fs.calls(Fault::kShortWrite);
+  if (c.written) {
+    fs.FailCall(1, Fault::kShortWrite);
+    CHECK(Replay(fs).status.code() == StatusCode::kIoError);
+  }
+  CHECK(Replay(fs).status.ok());
+  CHECK(fs.calls(Fault::kShortWrite) == appends + (c.written ? 2 : 0));
+  CHECK(*fs.ReadWholeFile(PathOf(1)) == segment.bytes);
+  const std::uint64_t calls = fs.calls(Fault::kWriteError);
+  CHECK(Replay(fs, {.read_only = true}).status.ok());
+  CHECK(fs.calls(Fault::kWriteError) == calls);
+}
 
 TEST_CASE("recovery finds all that was promised, and a prefix, after any kill or power cut", "[wal][crash][recycle]") {
   std::uint64_t recycled = 0;

@@ -242,15 +242,29 @@ TEST_CASE("a full disk refuses commits, loses nothing, and passes by itself", "[
   wal->RemoveListener(&listener);
 }
 
-TEST_CASE("a sync that fails for want of room does not pass", "[wal]") {
+TEST_CASE("a sync that fails for want of room does not pass, though a write that does would", "[wal]") {
+  const bool left_behind = GENERATE(false, true);      // of the current segment, or of the one before it
+  CAPTURE(left_behind);
   FaultFileSystem fs;
-  const auto wal = OpenWal(fs, WalFsync::kAlways);
+  ManualClock clock;
+  const auto wal = OpenWal(fs, left_behind ? WalFsync::kNo : WalFsync::kAlways, clock);
   AppendOne(*wal);
   Eventually([&] { return wal->RotationReady(); });
-  fs.FailCall(1, Fault::kFailedSync);
-  REQUIRE(wal->Commit().has_value());
+  fs.FailCall(1, Fault::kNoSpaceSync);                 // once: there is room right after
+  if (left_behind) wal->Rotate();
+  IgnoreError(wal->Commit().status(), "the sync may have failed by now");
   Eventually([&] { return !wal->health().ok(); });
-  CHECK(wal->health().code() == StatusCode::kIoError);
+  CHECK(fs.fired() == 1);
+  for (int retries = 0; retries < 20; ++retries) {     // a full disk would be tried again every 100 ms
+    clock.Advance(std::chrono::seconds(1));
+    AppendOne(*wal);
+    CHECK(wal->Commit().status().code() == StatusCode::kIoError);
+    CHECK(wal->Sync().code() == StatusCode::kIoError);
+    CHECK(wal->health().code() == StatusCode::kIoError);
+    CHECK(wal->health().message().find("No space left on device") != std::string::npos);
+  }
+  CHECK(wal->durable_sequence() == 0);
+  CHECK_FALSE(wal->Close().ok());
 }
 
 TEST_CASE("the next segment is made when that becomes possible", "[wal]") {
