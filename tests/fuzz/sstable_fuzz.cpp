@@ -93,7 +93,7 @@ void Ask(const Table& table, std::string_view key) {
   const Status status = table.Get(key, Hash(key), {}, &result);
   MustBeNamed(status);
   if (status.ok() && result.found) static_cast<void>(Hash(result.entry.value));
-  static_cast<void>(table.WillRead(key, Hash(key)));
+  for (const bool memory_only : {true, false}) static_cast<void>(table.WillRead(key, Hash(key), {.memory_only = memory_only}));
   const auto it = table.NewIterator({});
   it->Seek(key);
   MustBeNamed(it->status());
