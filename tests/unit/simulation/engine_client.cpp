@@ -282,7 +282,7 @@ void Client::Ingest() {
 }
 
 void Client::Settings() {
-  switch (random_() % 4) {
+  switch (random_() % 5) {
     case 0: return engine_.SetScrubInterval(random_() % 2 == 0 ? 0 : 1000 + random_() % 100'000);
     case 1: {
       MemoryLimits limits;
@@ -294,6 +294,7 @@ void Client::Settings() {
       return engine_.SetMemoryLimits(limits);
     }
     case 2: return engine_.SetWalFsync(static_cast<WalFsync>(random_() % 3));
+    case 3: return run_.fs.CacheEverything(random_() % 2 == 0);
     default: return engine_.ReclaimDeadRanges();
   }
 }
