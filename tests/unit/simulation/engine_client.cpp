@@ -199,7 +199,38 @@ void Client::Scan() {
   const SequenceNumber sequence = options.snapshot->sequence();
   if (sequence < moment.first || sequence > moment.last) run_.Wrong("a snapshot of another time");
   moment.first = moment.last = sequence;
-  if (std::optional<State> all = ReadAll(run_, engine_, options, random_() % 2 == 0)) run_.history.SawAll(moment, std::move(*all));
+  std::optional<State> all = ReadAll(run_, engine_, options, random_() % 2 == 0);
+  if (!all) return;
+  if (random_() % 3 == 0) ScanPart(options, *all);
+  run_.history.SawAll(moment, std::move(*all));
+}
+
+/// Bounds or a prefix show that part of all which they name, and nothing else; what has expired since may be gone.
+void Client::ScanPart(ReadOptions options, const State& all) {
+  const std::string one = SomeKey();
+  const std::string other = SomeKey();
+  const bool by_prefix = random_() % 3 == 0;
+  if (by_prefix) {
+    options.prefix = std::string_view(one).substr(0, 2);
+  } else {
+    options.lower_bound = std::min(one, other);
+    if (random_() % 4 != 0) options.upper_bound = std::max(one, other);
+  }
+  const auto is_meant = [&](const std::string& key) {
+    if (by_prefix) return key.starts_with(options.prefix);
+    return key >= options.lower_bound && (options.upper_bound.empty() || key < options.upper_bound);
+  };
+  const std::optional<State> part = ReadAll(run_, engine_, options, random_() % 2 == 0);
+  if (!part) return;
+  for (const auto& [key, value] : *part) {
+    const auto is = all.find(key);
+    if (!is_meant(key) || is == all.end() || is->second != value) run_.Wrong("an iterator with bounds shows " + key + " beyond them, or another value");
+  }
+  for (const auto& [key, value] : all) {
+    if (is_meant(key) && !part->contains(key) && !HasExpired(value.expire_at_ms, run_.clock.WallMillis())) {
+      run_.Wrong("an iterator with bounds misses " + key);
+    }
+  }
 }
 
 /// Looks at the one taken before, through all that has happened since, and takes another.
@@ -282,7 +313,7 @@ void Client::Ingest() {
 }
 
 void Client::Settings() {
-  switch (random_() % 4) {
+  switch (random_() % 5) {
     case 0: return engine_.SetScrubInterval(random_() % 2 == 0 ? 0 : 1000 + random_() % 100'000);
     case 1: {
       MemoryLimits limits;
@@ -294,6 +325,7 @@ void Client::Settings() {
       return engine_.SetMemoryLimits(limits);
     }
     case 2: return engine_.SetWalFsync(static_cast<WalFsync>(random_() % 3));
+    case 3: return run_.fs.CacheEverything(random_() % 2 == 0);
     default: return engine_.ReclaimDeadRanges();
   }
 }

@@ -95,6 +95,7 @@ class Client {
   void Commit();
   void Get();
   void Scan();
+  void ScanPart(ReadOptions options, const State& all);
   void Snapshot();
   void Flush();
   void Checkpoint();

@@ -106,9 +106,9 @@ class Sites {
 TEST_CASE("whatever the interleaving, every read is explained by the order of the writes", "[engine][simulation]") {
   const std::uint64_t first = FirstSeed();
   Runs runs;
-  for (std::uint64_t seed = first; seed < first + Seeds(1000, 20'000) && !runs.TooMany(); ++seed) runs.One(seed, {});
+  for (std::uint64_t seed = first; seed < first + Seeds(1600, 20'000) && !runs.TooMany(); ++seed) runs.One(seed, {});
   runs.MustHaveGoneWell();
-  if (Seeds(1000, 20'000) >= 1000) CHECK(runs.stopped() > 100);
+  if (Seeds(1600, 20'000) >= 1600) CHECK(runs.stopped() > 100);
 }
 
 TEST_CASE("a seed of the engine is a run: the same one leaves the same trace", "[engine][simulation]") {
