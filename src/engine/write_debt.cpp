@@ -23,12 +23,17 @@ double DebtOfLevel(const LevelFigures& figures, const LevelLimits& limits) {
 
 }  // namespace
 
-double WriteDebt(const Version& version, const Options& options, double memtable_fill) {
+std::uint64_t WaitingL0(const Version& version, std::uint64_t going_down) {
+  const std::uint64_t tables = version.figures(0).sstables;
+  return tables - std::min(tables, going_down);
+}
+
+double WriteDebt(const Version& version, const Options& options, std::uint64_t l0_waiting, double memtable_fill) {
   constexpr double kMostForLevels = 0.7;
   constexpr double kMostForGarbage = 0.6;
   constexpr double kFillThatSlows = 0.75;
   constexpr double kMostForMemtables = 0.95;
-  double debt = Over(static_cast<double>(version.figures(0).sstables), options.l0_slowdown_sstables, options.l0_stop_sstables);
+  double debt = Over(static_cast<double>(l0_waiting), options.l0_slowdown_sstables, options.l0_stop_sstables);
   for (std::uint32_t n = 1; n < version.level_count(); ++n)
     debt = std::max(debt, kMostForLevels * DebtOfLevel(version.figures(n), LimitsOfLevel(options, n)));
   debt = std::max(debt, kMostForGarbage * Over(BlobGarbage(version).dead_share(), kBlobDeadLimit, 2 * kBlobDeadLimit));

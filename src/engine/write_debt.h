@@ -1,6 +1,8 @@
 // How much compaction and flushes owe, as far as writers are held back for it (admission.h): 0 nothing, 1 as much as it can be.
 //
-//   L0         from l0-slowdown-sstables, where it is 0, to l0-stop-sstables, where it is 1
+//   L0         from l0-slowdown-sstables, where it is 0, to l0-stop-sstables, where it is 1. Tables that a running merge takes down do not count:
+//              they go in its last moment, and whoever slowed writers for them would do so in the middle of each long merge, and
+//              have what came meanwhile merged within L0 at its cost. So L0 may have twice l0-stop-sstables.
 //   a level    from its hard limit to three times that, up to 0.7: it slows, but L0 decides how far
 //   blobs      from a dead share of kBlobDeadLimit to twice that, up to 0.6
 //   memtables  while some wait for their flush: from three quarters of what they may take to all of it, up to 0.95
@@ -11,8 +13,12 @@
 
 namespace lsmkv {
 
+/// Tables of L0 that count; `going_down`: how many a running merge takes to L1.
+std::uint64_t WaitingL0(const Version& version, std::uint64_t going_down);
+
 /// Pure.
+/// @param l0_waiting     WaitingL0()
 /// @param memtable_fill  how much of what memtables may take is taken, 0 to 1; 0 where none waits for its flush.
-double WriteDebt(const Version& version, const Options& options, double memtable_fill);
+double WriteDebt(const Version& version, const Options& options, std::uint64_t l0_waiting, double memtable_fill);
 
 }  // namespace lsmkv

@@ -78,11 +78,11 @@ std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   constexpr std::size_t kLeast = 4;
   constexpr std::size_t kWorthIt = 8;
   const std::span<const TablePtr> l0 = input.version.level(0);
-  const std::size_t slowdown = input.options.l0_slowdown_sstables;
+  // Those that are being merged, down or into one, are as good as gone (write_debt.h counts likewise).
+  const auto waiting = static_cast<std::size_t>(std::ranges::count_if(l0, [&](const TablePtr& table) { return !input.busy.IsBusy(table); }));
+  const bool urgent = waiting >= input.options.l0_slowdown_sstables;
   const std::size_t many = ManyTables(input.options);
-  const auto busy = static_cast<std::size_t>(std::ranges::count_if(l0, [&](const TablePtr& table) { return input.busy.IsBusy(table); }));
-  const bool urgent = l0.size() >= slowdown;
-  if (l0.size() < many || (!urgent && l0.size() - busy < std::min(kWorthIt, many))) return {};
+  if (l0.size() < many || (!urgent && waiting < std::min(kWorthIt, many))) return {};
   const std::span<const TablePtr> tables = CheapestNeighbours(input, kLeast, true);
   return tables.empty() && urgent ? CheapestNeighbours(input, kLeast, false) : tables;
 }

@@ -310,9 +310,14 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();
   });
+  l0_going_down_.fetch_add(TakenDownFromL0(running.merge), std::memory_order_relaxed);
   merges_.emplace(job, std::move(running));
   MutexLock lock(mutex_);
   damage_blocks_ = false;
+}
+
+std::uint64_t Scheduler::TakenDownFromL0(const Merge& merge) {
+  return merge.target > 0 && merge.inputs.front().level == 0 ? merge.inputs.front().tables.size() : 0;
 }
 
 BusyTables Scheduler::Busy() const {

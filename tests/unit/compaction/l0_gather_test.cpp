@@ -137,14 +137,15 @@ TEST_CASE("a table with no neighbour to be merged with goes down, however little
   CHECK(Pick({L0Of({10}), L1Of(5000)}, {}, false, options).down == Ids{1});
 }
 
-TEST_CASE("where writers would be slowed few tables are gathered too", "[picker][gather]") {
+TEST_CASE("tables on their way down make no hurry with those that came since", "[picker][gather]") {
   Options options = SmallOptions();
   options.l0_slowdown_sstables = 8;
   options.l0_stop_sstables = 16;
   BusyTables busy;
   busy.jobs = {{1, {"a", "z"}}};
   for (std::uint64_t id = 1; id <= 9; ++id) busy.tables.insert(id);
-  CHECK(Pick({L0Of(std::vector<std::uint64_t>(13, 100)), L1Of(900)}, busy, false, options).within == Ids{10, 11, 12, 13});
+  CHECK(Pick({L0Of(std::vector<std::uint64_t>(16, 100)), L1Of(900)}, busy, false, options).within.empty());
+  CHECK(Pick({L0Of(std::vector<std::uint64_t>(17, 100)), L1Of(900)}, busy, false, options).within == Ids{10, 11, 12, 13, 14, 15, 16, 17});
 }
 
 TEST_CASE("while L0 grows by choice L1 goes down from its soft limit on", "[picker][gather]") {

@@ -19,17 +19,18 @@ Options DebtOptions() {
   return options;
 }
 
-double DebtOf(std::vector<LevelTables> levels, double memtable_fill = 0) {
-  return WriteDebt(**Version::Make(std::move(levels)), DebtOptions(), memtable_fill);
+double DebtOf(std::vector<LevelTables> levels, double memtable_fill = 0, std::uint64_t l0_going_down = 0) {
+  const VersionPtr version = *Version::Make(std::move(levels));
+  return WriteDebt(*version, DebtOptions(), WaitingL0(*version, l0_going_down), memtable_fill);
 }
 
 }  // namespace
 
 TEST_CASE("writers are slowed from l0-slowdown-sstables on, and as far as it goes at l0-stop-sstables", "[engine][admission]") {
-  const auto with_l0 = [](std::uint64_t tables) {
+  const auto with_l0 = [](std::uint64_t tables, std::uint64_t going_down = 0) {
     LevelTables l0;
     for (std::uint64_t i = 0; i < tables; ++i) l0.push_back(FakeTable(1 + i, "a", "z", 1 + i, 1 + i));
-    return DebtOf({std::move(l0)});
+    return DebtOf({std::move(l0)}, 0, going_down);
   };
   CHECK(with_l0(0) == 0);
   CHECK(with_l0(10) == 0);
@@ -37,6 +38,9 @@ TEST_CASE("writers are slowed from l0-slowdown-sstables on, and as far as it goe
   CHECK(with_l0(15) == Approx(0.5));
   CHECK(with_l0(20) == 1);
   CHECK(with_l0(25) == 1);
+  CHECK(with_l0(25, 10) == Approx(0.5));      // what goes down does not count
+  CHECK(with_l0(25, 15) == 0);
+  CHECK(with_l0(3, 4) == 0);                  // a merge has just ended
 }
 
 TEST_CASE("a deeper level slows writers from its hard limit on, in entries or bytes, and never as far as L0", "[engine][admission]") {
