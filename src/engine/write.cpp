@@ -169,7 +169,7 @@ void EngineImpl::UpdatePressure(bool background_error) {
   const bool memtables_full = IsFull(*now->active.table) && cannot_rotate;
   background_error = background_error || wal_->RotationBlocked() || !wal_->healthy();   // a broken WAL makes no segment either
   const bool memory_full = MemtablesFull(*now);
-  const std::uint64_t l0_waiting = WaitingL0(*now->version, scheduler_->l0_going_down());
+  const std::uint64_t l0_waiting = WaitingL0(*now->version, scheduler_->l0_in_merges());
   const bool l0_full = l0_waiting >= options.l0_stop_sstables;
   const double debt = WriteDebt(*now->version, options, l0_waiting, now->immutables.empty() ? 0 : MemtableFill(*now));
   // Where flushes or merges fail, writers meet the error (refuse_writes_) instead of waiting for what does not come.
@@ -227,8 +227,8 @@ void EngineImpl::LogPressure(double debt, bool stopped, const SuperVersion& now)
   if (state == logged_pressure_ || time < pressure_logged_at_ + kBetweenLines) return;
   logged_pressure_ = state;
   pressure_logged_at_ = time;
-  LogInfo("admission", "writers are {}: debt {:.2f}, L0 has {} tables of which {} go down, {} memtables wait for their flush; {} writers wait, {} "
-          "pauses so far, {:.3f} s in all, the longest {:.1f} ms", state, debt, now.version->figures(0).sstables, scheduler_->l0_going_down(), now.immutables.size(), admission_.waiting(),
+  LogInfo("admission", "writers are {}: debt {:.2f}, L0 has {} tables and {} of them in merges, {} memtables wait for their flush; {} writers wait, {} "
+          "pauses so far, {:.3f} s in all, the longest {:.1f} ms", state, debt, now.version->figures(0).sstables, scheduler_->l0_in_merges(), now.immutables.size(), admission_.waiting(),
           admission_.stalls(), static_cast<double>(admission_.stall_micros()) / 1e6,
           static_cast<double>(admission_.longest_stall_micros()) / 1e3);
 }

@@ -23,9 +23,9 @@ double DebtOfLevel(const LevelFigures& figures, const LevelLimits& limits) {
 
 }  // namespace
 
-std::uint64_t WaitingL0(const Version& version, std::uint64_t going_down) {
+std::uint64_t WaitingL0(const Version& version, std::uint64_t in_merges) {
   const std::uint64_t tables = version.figures(0).sstables;
-  return tables - std::min(tables, going_down);
+  return tables - std::min(tables, in_merges);
 }
 
 double WriteDebt(const Version& version, const Options& options, std::uint64_t l0_waiting, double memtable_fill) {

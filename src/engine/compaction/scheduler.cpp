@@ -310,14 +310,16 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();
   });
-  l0_going_down_.fetch_add(TakenDownFromL0(running.merge), std::memory_order_relaxed);
+  l0_in_merges_.fetch_add(L0TablesTaken(running.merge), std::memory_order_relaxed);
   merges_.emplace(job, std::move(running));
   MutexLock lock(mutex_);
   damage_blocks_ = false;
 }
 
-std::uint64_t Scheduler::TakenDownFromL0(const Merge& merge) {
-  return merge.target > 0 && merge.inputs.front().level == 0 ? merge.inputs.front().tables.size() : 0;
+std::uint64_t Scheduler::L0TablesTaken(const Merge& merge) {
+  if (merge.inputs.empty() || merge.inputs.front().level != 0) return 0;
+  const std::uint64_t tables = merge.inputs.front().tables.size();
+  return merge.target == 0 ? std::max<std::uint64_t>(tables, 1) - 1 : tables;      // within L0 they become one
 }
 
 BusyTables Scheduler::Busy() const {

@@ -173,7 +173,7 @@ void Scheduler::TakeMerge(MergeDone done) {
 
 /// A job counts as running until its result is in the tree.
 void Scheduler::EndMerge(RunningMerges::iterator running) {
-  l0_going_down_.fetch_sub(TakenDownFromL0(running->second.merge), std::memory_order_relaxed);
+  l0_in_merges_.fetch_sub(L0TablesTaken(running->second.merge), std::memory_order_relaxed);
   merges_.erase(running);
   context_.counters.compactions_running.fetch_sub(1, std::memory_order_release);
 }

@@ -19,18 +19,18 @@ Options DebtOptions() {
   return options;
 }
 
-double DebtOf(std::vector<LevelTables> levels, double memtable_fill = 0, std::uint64_t l0_going_down = 0) {
+double DebtOf(std::vector<LevelTables> levels, double memtable_fill = 0, std::uint64_t l0_in_merges = 0) {
   const VersionPtr version = *Version::Make(std::move(levels));
-  return WriteDebt(*version, DebtOptions(), WaitingL0(*version, l0_going_down), memtable_fill);
+  return WriteDebt(*version, DebtOptions(), WaitingL0(*version, l0_in_merges), memtable_fill);
 }
 
 }  // namespace
 
 TEST_CASE("writers are slowed from l0-slowdown-sstables on, and as far as it goes at l0-stop-sstables", "[engine][admission]") {
-  const auto with_l0 = [](std::uint64_t tables, std::uint64_t going_down = 0) {
+  const auto with_l0 = [](std::uint64_t tables, std::uint64_t in_merges = 0) {
     LevelTables l0;
     for (std::uint64_t i = 0; i < tables; ++i) l0.push_back(FakeTable(1 + i, "a", "z", 1 + i, 1 + i));
-    return DebtOf({std::move(l0)}, 0, going_down);
+    return DebtOf({std::move(l0)}, 0, in_merges);
   };
   CHECK(with_l0(0) == 0);
   CHECK(with_l0(10) == 0);
