@@ -52,7 +52,7 @@ L0Way WayOfL0(const PickerInput& input, LimitKind reached) {
   return L0Way::kDown;
 }
 
-std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, bool alike) {
+std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, std::size_t most, bool alike) {
   const std::span<const TablePtr> l0 = input.version.level(0);
   const auto is_after = [&](const TablePtr& table) { return input.ingest_point != 0 && table->record().largest_seq > input.ingest_point; };
   std::span<const TablePtr> best;
@@ -60,7 +60,7 @@ std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size
   for (std::size_t from = 0; from < l0.size(); ++from) {
     std::uint64_t bytes = 0;
     std::uint64_t largest = 0;
-    for (std::size_t to = from; to < l0.size() && !input.busy.IsBusy(l0[to]) && is_after(l0[to]) == is_after(l0[from]); ++to) {
+    for (std::size_t to = from; to < l0.size() && to - from < most && !input.busy.IsBusy(l0[to]) && is_after(l0[to]) == is_after(l0[from]); ++to) {
       bytes += l0[to]->record().size_bytes;
       largest = std::max(largest, l0[to]->record().size_bytes);
       const std::size_t count = to - from + 1;
@@ -77,14 +77,15 @@ std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size
 std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   constexpr std::size_t kLeast = 4;
   constexpr std::size_t kWorthIt = 8;
+  constexpr std::size_t kMost = 10;          // the next ones come while these are merged: many at once, and L0's count would swing as far
   const std::span<const TablePtr> l0 = input.version.level(0);
   // Those that are being merged, down or into one, are as good as gone (write_debt.h counts likewise).
   const auto waiting = static_cast<std::size_t>(std::ranges::count_if(l0, [&](const TablePtr& table) { return !input.busy.IsBusy(table); }));
   const bool urgent = waiting >= input.options.l0_slowdown_sstables;
   const std::size_t many = ManyTables(input.options);
   if (l0.size() < many || (!urgent && waiting < std::min(kWorthIt, many))) return {};
-  const std::span<const TablePtr> tables = CheapestNeighbours(input, kLeast, true);
-  return tables.empty() && urgent ? CheapestNeighbours(input, kLeast, false) : tables;
+  const std::span<const TablePtr> tables = CheapestNeighbours(input, kLeast, kMost, true);
+  return tables.empty() && urgent ? CheapestNeighbours(input, kLeast, kMost, false) : tables;
 }
 
 }  // namespace lsmkv

@@ -9,7 +9,7 @@
 //                           within its hard limit of bytes. A merge into L1 takes as long as several flushes then, and the next one
 //                           would begin with the few that came meanwhile. When the writing ends it goes down at once.
 // In the first and the last case this is done late, near l0-slowdown-sstables: the more tables become one, the less often each byte is
-// written on the way.
+// written on the way. But ten at most: a merge of many takes so long that as many more have come when it ends, and who writes is held back in between.
 //
 // Pure, as the picker. Source: gathering within L0 is RocksDB's "intra-L0 compaction", and so is the measure of what it costs, bytes for
 // each table less; that merging two runs pays when they are of about one size is size-tiered compaction's rule.
@@ -27,10 +27,10 @@ enum class L0Way : std::uint8_t { kDown, kTooLittle, kLater };   ///< as above
 /// `reached`: the limit that L0 has reached.
 L0Way WayOfL0(const PickerInput& input, LimitKind reached);
 
-/// Neighbours in age, `least` of them or more, to become one: those that cost the fewest bytes for each table less.
+/// Neighbours in age, `least` of them or more and at most `most`, to become one: those that cost the fewest bytes for each table less.
 /// Not across an ingest under way: what it brings will lie between the older ones and the newer.
 /// @param alike  none larger than the others together, or it would be written again with every few that come.
-std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, bool alike);
+std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, std::size_t most, bool alike);
 /// What keeps the count of tables bounded; nothing while there are few.
 std::span<const TablePtr> TablesToGather(const PickerInput& input);
 
