@@ -66,7 +66,7 @@ std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size
       const std::size_t count = to - from + 1;
       if (count < least || (alike && largest > bytes - largest)) continue;
       const double cost = static_cast<double>(bytes) / static_cast<double>(count - 1);
-      if (!best.empty() && cost >= best_cost) continue;
+      if (!best.empty() && cost > best_cost) continue;       // of equal ones the oldest: the next may go with those that come
       best = l0.subspan(from, count);
       best_cost = cost;
     }
