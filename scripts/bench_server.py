@@ -121,10 +121,10 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def load(port, work, requests, core, keys=KEYS, value_bytes=100):
+def load(port, work, requests, core):
     """Runs redis-benchmark; returns its requests a second and p99 in milliseconds."""
     words = ["redis-benchmark", "-p", str(port), "-c", str(work.connections), "-P", str(work.pipeline), "-n", str(requests),
-             "-r", str(keys), "-d", str(value_bytes), "--csv"]
+             "-r", str(KEYS), "-d", "100", "--csv"]
     words += ["-t", work.command] if " " not in work.command else shlex.split(work.command)
     if core is not None:
         words = ["taskset", "-c", str(core), *words]

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Measures how steady the server is: a load, the highest rate of overwriting, then a share of that rate for minutes. See scripts/bench.sh --help.
+"""Measures how steady the server is: a load and an overwriting of all keys as fast as it goes, then a share of that rate for minutes.
 
 The rate is kept whether or not the answers keep up (open_loop.py). The second with the fewest answers and the slowest request say what a
 client sees of flushes and merges. Servers are measured one after the other, each with a fresh data directory.
@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import pathlib
-import shutil
 import signal
 import tempfile
 
@@ -17,13 +16,6 @@ import bench_server
 import open_loop
 
 CONNECTIONS = 50
-PIPELINE = 16
-
-
-def overwrite(port, requests, options):
-    """With redis-benchmark, keys at random; requests a second."""
-    work = bench_server.Work("SET", "set", CONNECTIONS, PIPELINE, requests)
-    return bench_server.load(port, work, requests, 1 if options.pin else None, keys=options.keys, value_bytes=options.value_bytes)[0]
 
 
 def measure(peer, options):
@@ -31,9 +23,10 @@ def measure(peer, options):
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.dir) as directory:
         process = peer.start(port, directory, "everysec", 0 if options.pin else None)
         try:
-            figures = {"load": overwrite(port, options.keys, options), "peak": overwrite(port, options.keys, options)}
+            values = open_loop.make_values(options.value_bytes)
+            figures = {name: open_loop.highest_rate(port, options.keys, options.keys, values, CONNECTIONS) for name in ("load", "peak")}
             rate = options.rate or int(figures["peak"] * options.share)
-            outcome = open_loop.run(port, rate, options.seconds, options.keys, open_loop.make_values(options.value_bytes), CONNECTIONS)
+            outcome = open_loop.run(port, rate, options.seconds, options.keys, values, CONNECTIONS)
             figures.update(outcome.figures(), answered=outcome.answered, slowest=outcome.slowest)
         finally:
             process.send_signal(signal.SIGKILL)
@@ -50,7 +43,7 @@ def print_figures(name, figures):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench.sh steady", description=__doc__.splitlines()[0])
     parser.add_argument("--keys", type=int, default=8_000_000, help="requests of the load, and of which keys are drawn (default 8,000,000)")
-    parser.add_argument("--value-bytes", type=int, default=1024, help="bytes of a value, half of them compressible in the open loop (default 1024)")
+    parser.add_argument("--value-bytes", type=int, default=1024, help="bytes of a value, half of them compressible (default 1024)")
     parser.add_argument("--share", type=float, default=0.6, help="of the highest rate (default 0.6)")
     parser.add_argument("--rate", type=int, help="requests a second instead of a share")
     parser.add_argument("--seconds", type=int, default=600, help="of the open loop (default 600)")
@@ -61,8 +54,6 @@ def main():
     parser.add_argument("--dir", help="where the data directories are made (default: the system's temporary folder)")
     parser.add_argument("--json", metavar="FILE", help="all figures as JSON as well, those of each second among them")
     options = parser.parse_args()
-    if not shutil.which("redis-benchmark"):
-        raise SystemExit("bench: redis-benchmark is not there (apt-get install redis-tools)")
     if options.pin:
         os.sched_setaffinity(0, {1})
     own = bench_server.own_peer(options.binary)

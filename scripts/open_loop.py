@@ -63,6 +63,48 @@ class Connection:
         return count
 
 
+class Clients:
+    """Some connections that send SETs in turn."""
+
+    def __init__(self, port, connections, keys, values):
+        self.links = [Connection(port) for _ in range(connections)]
+        self.keys = keys
+        self.values = values
+        self.turn = 0
+        self.poll = select.epoll()
+        self.by_number = {link.socket.fileno(): link for link in self.links}
+        for number in self.by_number:
+            self.poll.register(number, select.EPOLLIN)
+
+    def send(self, when, count):
+        """`count` requests on the next connection, that were to be sent at `when`."""
+        link = self.links[self.turn]
+        self.turn = (self.turn + 1) % len(self.links)
+        link.waiting.append([when, count])
+        link.send(make_requests(count, self.keys, self.values))
+
+    def answers(self):
+        """What has been answered, or is within POLL_SECONDS: pairs of when it was to be sent and how many."""
+        for number, _ in self.poll.poll(POLL_SECONDS):
+            link = self.by_number[number]
+            count = link.receive()
+            while count > 0:
+                first = link.waiting[0]
+                of_these = min(count, first[1])
+                yield first[0], of_these
+                count -= of_these
+                first[1] -= of_these
+                if first[1] == 0:
+                    link.waiting.popleft()
+        for link in self.links:
+            if link.unsent:
+                link.send(b"")
+
+    def close(self):
+        for link in self.links:
+            link.socket.close()
+
+
 class Outcome:
     """What came of it, by the second in which requests were to be sent."""
 
@@ -95,19 +137,28 @@ class Outcome:
                 "seconds_below_90": sum(share < 0.9 for share in shares), "generator_late_ms": self.late * 1e3}
 
 
+def highest_rate(port, count, keys, values, connections, in_flight=16):
+    """A closed loop with `in_flight` requests a connection: `count` requests, and how many of them a second were answered."""
+    clients = Clients(port, connections, keys, values)
+    start = time.monotonic()
+    asked, answered = 0, 0
+    while answered < count:
+        while asked < min(count, answered + connections * in_flight):
+            clients.send(start, min(CHUNK, count - asked))
+            asked += min(CHUNK, count - asked)
+        answered += sum(of_these for _, of_these in clients.answers())
+    clients.close()
+    return count / (time.monotonic() - start)
+
+
 def run(port, rate, seconds, keys, values, connections):
     """`rate` requests a second for `seconds`; every one of them has been answered when it returns."""
-    links = [Connection(port) for _ in range(connections)]
-    poll = select.epoll()
-    by_number = {}
-    for link in links:
-        by_number[link.socket.fileno()] = link
-        poll.register(link.socket.fileno(), select.EPOLLIN)
+    clients = Clients(port, connections, keys, values)
     outcome = Outcome(rate, seconds)
     gc.collect()
     gc.disable()
     start = time.monotonic()
-    total, asked, answered, turn = rate * seconds, 0, 0, 0
+    total, asked, answered = rate * seconds, 0, 0
     previous = start
     while answered < total:
         now = time.monotonic()
@@ -118,28 +169,12 @@ def run(port, rate, seconds, keys, values, connections):
         due = min(int((now - start) * rate) + 1, total)
         while asked < due:
             count = min(CHUNK, due - asked)
-            link = links[turn]
-            turn = (turn + 1) % connections
-            link.waiting.append([start + asked / rate, count])
-            link.send(make_requests(count, keys, values))
+            clients.send(start + asked / rate, count)
             asked += count
-        for number, _ in poll.poll(POLL_SECONDS):
-            link = by_number[number]
-            count = link.receive()
+        for when, count in clients.answers():
             now = time.monotonic()
+            outcome.add(int(when - start), int(now - start), now - when, count)
             answered += count
-            while count > 0:
-                first = link.waiting[0]
-                of_these = min(count, first[1])
-                outcome.add(int(first[0] - start), int(now - start), now - first[0], of_these)
-                count -= of_these
-                first[1] -= of_these
-                if first[1] == 0:
-                    link.waiting.popleft()
-        for link in links:
-            if link.unsent:
-                link.send(b"")
     gc.enable()
-    for link in links:
-        link.socket.close()
+    clients.close()
     return outcome
