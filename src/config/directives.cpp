@@ -142,9 +142,10 @@ const Directive kDirectives[] = {
      "How many tables level 0 may have. They overlap, so a read may have to look into each. While one flush follows the\n"
      "other there may be more, up to three fifths of l0-slowdown-sstables: each merge into level 1 rewrites much of it then."},
     {"l0-slowdown-sstables", "", Count{&S::l0_slowdown_sstables, 1, 10000}, "20", kStart, kLevels,
-     "From this many tables in level 0 writers are slowed, the more the further compaction is behind."},
+     "From this many tables in level 0 writers are slowed, the more the further compaction is behind. Tables that running\n"
+     "compactions take away do not count."},
     {"l0-stop-sstables", "", Count{&S::l0_stop_sstables, 2, 10000}, "36", kStart, kLevels,
-     "From this many tables in level 0 writers wait for a compaction. Above l0-slowdown-sstables."},
+     "From this many tables in level 0, counted likewise, writers wait for a compaction. Above l0-slowdown-sstables."},
     {"soft-limit-ratio", "", Ratio{&S::soft_limit_ratio, 0.01, 1.0}, "0.85", kStart, kLevels,
      "Compaction starts at this share of every limit, so that writers do not meet the limit itself.\n"
      "1.0: only at the limit."},
