@@ -53,6 +53,16 @@ std::set<std::uint64_t> InputIdsOf(const Merge& merge) {
   return ids;
 }
 
+void GaveUp::Add(const Merge& merge, std::uint64_t room_bytes) {
+  if (room_of_.size() >= kMost) room_of_.clear();
+  room_of_[InputIdsOf(merge)] = room_bytes;
+}
+
+bool GaveUp::Holds(const Merge& merge, std::uint64_t room_bytes) const {
+  const auto tried = room_of_.find(InputIdsOf(merge));
+  return tried != room_of_.end() && room_bytes - std::min(room_bytes, tried->second) <= tried->second / 4;
+}
+
 std::optional<Merge> NextStep(const Merge& merge, std::span<const MergeSteps> begun, std::uint64_t room_bytes) {
   if (merge.incoming != nullptr || merge.inputs.size() < 2 || merge.inputs.back().level != merge.target) return {};
   Merge step{merge.inputs, merge.target, merge.reason + "; in steps, for want of room on the disk"};

@@ -13,7 +13,9 @@
 // costs meanwhile is the sources' own bytes once more.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -28,6 +30,21 @@ std::uint64_t BytesOf(const Merge& merge);
 double LivePart(const Merge& merge);
 /// The ids of its inputs.
 std::set<std::uint64_t> InputIdsOf(const Merge& merge);
+
+/// Merges, or steps, that came to the end of the room: they found less dead than was expected. Not to be begun again with the same tables
+/// while there is no more room than they had found, or that is all that is ever done.
+class GaveUp {
+ public:
+  void Add(const Merge& merge, std::uint64_t room_bytes);
+  /// True while `room_bytes` is less than a quarter more than it had.
+  bool Holds(const Merge& merge, std::uint64_t room_bytes) const;
+  /// Something has succeeded.
+  void Clear() { room_of_.clear(); }
+
+ private:
+  static constexpr std::size_t kMost = 64;                                    // then all are forgotten, and tried once more
+  std::map<std::set<std::uint64_t>, std::uint64_t> room_of_;                  // by the ids of the inputs
+};
 
 /// How far the steps of a merge have come.
 struct MergeSteps {

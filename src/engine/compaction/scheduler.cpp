@@ -303,6 +303,7 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
   context_.counters.compactions_running.fetch_add(1, std::memory_order_release);
   RunningMerge running{std::move(merge), std::move(manual), std::move(ingest)};
   running.on_spare_thread = BelongsOnSpareThread(running);
+  running.room_bytes = RoomForMerge().value_or(0);
   ThreadPool& pool = running.on_spare_thread ? spare_pool_ : merge_pool_;
   pool.Submit([this, job, version, merge = running.merge] {
     MergeDone done{job, RunMerge(context_, version, merge, {merge_pool_, rate_})};

@@ -139,6 +139,7 @@ class Scheduler {
     ManualPtr manual;             // null: the picker's, or an ingest
     IngestPtr ingest;             // null: not one
     bool on_spare_thread = false;
+    std::uint64_t room_bytes = 0;   // RoomForMerge() when it began
   };
   using RunningMerges = std::map<std::uint64_t, RunningMerge>;
 
@@ -239,7 +240,7 @@ class Scheduler {
   };
   std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
   std::vector<MergeSteps> steps_;                    // of merges that are done in steps for want of room
-  std::set<std::set<std::uint64_t>> gave_up_;        // inputs of merges, or steps, that found less dead than was expected; until one succeeds
+  GaveUp gave_up_;
   std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone
   struct Backoff {
     std::chrono::microseconds pause{0};              // 0: the last try went well

@@ -162,7 +162,7 @@ void Scheduler::TakeMerge(MergeDone done) {
     LogError("compaction", "job {} met damage; the damaged table stays as it is: {}", done.job, status.message());
     MarkDamaged(running->second.merge, status);
   } else if (status.code() == StatusCode::kNoSpace) {
-    gave_up_.insert(InputIdsOf(running->second.merge));
+    gave_up_.Add(running->second.merge, running->second.room_bytes);
     LacksRoom(running->second.merge, status);
   } else if (status.code() != StatusCode::kShuttingDown) {
     MergeFailed(status);

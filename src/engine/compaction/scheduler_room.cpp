@@ -28,7 +28,7 @@ Status Scheduler::HasRoomFor(std::uint64_t bytes) const {
 
 /// `merge`; or where it may not fit a step of it that does, going by what its sources hold for a table below on average; or, where a part of
 /// the disk is kept, which it may run into, `merge` all the same if what is likely to live on fits. Either gives up should it be more
-/// (MergePiece::Pause), and is not tried again before something has succeeded or its tables are others.
+/// (MergePiece::Pause), and is not tried again before something has succeeded, its tables are others, or there is more room.
 Result<Merge> Scheduler::FitToDisk(const Merge& merge) {
   const std::uint64_t most_bytes = BytesOf(merge);
   const Status room = HasRoomFor(most_bytes);
@@ -38,12 +38,12 @@ Result<Merge> Scheduler::FitToDisk(const Merge& merge) {
   for (std::uint32_t n = 0; n < version->level_count(); ++n)
     for (const TablePtr& table : version->level(n)) existing.insert(table->id());
   std::erase_if(steps_, [&](const MergeSteps& steps) { return !std::ranges::includes(existing, steps.sources); });
-  const auto gave_up = [this](const Merge& tried) { return gave_up_.contains(InputIdsOf(tried)); };
-  std::optional<Merge> step = NextStep(merge, steps_, RoomForMerge().value_or(0));
-  if (step && !gave_up(*step)) return std::move(*step);
+  const std::uint64_t room_bytes = RoomForMerge().value_or(0);
+  std::optional<Merge> step = NextStep(merge, steps_, room_bytes);
+  if (step && !gave_up_.Holds(*step, room_bytes)) return std::move(*step);
   const auto likely_bytes = static_cast<std::uint64_t>(LivePart(merge) * static_cast<double>(most_bytes));
   const bool may_give_up = context_.merges_leave_bytes.load(std::memory_order_relaxed) != 0;
-  if (may_give_up && !gave_up(merge) && HasRoomFor(likely_bytes).ok()) return merge;
+  if (may_give_up && !gave_up_.Holds(merge, room_bytes) && HasRoomFor(likely_bytes).ok()) return merge;
   return room;
 }
 
@@ -64,7 +64,7 @@ void Scheduler::GiveBackRemoved() {
 
 /// `merge` is in the tree.
 void Scheduler::NoteStep(const Merge& merge) {
-  gave_up_.clear();
+  gave_up_.Clear();
   if (merge.step_bytes == 0) return;
   std::optional<MergeSteps> reached = ReachedBy(merge);
   if (!reached) return;

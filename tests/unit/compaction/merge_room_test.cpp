@@ -88,3 +88,27 @@ TEST_CASE("a merge costs what it reads, and likely what its tombstones leave of 
   with_dead.inputs[0].tables.push_back(FakeTableOf(dead));
   CHECK(LivePart(with_dead) == Approx(0.5));    // 600 values, 300 tombstones
 }
+
+TEST_CASE("what gave up for want of room waits for more room, other tables, or something that succeeds", "[compaction][space]") {
+  GaveUp gave_up;
+  const Merge merge = WideMerge();
+  const std::optional<Merge> step = NextStep(merge, {}, 2300);
+  REQUIRE(step.has_value());
+  CHECK_FALSE(gave_up.Holds(*step, 2300));
+  gave_up.Add(*step, 2300);
+  CHECK(gave_up.Holds(*step, 2300));
+  CHECK(gave_up.Holds(*step, 100));             // less is no better
+  CHECK(gave_up.Holds(*step, 2800));
+  CHECK_FALSE(gave_up.Holds(*step, 2900));      // somebody has removed something
+  CHECK_FALSE(gave_up.Holds(merge, 2300));      // the whole of it is another thing to try
+  gave_up.Add(merge, 2300);
+  CHECK(gave_up.Holds(merge, 2300));
+  CHECK(gave_up.Holds(*step, 2300));            // neither makes the other be tried again
+  Merge grown = merge;
+  grown.inputs[0].tables.push_back(FakeTable(11, "a", "z"));
+  CHECK_FALSE(gave_up.Holds(grown, 2300));
+  gave_up.Clear();
+  CHECK_FALSE(gave_up.Holds(*step, 2300));
+  for (std::uint64_t id = 100; id < 300; ++id) gave_up.Add(Merge{{{0, {FakeTable(id, "a", "b")}}}, 1, "many"}, 1);      // bounded
+  CHECK_FALSE(gave_up.Holds(Merge{{{0, {FakeTable(100, "a", "b")}}}, 1, "many"}, 1));
+}
