@@ -52,6 +52,11 @@ L0Way WayOfL0(const PickerInput& input, LimitKind reached) {
   return L0Way::kDown;
 }
 
+std::size_t WaitingTables(const PickerInput& input) {
+  const auto waits = [&](const TablePtr& table) { return !input.busy.IsBusy(table); };
+  return static_cast<std::size_t>(std::ranges::count_if(input.version.level(0), waits));
+}
+
 std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, std::size_t most, bool alike) {
   const std::span<const TablePtr> l0 = input.version.level(0);
   const auto is_after = [&](const TablePtr& table) { return input.ingest_point != 0 && table->record().largest_seq > input.ingest_point; };
@@ -79,8 +84,7 @@ std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   constexpr std::size_t kWorthIt = 8;
   constexpr std::size_t kMost = 10;          // the next ones come while these are merged: many at once, and L0's count would swing as far
   const std::span<const TablePtr> l0 = input.version.level(0);
-  // Those that are being merged, down or into one, are as good as gone (write_debt.h counts likewise).
-  const auto waiting = static_cast<std::size_t>(std::ranges::count_if(l0, [&](const TablePtr& table) { return !input.busy.IsBusy(table); }));
+  const std::size_t waiting = WaitingTables(input);
   const bool urgent = waiting >= input.options.l0_slowdown_sstables;
   const std::size_t many = ManyTables(input.options);
   if (l0.size() < many || (!urgent && waiting < std::min(kWorthIt, many))) return {};

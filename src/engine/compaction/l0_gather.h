@@ -27,6 +27,9 @@ enum class L0Way : std::uint8_t { kDown, kTooLittle, kLater };   ///< as above
 /// `reached`: the limit that L0 has reached.
 L0Way WayOfL0(const PickerInput& input, LimitKind reached);
 
+/// Tables of L0 that no running merge takes away, nor damage holds: as writers are slowed by them (write_debt.h).
+std::size_t WaitingTables(const PickerInput& input);
+
 /// Neighbours in age, `least` of them or more and at most `most`, to become one: those that cost the fewest bytes for each table less.
 /// Not across an ingest under way: what it brings will lie between the older ones and the newer.
 /// @param alike  none larger than the others together, or it would be written again with every few that come.

@@ -216,7 +216,7 @@ class Picker {
     return {};
   }
   /// Tables that hold L1 hold L0 up: not while writers pay for that.
-  bool WritersAreSlowed() const { return version_.figures(0).sstables >= in_.options.l0_slowdown_sstables; }
+  bool WritersAreSlowed() const { return WaitingTables(in_) >= in_.options.l0_slowdown_sstables; }
   /// Half of dead-max-age is left to wait, for a merge that comes along anyway, and half to do it while nothing else is to be done. When all
   /// of it has passed nothing else goes first, or levels that are always over their limits would put it off for ever.
   CompactionPlan PickDeadFor(std::uint64_t age_ms) const {
