@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/engine_fixture.h"
 #include "fs/fault_file_system.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/operation.h"
@@ -59,21 +60,11 @@ class Tree {
  private:
   void Open() {
     map_ = std::make_unique<DatabaseMap>();
-    Options options;
-    options.dir = "db";
-    options.file_system = &fs_;
-    options.memtable_entries = 40;
-    options.base_level_entries = 100;
-    options.base_level_bytes = 0;
-    options.level_ratio = 3;
-    options.max_sstable_bytes = 2000;
-    options.block_bytes = 256;
+    Options options = engine_test::TinyOptions(&fs_);
     options.min_blob_bytes = 200;
     options.wal_fsync = WalFsync::kNo;
     options.compaction_filter = map_.get();
-    Result<std::unique_ptr<Engine>> engine = Engine::Open(options);
-    if (!engine) FAIL(engine.error().message());
-    engine_ = std::move(*engine);
+    engine_ = engine_test::MustOpen(options);
     Result<std::unique_ptr<Keyspace>> keyspace = Keyspace::Open(*engine_, kDatabases, *map_);
     if (!keyspace) FAIL(keyspace.error().message());
     keyspace_ = std::move(*keyspace);
