@@ -155,7 +155,7 @@ Status EngineImpl::RotateForFlush() {
 /// Some time in which a rotation that was not possible may become so; or why it never will.
 Status EngineImpl::WaitForRotation() {
   if (Status health = UpkeepHealth(); !health.ok()) return health;
-  if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
+  if (Status blocked = wal_->rotation_status(); !blocked.ok()) return blocked;
   if (context_.closing.load(std::memory_order_relaxed)) return Status::ShuttingDown();
   if (tree_->immutable_count() >= context_.options.max_immutable_memtables) return scheduler_->WaitUntilFlushed();
   SleepFor(std::chrono::microseconds(200));   // the WAL's thread is creating the next segment
@@ -267,7 +267,7 @@ Status EngineImpl::UpkeepHealth() const {
   // A failed flush, or a segment that cannot be made, does no harm while there is room in the memtables.
   if (!refuse_writes_.load(std::memory_order_relaxed)) return {};
   if (merges_stuck_.load(std::memory_order_relaxed)) return scheduler_->merge_error();
-  if (wal_->RotationBlocked()) return Status::IoError("no new WAL segment can be created in " + context_.wal_dir);
+  if (Status blocked = wal_->rotation_status(); !blocked.ok()) return blocked;
   if (Status status = scheduler_->error(); !status.ok()) return status;
   return scheduler_->merge_error();
 }

@@ -150,6 +150,18 @@ void Wal::ReportWriteFailure(const Status& status) {
 /// when room was what it lacked.
 void Wal::ReportSyncFailure(const Status& status) { SetHealth(Status::IoError(status.message())); }
 
+Status Wal::rotation_status() const {
+  const MutexLock lock(status_mutex_);
+  return rotation_status_;
+}
+
+void Wal::SetRotationStatus(Status status) {
+  const bool blocked = !status.ok();
+  const MutexLock lock(status_mutex_);
+  rotation_status_ = std::move(status);
+  rotation_blocked_.store(blocked, std::memory_order_relaxed);
+}
+
 void Wal::SetHealth(Status health) {
   const bool passes = health.code() == StatusCode::kNoSpace;
   {

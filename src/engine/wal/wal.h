@@ -94,6 +94,8 @@ class Wal {
   /// Whether Rotate() may be called: the next segment is there.
   bool RotationReady() const { return queue_.prepared(); }
   /// True while the disk refuses a next segment (it is tried again and again).
+  /// Why; ok while it is not.
+  Status rotation_status() const LSMKV_EXCLUDES(status_mutex_);
   bool RotationBlocked() const { return rotation_blocked_.load(std::memory_order_relaxed); }
   /// Later appends go to the next segment, whose id it returns. No disk work. Needs RotationReady().
   std::uint64_t Rotate();
@@ -142,6 +144,7 @@ class Wal {
   void ReportWriteFailure(const Status& status);
   void ReportSyncFailure(const Status& status);
   void SetHealth(Status health) LSMKV_EXCLUDES(status_mutex_);
+  void SetRotationStatus(Status status) LSMKV_EXCLUDES(status_mutex_);
   bool full() const { return health_code_.load(std::memory_order_acquire) == StatusCode::kNoSpace; }
   bool broken() const { return !healthy() && !full(); }
   void WantDurable(SequenceNumber sequence);
@@ -204,6 +207,7 @@ class Wal {
 
   mutable Mutex status_mutex_;
   Status health_ LSMKV_GUARDED_BY(status_mutex_);
+  Status rotation_status_ LSMKV_GUARDED_BY(status_mutex_);
   std::atomic<StatusCode> health_code_{StatusCode::kOk};   // release after health_ was set
 
   DurableNote note_;

@@ -172,10 +172,10 @@ void Wal::PrepareSegment() {
   if (!segment) {
     if (!prepare_at_) LogWarning("wal", "the next segment: {}; trying again", segment.error().message());
     prepare_at_ = clock_.Monotonic() + kRetryPeriod;
-    rotation_blocked_.store(true, std::memory_order_relaxed);
+    SetRotationStatus(Status::IoError("no new WAL segment can be created: " + segment.error().message()));
     return;
   }
-  rotation_blocked_.store(false, std::memory_order_relaxed);
+  if (RotationBlocked()) SetRotationStatus({});
   prepare_at_.reset();
   ++next_segment_;
   segment_count_.fetch_add(1, std::memory_order_relaxed);
