@@ -89,7 +89,8 @@ const Directive kDirectives[] = {
 
     // ---- threads
     {"io-threads", "", Count{&S::io_threads, 0, 128}, "0", kStart, kThreads,
-     "Event loops, each with its share of the clients. 0: one for each core it may use, at most 4."},
+     "Event loops, each with its share of the clients. 0: one for every two cores it may use, at most 4: the other\n"
+     "cores are for flushes, merges and the system's work for the sockets."},
     {"read-threads", "", Count{&S::read_threads, 1, 256}, "4", kStart, kThreads,
      "Threads that read from the disk what was not in memory. Worth raising for a fast disk."},
     {"admin-threads", "", Count{&S::admin_threads, 1, 16}, "2", kStart, kThreads,

@@ -70,7 +70,7 @@ Options EngineOptions(const Settings& settings) {
 
 std::uint32_t IoThreads(const Settings& settings, std::uint32_t cores) {
   if (settings.io_threads != 0) return Narrow(settings.io_threads);
-  return std::clamp(cores, 1u, kMostAutomaticIoThreads);
+  return std::clamp((cores + 1) / 2, 1u, kMostAutomaticIoThreads);
 }
 
 std::optional<Contradiction> FindContradiction(const Settings& s) {

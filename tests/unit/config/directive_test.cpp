@@ -217,10 +217,13 @@ TEST_CASE("the engine's defaults are the table's", "[config]") {
   CHECK(table.compaction_workers == engine.compaction_workers);
 }
 
-TEST_CASE("io-threads 0 is one for each core, at most four", "[config]") {
+TEST_CASE("io-threads 0 is one for every two cores, at most four", "[config]") {
   Settings s = DefaultSettings();
   CHECK(IoThreads(s, 0) == 1);
-  CHECK(IoThreads(s, 2) == 2);
+  CHECK(IoThreads(s, 1) == 1);
+  CHECK(IoThreads(s, 2) == 1);
+  CHECK(IoThreads(s, 3) == 2);
+  CHECK(IoThreads(s, 8) == 4);
   CHECK(IoThreads(s, 64) == 4);
   s.io_threads = 7;
   CHECK(IoThreads(s, 2) == 7);
