@@ -57,7 +57,7 @@ std::size_t WaitingTables(const PickerInput& input) {
   return static_cast<std::size_t>(std::ranges::count_if(input.version.level(0), waits));
 }
 
-std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, std::size_t most, bool alike) {
+std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, const Neighbours& wanted) {
   const std::span<const TablePtr> l0 = input.version.level(0);
   const auto is_after = [&](const TablePtr& table) { return input.ingest_point != 0 && table->record().largest_seq > input.ingest_point; };
   std::span<const TablePtr> best;
@@ -65,11 +65,12 @@ std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size
   for (std::size_t from = 0; from < l0.size(); ++from) {
     std::uint64_t bytes = 0;
     std::uint64_t largest = 0;
-    for (std::size_t to = from; to < l0.size() && to - from < most && !input.busy.IsBusy(l0[to]) && is_after(l0[to]) == is_after(l0[from]); ++to) {
+    for (std::size_t to = from; to < l0.size() && to - from < wanted.most && !input.busy.IsBusy(l0[to]) && is_after(l0[to]) == is_after(l0[from]); ++to) {
       bytes += l0[to]->record().size_bytes;
       largest = std::max(largest, l0[to]->record().size_bytes);
+      if (bytes > wanted.most_bytes) break;
       const std::size_t count = to - from + 1;
-      if (count < least || (alike && largest > bytes - largest)) continue;
+      if (count < wanted.least || (wanted.alike && largest > bytes - largest)) continue;
       const double cost = static_cast<double>(bytes) / static_cast<double>(count - 1);
       if (!best.empty() && cost > best_cost) continue;       // of equal ones the oldest: the next may go with those that come
       best = l0.subspan(from, count);
@@ -83,13 +84,16 @@ std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   constexpr std::size_t kLeast = 4;
   constexpr std::size_t kWorthIt = 8;
   constexpr std::size_t kMost = 10;          // the next ones come while these are merged: many at once, and L0's count would swing as far
+  constexpr std::uint64_t kMostOfLimit = 2;  // times L0's hard limit of bytes; what was gathered once is not again, unless that is urgent
   const std::span<const TablePtr> l0 = input.version.level(0);
   const std::size_t waiting = WaitingTables(input);
   const bool urgent = waiting >= input.options.l0_slowdown_sstables;
   const std::size_t many = ManyTables(input.options);
   if (l0.size() < many || (!urgent && waiting < std::min(kWorthIt, many))) return {};
-  const std::span<const TablePtr> tables = CheapestNeighbours(input, kLeast, kMost, true);
-  return tables.empty() && urgent ? CheapestNeighbours(input, kLeast, kMost, false) : tables;
+  const std::uint64_t limit = LimitsOfLevel(input.options, 0).bytes.hard;
+  const std::uint64_t most_bytes = limit == 0 ? UINT64_MAX : kMostOfLimit * limit;
+  const std::span<const TablePtr> tables = CheapestNeighbours(input, {kLeast, kMost, most_bytes, true});
+  return tables.empty() && urgent ? CheapestNeighbours(input, {kLeast, kMost, UINT64_MAX, false}) : tables;
 }
 
 }  // namespace lsmkv

@@ -9,7 +9,8 @@
 //                           within its hard limit of bytes. A merge into L1 takes as long as several flushes then, and the next one
 //                           would begin with the few that came meanwhile. When the writing ends it goes down at once.
 // In the first and the last case this is done late, near l0-slowdown-sstables: the more tables become one, the less often each byte is
-// written on the way. But ten at most: a merge of many takes so long that as many more have come when it ends, and who writes is held back in between.
+// written on the way. But ten at most, and of little more than L0's hard limit of bytes: a merge of many takes so long that as many more have come
+// when it ends, and who writes is held back in between; above all where it holds what could go down, because L1 has become free.
 //
 // Pure, as the picker. Source: gathering within L0 is RocksDB's "intra-L0 compaction", and so is the measure of what it costs, bytes for
 // each table less; that merging two runs pays when they are of about one size is size-tiered compaction's rule.
@@ -30,10 +31,15 @@ L0Way WayOfL0(const PickerInput& input, LimitKind reached);
 /// Tables of L0 that no running merge takes away, nor damage holds: as writers are slowed by them (write_debt.h).
 std::size_t WaitingTables(const PickerInput& input);
 
-/// Neighbours in age, `least` of them or more and at most `most`, to become one: those that cost the fewest bytes for each table less.
+struct Neighbours {
+  std::size_t least = 2;                           ///< tables
+  std::size_t most = SIZE_MAX;
+  std::uint64_t most_bytes = UINT64_MAX;           ///< in all
+  bool alike = false;                              ///< none larger than the others together, or it would be written again with every few that come
+};
+/// Neighbours in age, so many of them, to become one: those that cost the fewest bytes for each table less.
 /// Not across an ingest under way: what it brings will lie between the older ones and the newer.
-/// @param alike  none larger than the others together, or it would be written again with every few that come.
-std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, std::size_t least, std::size_t most, bool alike);
+std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, const Neighbours& wanted);
 /// What keeps the count of tables bounded; nothing while there are few.
 std::span<const TablePtr> TablesToGather(const PickerInput& input);
 

@@ -179,7 +179,7 @@ class Picker {
 
   CompactionPlan PlanOfL0(L0Way way, const std::string& reason, bool l1_is_reserved) const {
     if (way == L0Way::kTooLittle) {
-      const std::span<const TablePtr> tables = CheapestNeighbours(in_, 2, SIZE_MAX, false);
+      const std::span<const TablePtr> tables = CheapestNeighbours(in_, {});
       if (!tables.empty() || IsMergedInto(0)) return PlanWithinL0(tables, reason + ", too little for what they overlap in L1");
     }
     if (way != L0Way::kLater && !l1_is_reserved) {

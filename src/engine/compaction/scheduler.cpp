@@ -21,7 +21,10 @@ constexpr microseconds kPurgeInterval{100'000};       // while readers hold a re
 constexpr microseconds kKeptUnwritten{500'000};        // what is removed, while nothing is written that it would make room for
 constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
-constexpr int kMergeNice = 5;                         // merges stand back for the event loops
+// How far merges stand back for the event loops. Those within L0 less: they take a second or two, and writers are slowed by what waits for
+// their end, above all while a merge of all of L0 and L1 goes on beside them for half a minute. So the shortest goes first.
+constexpr int kGatherNice = 2;
+constexpr int kMergeNice = 9;
 
 }  // namespace
 
@@ -35,6 +38,7 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
       flush_pool_("flush", context.options.flush_workers),
       merge_pool_("compact", context.options.compaction_workers, kMergeNice),
       spare_pool_("compact-l0", 1, kMergeNice),
+      gather_pool_("gather-l0", 1, kGatherNice),
       removal_pool_("remove", 1, kMergeNice),
       last_flush_(context.clock.Monotonic()) {}
 
@@ -53,6 +57,7 @@ void Scheduler::Stop() {
   if (thread_.joinable()) thread_.Join();
   flush_pool_.Stop(ThreadPool::StopMode::kDrop);
   spare_pool_.Stop(ThreadPool::StopMode::kDrop);
+  gather_pool_.Stop(ThreadPool::StopMode::kDrop);
   merge_pool_.Stop(ThreadPool::StopMode::kDrop);
   removal_pool_.Stop(ThreadPool::StopMode::kDrain);
   progress_.NotifyAll();
@@ -278,11 +283,15 @@ bool Scheduler::MayStartMerge() const {
   return std::ranges::none_of(merges_, [](const auto& job) { return RelievesL0(job.second); });
 }
 
-/// Those of L0 first of all: pieces of other merges may hold every other thread. Or who finds a job on each of these.
-bool Scheduler::BelongsOnSpareThread(const RunningMerge& merge) const {
-  const bool taken = std::ranges::any_of(merges_, [](const auto& job) { return job.second.on_spare_thread; });
-  if (taken) return false;
-  return RelievesL0(merge) || merges_.size() >= context_.options.compaction_workers;
+/// Those of L0 have threads of their own: pieces of other merges may hold every other one. Or who finds a job on each of these.
+ThreadPool& Scheduler::PoolOf(const RunningMerge& merge) {
+  const auto idle = [this](const ThreadPool& pool) {
+    return std::ranges::none_of(merges_, [&](const auto& job) { return job.second.pool == &pool; });
+  };
+  const bool relieves = RelievesL0(merge);
+  if (relieves && merge.merge.target == 0 && idle(gather_pool_)) return gather_pool_;
+  if ((relieves || merges_.size() >= context_.options.compaction_workers) && idle(spare_pool_)) return spare_pool_;
+  return merge_pool_;
 }
 
 /// By itself: manual compactions and ingests are not for that.
@@ -302,10 +311,9 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
   const VersionPtr version = tree_.Current()->version;
   context_.counters.compactions_running.fetch_add(1, std::memory_order_release);
   RunningMerge running{std::move(merge), std::move(manual), std::move(ingest)};
-  running.on_spare_thread = BelongsOnSpareThread(running);
+  running.pool = &PoolOf(running);
   running.room_bytes = RoomForMerge().value_or(0);
-  ThreadPool& pool = running.on_spare_thread ? spare_pool_ : merge_pool_;
-  pool.Submit([this, job, version, merge = running.merge] {
+  running.pool->Submit([this, job, version, merge = running.merge] {
     MergeDone done{job, RunMerge(context_, version, merge, {merge_pool_, rate_})};
     MutexLock lock(mutex_);
     inbox_.merges.push_back(std::move(done));

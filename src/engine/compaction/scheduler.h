@@ -138,7 +138,7 @@ class Scheduler {
     Merge merge;
     ManualPtr manual;             // null: the picker's, or an ingest
     IngestPtr ingest;             // null: not one
-    bool on_spare_thread = false;
+    ThreadPool* pool = nullptr;                      ///< whose thread runs it
     std::uint64_t room_bytes = 0;   // RoomForMerge() when it began
   };
   using RunningMerges = std::map<std::uint64_t, RunningMerge>;
@@ -172,7 +172,7 @@ class Scheduler {
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
   bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
-  bool BelongsOnSpareThread(const RunningMerge& merge) const;
+  ThreadPool& PoolOf(const RunningMerge& merge);
   static bool RelievesL0(const RunningMerge& running);
   static std::uint64_t L0TablesTaken(const Merge& merge);
   // scheduler_room.cpp
@@ -217,6 +217,7 @@ class Scheduler {
   ThreadPool flush_pool_;
   ThreadPool merge_pool_;                            // a thread for each of compaction_workers: jobs, and pieces of large ones
   ThreadPool spare_pool_;                            // the thread of L0's job (MayStartMerge); helpers have no part in it
+  ThreadPool gather_pool_;                           // one thread too, for its merges within itself
   ThreadPool removal_pool_;
   Thread thread_;
 

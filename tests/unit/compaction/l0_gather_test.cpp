@@ -65,6 +65,10 @@ TEST_CASE("while L1 is held L0 is gathered: late, neighbours, of about one size"
   CHECK(within({80, 80, 80, 80, 80, 80, 80, 80, 80, 10, 10, 10}) == Ids{8, 9, 10, 11, 12});           // the fewest bytes for each table less
   CHECK(within({10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {3}) == Ids{4, 5, 6, 7, 8, 9, 10, 11, 12});      // none in between
   CHECK(within({10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {1, 2, 3, 4, 5}).empty());           // too few that are free
+  // Not more than twice the limit of bytes, or what could go down meanwhile would wait for its end.
+  CHECK(within(std::vector<std::uint64_t>(12, 40)) == Ids{1, 2, 3, 4, 5});
+  CHECK(within(std::vector<std::uint64_t>(19, 60)).empty());
+  CHECK(within(std::vector<std::uint64_t>(20, 60)) == Ids{1, 2, 3, 4, 5, 6, 7, 8, 9, 10});           // where writers would be slowed it must be
   // Each larger than those after it together: that costs the most, and is done only where writers would be slowed.
   std::vector<std::uint64_t> halves;
   for (std::uint64_t i = 0; i < 19; ++i) halves.push_back(1ull << (21 - i));
