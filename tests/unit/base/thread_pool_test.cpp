@@ -101,7 +101,7 @@ TEST_CASE("threads carry their name, cut to what Linux allows, and their nice le
   const int wanted = std::min(own + 7, 19);
   int nice = 0;
   {
-    ThreadPool pool(c.name, 1, wanted);
+    ThreadPool pool(c.name, 1, 7);
     pool.Submit([&] {
       name = CurrentThreadName();
       nice = getpriority(PRIO_PROCESS, static_cast<id_t>(gettid()));
