@@ -52,15 +52,20 @@ void WriteAdmission::LearnRateLocked(std::uint64_t written_bytes) {
   measured_bytes_ = written_bytes;
 }
 
-void WriteAdmission::SetPressure(double debt, bool stopped, std::uint64_t written_bytes) {
+double WriteAdmission::RateLocked(const WriteDebt& debt) const {
+  const double left = 1 - std::clamp(debt.tree, 0.0, 1.0);
+  const double steady_rate = steady_rate_ * kSteadyShare * std::min(left / (1 - kSteadyDebt), 1.0);
+  const double memtables_left = 1 - std::clamp(debt.memtables, 0.0, 1.0);
+  return std::max(kLeastRate, std::min(std::max(free_rate_ * left * left, steady_rate), free_rate_ * memtables_left * memtables_left));
+}
+
+void WriteAdmission::SetPressure(const WriteDebt& debt, bool stopped, std::uint64_t written_bytes) {
   std::vector<std::function<void()>> waiters;
   {
     MutexLock lock(mutex_);
     LearnRateLocked(written_bytes);
-    const double left = 1 - std::clamp(debt, 0.0, 1.0);
-    const double steady_rate = steady_rate_ * kSteadyShare * std::min(left / (1 - kSteadyDebt), 1.0);
-    rate_ = std::max({kLeastRate, free_rate_ * left * left, steady_rate});
-    const State state = closed_ ? State::kFree : stopped ? State::kStopped : debt > 0 ? State::kSlowed : State::kFree;
+    rate_ = RateLocked(debt);
+    const State state = closed_ ? State::kFree : stopped ? State::kStopped : debt.largest() > 0 ? State::kSlowed : State::kFree;
     state_.store(state, std::memory_order_relaxed);
     if (state != State::kStopped) waiters.swap(waiters_);
   }

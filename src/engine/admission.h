@@ -15,7 +15,7 @@
 //
 // Writers who go as fast as they may are sometimes above what merges keep up with and sometimes below. So that who wants less than that pays
 // nothing for the moment at which he comes, the rate is at least kSteadyShare of what was written over the last half minute, until the debt
-// is kSteadyDebt; from there that falls to nothing.
+// is kSteadyDebt; from there that falls to nothing. Not for memtables' debt: they may be full before anything has ended.
 //
 // Threads  Admit and OnWritable: any. SetPressure: the scheduler, and the writer that rotates a memtable.
 // Source   the idea of a delayed write rate is RocksDB's write controller; the curve is ours.
@@ -29,6 +29,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "engine/write_debt.h"
 #include "lsmkv/engine.h"
 
 namespace lsmkv {
@@ -47,7 +48,7 @@ class WriteAdmission {
 
   /// `debt` 0: free; up to 1: as slow as it gets. `stopped` overrides it. `written_bytes`: user bytes so far, from
   /// which the free rate is learnt.
-  void SetPressure(double debt, bool stopped, std::uint64_t written_bytes) LSMKV_EXCLUDES(mutex_);
+  void SetPressure(const WriteDebt& debt, bool stopped, std::uint64_t written_bytes) LSMKV_EXCLUDES(mutex_);
   /// Resumes everyone for good.
   void Close() LSMKV_EXCLUDES(mutex_);
 
@@ -74,6 +75,7 @@ class WriteAdmission {
   static constexpr std::chrono::microseconds kCredit{20'000};         // of the rate, for who was woken late
 
   Admission AdmitSlowly(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
+  double RateLocked(const WriteDebt& debt) const LSMKV_REQUIRES(mutex_);
   void LearnRateLocked(std::uint64_t written_bytes) LSMKV_REQUIRES(mutex_);
   void ResumeAll(std::vector<std::function<void()>> waiters);
 

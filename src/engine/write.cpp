@@ -125,7 +125,7 @@ void EngineImpl::RotateIfFullLocked() {
   // At once, not when the scheduler comes round: until then another memtable could be filled. It grows by what is in flight;
   // those who ask for admission wait for a flush, or for the WAL's next segment.
   if (!admission_.stopped() && !refuse_writes_.load(std::memory_order_relaxed)) {
-    if (scheduler_->error().ok()) admission_.SetPressure(1, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+    if (scheduler_->error().ok()) admission_.SetPressure({}, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
     scheduler_->Wake();
   }
 }
@@ -169,9 +169,9 @@ void EngineImpl::UpdatePressure(bool background_error) {
   const bool memtables_full = IsFull(*now->active.table) && cannot_rotate;
   background_error = background_error || wal_->RotationBlocked() || !wal_->healthy();   // a broken WAL makes no segment either
   const bool memory_full = MemtablesFull(*now);
-  const std::uint64_t l0_waiting = WaitingL0(*now->version, scheduler_->l0_in_merges());
-  const bool l0_full = l0_waiting >= options.l0_stop_sstables;
-  const double debt = WriteDebt(*now->version, options, l0_waiting, now->immutables.empty() ? 0 : MemtableFill(*now));
+  const LevelFigures l0_waiting = WaitingL0(*now->version, scheduler_->l0_in_merges());
+  const bool l0_full = l0_waiting.sstables >= options.l0_stop_sstables;
+  const WriteDebt debt = DebtOfWriters(*now->version, options, l0_waiting, now->immutables.empty() ? 0 : MemtableFill(*now));
   // Where flushes or merges fail, writers meet the error (refuse_writes_) instead of waiting for what does not come.
   const bool flushes_stuck = background_error && (memtables_full || memory_full);
   const bool commits_stuck = l0_full && !scheduler_->error().ok();
@@ -182,15 +182,15 @@ void EngineImpl::UpdatePressure(bool background_error) {
   ReviewDiskSpace();
   some_refused_.store(refuse || reserve_.near(), std::memory_order_relaxed);
   const bool stopped = !refuse && (memtables_full || memory_full || l0_full);
-  admission_.SetPressure(refuse ? 0 : debt, stopped, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+  admission_.SetPressure(refuse ? WriteDebt{} : debt, stopped, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
   // A writer that has filled the last memtable since `now` was looked at has stopped the writers itself, and was just overruled.
   const auto filled_since = [this] {
     const SuperVersionPtr then = tree_->Current();
     return MemtablesFull(*then) || (IsFull(*then->active.table) && then->immutables.size() >= context_.options.max_immutable_memtables);
   };
   if (!stopped && !refuse && filled_since())
-    admission_.SetPressure(1, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
-  LogPressure(refuse ? 0 : debt, stopped, *now);
+    admission_.SetPressure({}, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+  LogPressure(refuse ? 0 : debt.largest(), stopped, *now);
   AdaptCompactionRate(*now->version);
 }
 
@@ -230,7 +230,7 @@ void EngineImpl::LogPressure(double debt, bool stopped, const SuperVersion& now)
   const std::string limit = debt > 0 && !stopped ? fmt::format(", at most {:.0f} MB/s", admission_.bytes_per_second() / 1e6) : "";
   LogInfo("admission", "writers are {}: debt {:.2f}{}, L0 has {} tables, merges take {} of them away, {} memtables wait for their flush; {} "
           "writers wait, {} pauses so far, {:.3f} s in all, the longest {:.1f} ms", state, debt, limit, now.version->figures(0).sstables,
-          scheduler_->l0_in_merges(), now.immutables.size(), admission_.waiting(), admission_.stalls(), static_cast<double>(admission_.stall_micros()) / 1e6,
+          scheduler_->l0_in_merges().sstables, now.immutables.size(), admission_.waiting(), admission_.stalls(), static_cast<double>(admission_.stall_micros()) / 1e6,
           static_cast<double>(admission_.longest_stall_micros()) / 1e3);
 }
 

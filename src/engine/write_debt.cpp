@@ -21,23 +21,36 @@ double DebtOfLevel(const LevelFigures& figures, const LevelLimits& limits) {
   return debt;
 }
 
-}  // namespace
-
-std::uint64_t WaitingL0(const Version& version, std::uint64_t in_merges) {
-  const std::uint64_t tables = version.figures(0).sstables;
-  return tables - std::min(tables, in_merges);
+double DebtOfL0Bytes(const Version& version, const Options& options, std::uint64_t waiting) {
+  constexpr std::uint64_t kL0BytesOfLimit = 4;
+  const std::uint64_t limit = LimitsOfLevel(options, 0).bytes.hard;
+  if (limit == 0) return 0;
+  std::uint64_t deeper = 0;
+  for (std::uint32_t n = 1; n < version.level_count(); ++n) deeper += version.figures(n).bytes;
+  const auto from = static_cast<double>(std::max(kL0BytesOfLimit * limit, deeper / 2));
+  return Over(static_cast<double>(waiting), from, 3 * from);
 }
 
-double WriteDebt(const Version& version, const Options& options, std::uint64_t l0_waiting, double memtable_fill) {
-  constexpr double kMostForLevels = 0.7;
+}  // namespace
+
+LevelFigures WaitingL0(const Version& version, const LevelFigures& in_merges) {
+  LevelFigures waiting = version.figures(0);
+  waiting.sstables -= std::min(waiting.sstables, in_merges.sstables);
+  waiting.bytes -= std::min(waiting.bytes, in_merges.bytes);
+  return waiting;
+}
+
+WriteDebt DebtOfWriters(const Version& version, const Options& options, const LevelFigures& l0_waiting, double memtable_fill) {
+  constexpr double kMostForBytes = 0.7;
   constexpr double kMostForGarbage = 0.6;
   constexpr double kFillThatSlows = 0.75;
   constexpr double kMostForMemtables = 0.95;
-  double debt = Over(static_cast<double>(l0_waiting), options.l0_slowdown_sstables, options.l0_stop_sstables);
+  double debt = Over(static_cast<double>(l0_waiting.sstables), options.l0_slowdown_sstables, options.l0_stop_sstables);
+  debt = std::max(debt, kMostForBytes * DebtOfL0Bytes(version, options, l0_waiting.bytes));
   for (std::uint32_t n = 1; n < version.level_count(); ++n)
-    debt = std::max(debt, kMostForLevels * DebtOfLevel(version.figures(n), LimitsOfLevel(options, n)));
+    debt = std::max(debt, kMostForBytes * DebtOfLevel(version.figures(n), LimitsOfLevel(options, n)));
   debt = std::max(debt, kMostForGarbage * Over(BlobGarbage(version).dead_share(), kBlobDeadLimit, 2 * kBlobDeadLimit));
-  return std::max(debt, kMostForMemtables * Over(memtable_fill, kFillThatSlows, 1));
+  return {debt, kMostForMemtables * Over(memtable_fill, kFillThatSlows, 1)};
 }
 
 }  // namespace lsmkv

@@ -319,16 +319,23 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();
   });
-  l0_in_merges_.fetch_add(L0TablesTaken(running.merge), std::memory_order_relaxed);
+  const LevelFigures taken = TakenFromL0(running.merge);
+  l0_tables_in_merges_.fetch_add(taken.sstables, std::memory_order_relaxed);
+  l0_bytes_in_merges_.fetch_add(taken.bytes, std::memory_order_relaxed);
   merges_.emplace(job, std::move(running));
   MutexLock lock(mutex_);
   damage_blocks_ = false;
 }
 
-std::uint64_t Scheduler::L0TablesTaken(const Merge& merge) {
-  if (merge.inputs.empty() || merge.inputs.front().level != 0) return 0;
-  const std::uint64_t tables = merge.inputs.front().tables.size();
-  return merge.target == 0 ? std::max<std::uint64_t>(tables, 1) - 1 : tables;      // within L0 they become one
+LevelFigures Scheduler::TakenFromL0(const Merge& merge) {
+  if (merge.inputs.empty() || merge.inputs.front().level != 0) return {};
+  LevelFigures taken = FiguresOf(merge.inputs.front().tables);
+  if (merge.target == 0) taken = {std::max<std::uint64_t>(taken.sstables, 1) - 1, 0, 0, 0};      // they become one, of as many bytes
+  return taken;
+}
+
+LevelFigures Scheduler::l0_in_merges() const {
+  return {l0_tables_in_merges_.load(std::memory_order_relaxed), 0, 0, l0_bytes_in_merges_.load(std::memory_order_relaxed)};
 }
 
 BusyTables Scheduler::Busy() const {

@@ -84,8 +84,8 @@ class Scheduler {
   Status error() const LSMKV_EXCLUDES(mutex_);
   /// Not ok while merges fail, and while nothing can be merged but for damaged tables. A damaged table alone is no error here: others go on.
   Status merge_error() const LSMKV_EXCLUDES(mutex_);
-  /// By how many tables L0 will have fewer when the running merges have ended.
-  std::uint64_t l0_in_merges() const { return l0_in_merges_.load(std::memory_order_relaxed); }
+  /// By how many tables and bytes L0 will have fewer when the running merges have ended.
+  LevelFigures l0_in_merges() const;
   /// Levels that take part in a running job.
   std::vector<bool> CompactingLevels() const LSMKV_EXCLUDES(mutex_);
   /// The last `count` things that happened to the tree, as lines of JSON (history.h).
@@ -174,7 +174,7 @@ class Scheduler {
   bool MayStartMerge() const;
   ThreadPool& PoolOf(const RunningMerge& merge);
   static bool RelievesL0(const RunningMerge& running);
-  static std::uint64_t L0TablesTaken(const Merge& merge);
+  static LevelFigures TakenFromL0(const Merge& merge);
   // scheduler_room.cpp
   std::optional<std::uint64_t> RoomForMerge() const;
   /// kNoSpace, with figures, when the disk could not take so much beside what is there and what others may write.
@@ -258,7 +258,8 @@ class Scheduler {
   std::uint64_t kept_bytes_ = 0;                     // of removed files, when it was last looked at
   std::chrono::microseconds kept_review_{0};
   std::atomic<std::uint64_t> bytes_wanted_{0};       // relaxed: for people
-  std::atomic<std::uint64_t> l0_in_merges_{0};      // relaxed: how hard writers are held back
+  std::atomic<std::uint64_t> l0_tables_in_merges_{0};      // relaxed, as the next: how hard writers are held back
+  std::atomic<std::uint64_t> l0_bytes_in_merges_{0};
 
   mutable Mutex mutex_;                              // a leaf
   CondVar work_;

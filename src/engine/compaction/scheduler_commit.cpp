@@ -173,7 +173,9 @@ void Scheduler::TakeMerge(MergeDone done) {
 
 /// A job counts as running until its result is in the tree.
 void Scheduler::EndMerge(RunningMerges::iterator running) {
-  l0_in_merges_.fetch_sub(L0TablesTaken(running->second.merge), std::memory_order_relaxed);
+  const LevelFigures taken = TakenFromL0(running->second.merge);
+  l0_tables_in_merges_.fetch_sub(taken.sstables, std::memory_order_relaxed);
+  l0_bytes_in_merges_.fetch_sub(taken.bytes, std::memory_order_relaxed);
   merges_.erase(running);
   context_.counters.compactions_running.fetch_sub(1, std::memory_order_release);
 }

@@ -19,9 +19,9 @@ Options DebtOptions() {
   return options;
 }
 
-double DebtOf(std::vector<LevelTables> levels, double memtable_fill = 0, std::uint64_t l0_in_merges = 0) {
+double DebtOf(std::vector<LevelTables> levels, double memtable_fill = 0, const LevelFigures& l0_in_merges = {}) {
   const VersionPtr version = *Version::Make(std::move(levels));
-  return WriteDebt(*version, DebtOptions(), WaitingL0(*version, l0_in_merges), memtable_fill);
+  return DebtOfWriters(*version, DebtOptions(), WaitingL0(*version, l0_in_merges), memtable_fill).largest();
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ TEST_CASE("writers are slowed from l0-slowdown-sstables on, and as far as it goe
   const auto with_l0 = [](std::uint64_t tables, std::uint64_t in_merges = 0) {
     LevelTables l0;
     for (std::uint64_t i = 0; i < tables; ++i) l0.push_back(FakeTable(1 + i, "a", "z", 1 + i, 1 + i));
-    return DebtOf({std::move(l0)}, 0, in_merges);
+    return DebtOf({std::move(l0)}, 0, {in_merges});
   };
   CHECK(with_l0(0) == 0);
   CHECK(with_l0(10) == 0);
@@ -51,7 +51,22 @@ TEST_CASE("a deeper level slows writers from its hard limit on, in entries or by
   CHECK(with_l1(30'000, 10 << 20) == Approx(0.7));
   CHECK(with_l1(90'000, 90 << 20) == Approx(0.7));
   CHECK(DebtOf({{}, {}, {FakeTable(1, "a", "z", 1, 1, 200'000, 1)}}) == Approx(0.35));
-  CHECK(DebtOf({{FakeTable(1, "a", "z", 1, 1, 90'000, 90 << 20)}}) == 0);      // of L0 only the tables count
+}
+
+TEST_CASE("the bytes of L0 slow writers when they are many beside what lies deeper", "[engine][admission]") {
+  constexpr std::uint64_t kMega = 1 << 20;                                     // L0's limit; no level is past its own below
+  const auto with = [](std::uint64_t l0, std::uint64_t deeper, std::uint64_t in_merges = 0) {
+    return DebtOf({{FakeTable(1, "a", "z", 1, 1, 90'000, l0 * kMega)}, {}, {FakeTable(2, "a", "z", 1, 1, 1, deeper * kMega)}}, 0,
+                  {0, 0, 0, in_merges * kMega});
+  };
+  CHECK(with(4, 0) == 0);
+  CHECK(with(8, 0) == Approx(0.35));
+  CHECK(with(12, 0) == Approx(0.7));
+  CHECK(with(40, 80) == 0);
+  CHECK(with(80, 80) == Approx(0.35));
+  CHECK(with(400, 80) == Approx(0.7));
+  CHECK(with(400, 80, 360) == 0);              // what goes down does not count
+  CHECK(with(4, 80, 5) == 0);
 }
 
 TEST_CASE("dead bytes in blob files slow writers when they are more than was promised", "[engine][admission]") {
