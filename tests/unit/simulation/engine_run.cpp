@@ -59,6 +59,7 @@ class Script {
   void Play();
 
  private:
+  void ArmFault();
   void LieAboutSyncs(const std::string& about);
   class Watch;
   bool Open(bool must);
@@ -325,6 +326,18 @@ void Script::EndOtherwise() {
   UseAgain();
 }
 
+/// Each kind of run arms something, those without a fault one that never strikes: to do so is a step, and the steps before a fault are to be the same
+/// whatever the disturbance, or it strikes elsewhere than where it was aimed at.
+void Script::ArmFault() {
+  const Disturbance& by = run_.disturbance;
+  switch (by.kind) {
+    case Kind::kPowerCut: return run_.fs.FailCall(by.at, Fault::kWriteError, FaultSpan::kFromThenOn);
+    case Kind::kOneFault: return run_.fs.FailCall(by.at, by.fault);
+    case Kind::kNone:
+    case Kind::kSmallDisk: return run_.fs.FailCall(UINT64_MAX, Fault::kIoError);
+  }
+}
+
 void Script::Play() {
   run_.options = OptionsOf(random_, &run_.fs, &run_.clock);
   run_.keys = 4 + static_cast<std::uint32_t>(random_() % 40);
@@ -338,8 +351,7 @@ void Script::Play() {
   const Disturbance& by = run_.disturbance;
   if (by.kind != Kind::kSmallDisk && seed_ % 10 == 0) run_.large_left = 1;
   if (by.betrayal != Disturbance::Betrayal::kNone) run_.options.compaction_filter = &run_.traitor;
-  if (by.kind == Kind::kPowerCut) run_.fs.FailCall(by.at, Fault::kWriteError, FaultSpan::kFromThenOn);
-  if (by.kind == Kind::kOneFault) run_.fs.FailCall(by.at, by.fault);
+  ArmFault();
   const std::uint64_t phases = 1 + random_() % 2;
   std::uint64_t capacity = 6'000 + random_() % 20'000;
   if (by.kind == Kind::kSmallDisk) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -126,6 +128,22 @@ TEST_CASE("a seed of the engine is a run: the same one leaves the same trace", "
       REQUIRE(once.outcome.time == again.outcome.time);
       REQUIRE(once.calls == again.calls);
     }
+  }
+}
+
+TEST_CASE("a fault strikes the call that it is aimed at: up to there a disturbed run is the undisturbed one", "[engine][simulation]") {
+  const Runs quiet;
+  constexpr auto kAny = static_cast<std::size_t>(Fault::kWriteError);
+  for (std::uint64_t seed = FirstSeed(); seed < FirstSeed() + Seeds(30, 300); ++seed) {
+    const Verdict undisturbed = RunEngine(seed, {});
+    std::map<std::uint64_t, CallSite> sites;
+    for (const auto& [site, calls] : undisturbed.sites[kAny]) {
+      for (const std::uint64_t at : calls) sites[at] = site;
+    }
+    const auto& [at, site] = *std::next(sites.begin(), static_cast<std::ptrdiff_t>(seed * 31 % sites.size()));
+    CAPTURE(seed, at);
+    CHECK(RunEngine(seed, {.kind = Disturbance::Kind::kPowerCut, .at = at}).struck == site);
+    CHECK(RunEngine(seed, {.kind = Disturbance::Kind::kOneFault, .at = at, .fault = Fault::kWriteError}).struck == site);
   }
 }
 
