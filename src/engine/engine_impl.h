@@ -144,6 +144,8 @@ class EngineImpl final : public Engine {
   static void WarmTables(const Version& version, std::span<const KeyAndHash> keys);
   View ViewFor(const ReadOptions& options) const;
   View ConsistentView() const;
+  /// And may therefore be gone from the tables.
+  bool MayHaveExpired(std::uint64_t expire_at_ms) const;
   Result<std::optional<PinnedValue>> TimedGetFromTables(const SuperVersionPtr& view, std::string_view key, std::uint64_t hash,
                                                         const ReadOptions& options) const;
   /// found->found: whether there is one. Errors: Table::Get's.

@@ -71,8 +71,8 @@ Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const R
     if (memory.table->Get(key, hash, sequence, &entry)) return answer(entry);
   if (snapshot != nullptr) return TimedGetFromTables(view, key, hash, options);
   RowRef row = context_.tables->row_cache.Find(key, hash);
-  // What has expired may be gone from the tables already: they are the ones to say.
-  if (row != nullptr && (row->expire_at_ms() == 0 || !HasExpired(row->expire_at_ms(), context_.clock.WallMillis()))) {
+  // What has expired may be gone from the tables already: they are the ones to say, also when the clock has gone back since.
+  if (row != nullptr && !MayHaveExpired(row->expire_at_ms())) {
     const Row& there = *row;
     return PinnedValue(there.value(), there.expire_at_ms(), std::move(row));
   }
@@ -82,6 +82,11 @@ Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const R
     context_.tables->KeepRow(ticket, key, hash, (*found)->data(), (*found)->expire_at_ms());
   }
   return found;
+}
+
+bool EngineImpl::MayHaveExpired(std::uint64_t expire_at_ms) const {
+  if (expire_at_ms == 0) return false;
+  return HasExpired(expire_at_ms, context_.clock.WallMillis()) || expire_at_ms <= context_.expired_deadline_ms.load(std::memory_order_relaxed);
 }
 
 Result<std::optional<PinnedValue>> EngineImpl::TimedGetFromTables(const SuperVersionPtr& view, std::string_view key,

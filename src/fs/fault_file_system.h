@@ -11,7 +11,7 @@
 //          FaultSpan::kFromThenOn, let the user of the files give up, then cut.
 // Syncs    as with the operating system's files, a handle whose sync failed repeats the error, and the file's unsynced bytes are given up: they can be
 //          read, are gone after a power cut, and no later sync saves them, of another handle either, unless they are written again. Not so where
-//          kIoError or kWriteError strikes from then on: that stands for a process or machine that is gone, and never got as far as that sync.
+//          kIoError or kWriteError strikes with kFromThenOn: that stands for a process or machine that is gone, and never got as far as that sync.
 // Threads  any; one mutex. The file system must outlive its handles. With several threads the order of calls, and with it
 //          which one is the n-th, is not determined.
 // Source   LevelDB db/fault_injection_test.cc; Pebble vfs/errorfs and vfs/mem_fs.go (strict mode).
@@ -45,7 +45,11 @@ enum class Fault : std::uint8_t {
   kNoSpaceSync,   ///< ENOSPC from Sync, SyncDirectory or Close: the system finds room only when it writes back
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kNoSpaceSync) + 1;
-enum class FaultSpan : std::uint8_t { kOnce, kFromThenOn };
+enum class FaultSpan : std::uint8_t {
+  kOnce,
+  kFromThenOn,
+  kForAWhile,     ///< as kFromThenOn, of a disk that is well again after ClearFaults(): who uses it lives on
+};
 
 class FaultFileSystem final : public FileSystem {
  public:

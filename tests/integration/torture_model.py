@@ -3,21 +3,17 @@
 Each connection has two databases of its own, the one it has selected and another one for COPY and MOVE, so that what it sees depends on its
 own commands alone, and they take effect in the order in which they were sent. When the server is killed, the commands without an answer took effect up to some place
 and not beyond it, each wholly or not at all: so the database must be what the answered commands made, and the first n of
-the others, for some n. A transaction is one of these commands.
+the others, for some n. A transaction is one of these commands, and so is what changes a whole database: FLUSHDB, SWAPDB of the connection's
+two, LSM INGEST. What concerns everybody's databases at once is in torture_moments.py.
 
-A command is a function of the state and nothing else; the plan of commands is a function of the seed. Keys that begin with
+A command is a function of the state and nothing else; the plan of commands (torture_plan.py) is a function of the seed. Keys that begin with
 "e:" have deadlines in the near future: what is read of them near the deadline may be either.
 """
 
-import random
 import time
 
 from raw_client import command
 
-KEYS = 250
-LARGE = 120_000            # bytes; far over min-blob-size
-BESIDE_LOG = 4_300_000     # bytes; a batch of these is written beside the log
-NEAR_MS = 4000             # how far off a near deadline may be
 DOUBT_MS = 500             # clocks are read at both ends of a connection
 
 
@@ -41,6 +37,16 @@ class State:
     def deadline(self, key):
         entry = self.keys.get(key)
         return entry[1] if entry else None
+
+    def take(self, prefix):
+        """Empties one of the databases. Returns what it held, by its own keys."""
+        taken = {key: entry for key, entry in self.keys.items() if key.startswith(OTHER) == (prefix == OTHER)}
+        for key in taken:
+            del self.keys[key]
+        return {key.removeprefix(prefix): entry for key, entry in taken.items()}
+
+    def give(self, prefix, entries):
+        self.keys.update({prefix + key: entry for key, entry in entries.items()})
 
     def difference(self, seen, before_ms, after_ms):
         """What is wrong with `seen`, read between the two moments; None: nothing. `seen` as `keys`."""
@@ -67,18 +73,52 @@ def shown(value):
     return "nothing" if value is None else f"{len(value)} bytes {value[:40]!r}"
 
 
+class Unsure(Exception):
+    """A reply that leaves open whether the command has taken effect, or still will."""
+
+
+class WrongState(AssertionError):
+    """What is there is not what can be there."""
+
+
+def took_effect(state, pending, unsure, seen, before_ms, after_ms):
+    """How many of the `pending`, unanswered commands explain what was `seen`; `state` is made what it is with these. `unsure`: the first of them may
+    have been left out."""
+    first = None
+    last = None
+    for commands in (pending, pending[1:]) if unsure else (pending,):
+        now = State()
+        now.keys = dict(state.keys)
+        for taken in range(len(commands) + 1):
+            last = now.difference(seen, before_ms, after_ms)
+            if last is None:
+                state.keys = now.keys
+                return taken
+            first = first or last
+            if taken < len(commands):
+                commands[taken].apply(now)
+    raise WrongState(f"{first}; with all {len(pending)} unanswered commands: {last}")
+
+
 # Each command: the words to send, and apply(state) -> the reply that must come; None: any.
 
 class Command:
+    untold = {}        # verb -> what is sent in its place: for tests of the test
+
     def __init__(self, words, apply):
         self.words = words
         self.apply = apply
 
     def sent(self):
-        return command(*self.words)
+        return command(*Command.untold.get(self.words[0], self.words))
 
     def reply(self, client):
         return client.reply()
+
+    def judge(self, state, reply):
+        """What the reply should be; `state` is made what it says."""
+        del reply
+        return self.apply(state)
 
 
 class Elsewhere(Command):
@@ -118,6 +158,10 @@ class Transaction:
 
     def apply(self, state):
         return [c.apply(state) for c in self._commands]
+
+    def judge(self, state, reply):
+        del reply
+        return self.apply(state)
 
 
 OK = b"+OK"
@@ -252,85 +296,51 @@ def delete_other(key, database, other):
     return Elsewhere(["DEL", key], lambda state: b":%d" % (state.keys.pop(OTHER + key, None) is not None), database, other)
 
 
+# What changes a whole database.
+
 def flush():
     def apply(state):
-        state.keys = {key: entry for key, entry in state.keys.items() if key.startswith(OTHER)}
+        state.take(b"")
         return OK
     return Command(["FLUSHDB"], apply)
 
 
-class Plan:
-    """The commands of one connection in one round, one after another without end."""
+def flush_other(database, other):
+    def apply(state):
+        state.take(OTHER)
+        return OK
+    return Elsewhere(["FLUSHDB"], apply, database, other)
 
-    def __init__(self, seed, database, other, large_share=0.01):
-        self._random = random.Random(seed)
-        self._database = database
-        self._other = other
-        self._count = 0
-        self._large_share = large_share
 
-    def _key(self):
-        return b"k:%d" % self._random.randrange(KEYS)
+def swap(database, other):
+    def apply(state):
+        mine, others = state.take(b""), state.take(OTHER)
+        state.give(OTHER, mine)
+        state.give(b"", others)
+        return OK
+    return Command(["SWAPDB", database, other], apply)
 
-    def _value(self, size=None):
-        self._count += 1
-        r = self._random
-        if size is None:
-            size = r.randrange(20_000, LARGE) if r.random() < self._large_share else r.choice((8, 40, 200, 3000))
-        stamp = b"<%d/%d>" % (self._count, r.randrange(1 << 30))
-        return (stamp * (size // len(stamp) + 1))[:size]
 
-    def next(self):
-        r = self._random
-        if r.random() < 0.08:
-            commands = [self._command() for _ in range(r.randrange(1, 12))]
-            if r.random() < 0.02:
-                commands.insert(r.randrange(len(commands)), flush())
-            return Transaction(commands)
-        if r.random() < 0.03:
-            return near(b"e:%d" % r.randrange(50), self._value(), now_ms() + r.randrange(1, NEAR_MS))
-        if r.random() < 0.001:
-            return set_(b"h:%d" % r.randrange(2), self._value(BESIDE_LOG))
-        if r.random() < 0.03:
-            return r.choice((move_back, delete_other))(self._key(), self._database, self._other)
-        return self._command()
+class Ingest(Command):
+    """Takes in a bundle (torture_moments.py) of `entries`, of the connection's own or other database."""
 
-    def _command(self):
-        r = self._random
-        kind = r.random()
-        if kind < 0.38:
-            return set_(self._key(), self._value())
-        if kind < 0.46:
-            return mset({self._key(): self._value() for _ in range(r.randrange(2, 8))})
-        if kind < 0.56:
-            return delete([self._key()], r.choice(("DEL", "UNLINK")))
-        if kind < 0.59:
-            return delete(list({self._key() for _ in range(5)}), "DEL")
-        if kind < 0.69:
-            return incr(b"n:%d" % r.randrange(10), r.randrange(1, 100))
-        if kind < 0.73:
-            return append(b"a:%d:%d" % (r.randrange(10), self._count // 40), b"+" * r.randrange(1, 60))
-        if kind < 0.78:
-            return expire_at(self._key(), now_ms() + 3_600_000 + r.randrange(1_000_000))
-        if kind < 0.80:
-            return persist(self._key())
-        if kind < 0.82:
-            return set_(self._key(), self._value(), keep=True)
-        if kind < 0.84:
-            return set_(self._key(), self._value(), deadline=now_ms() + 3_600_000)
-        if kind < 0.89:
-            return rename(self._key(), self._key())
-        if kind < 0.90:
-            return getdel(self._key())
-        if kind < 0.9003:
-            return flush()
-        if kind < 0.92:
-            return setrange(self._key(), r.choice((0, 5, 300, 5000)), self._value(r.choice((0, 8, 40))))
-        if kind < 0.93:
-            key = self._key()
-            return copy(key, key + b"c" if r.random() < 0.2 else b"k:%d" % ((int(key[2:]) + r.randrange(1, KEYS)) % KEYS), r.random() < 0.5)
-        if kind < 0.94:
-            return copy_to_other(self._key(), self._key(), self._other, r.random() < 0.5)
-        if kind < 0.95:
-            return move(self._key(), self._other)
-        return get(self._key())
+    def __init__(self, directory, prefix, entries):
+        super().__init__(["LSM", "INGEST", directory], self._all)
+        self._prefix = prefix
+        self._entries = entries
+
+    def _all(self, state):
+        state.give(self._prefix, self._entries)
+
+    def judge(self, state, reply):
+        if isinstance(reply, list):
+            self.apply(state)
+            return reply
+        if reply.startswith(b"-BUSY "):            # another one is running: nothing has happened
+            return reply
+        if reply == b"-ERR the server is shutting down":
+            raise Unsure
+        return "the figures of an ingest"
+
+
+WHOLE_DATABASES = ("FLUSHDB", "SWAPDB", "LSM")

@@ -5,25 +5,26 @@ lost, nothing else is there, and lsmkv-tool finds no damage. SIGTERM under the s
     LSMKV_ROUNDS=N                           how many deaths; 5 by default, 100 with LSMKV_LONG_TESTS=1
 """
 
+import collections
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
+import unittest.mock
 
 import lsmkv_server
 from lsmkv_server import Server, free_port, wait_until
-from raw_client import RawClient, command
-from torture_model import OTHER, Plan, State, now_ms
+from raw_client import RawClient
+from torture_load import DATABASES, FIRST_OTHER, SHARED_DATABASE, TWIN_DATABASES, Connection, Counter, Twins, Upkeep
+from torture_model import OTHER, Command, Ingest, State, WrongState, flush, swap, took_effect
+from torture_moments import Bundles, FlushAll, Moments
+from torture_plan import Plan
 
 CONNECTIONS = 8
-DATABASES = 32
-FIRST_OTHER = 16           # the other databases of the connections
-SHARED_DATABASE = 15
-TWIN_DATABASES = (13, 14)
 LONG = "LSMKV_LONG_TESTS" in os.environ
 ROUNDS = int(os.environ.get("LSMKV_ROUNDS") or (100 if LONG else 5))
 
@@ -42,146 +43,6 @@ def limits(r):
             "--io-threads", str(r.choice((1, 2, 4))), "--block-cache-mb", "1", "--max-open-sstables", "20"]
 
 
-class Connection(threading.Thread):
-    """Sends its plan's commands in pipelines into databases of its own; knows what was answered and what was not."""
-
-    def __init__(self, server, database, state, plan, seed):
-        super().__init__(daemon=True)
-        self.database = database
-        self.state = state
-        self.answered = 0
-        self.pending = []
-        self.wrong = None
-        self._plan = plan
-        self._random = random.Random(seed)
-        self._client = RawClient(server)
-        if self._client.ask("SELECT", database) != b"+OK":
-            raise AssertionError("no such database")
-
-    def run(self):
-        try:
-            while self.wrong is None:
-                self.pending = [self._plan.next() for _ in range(self._random.choice((1, 1, 4, 20)))]
-                self._client.send(b"".join(c.sent() for c in self.pending))
-                while self.pending:
-                    self._take(self.pending[0].reply(self._client))
-        except (EOFError, OSError):
-            pass
-        finally:
-            self._client.close()
-
-    def _take(self, reply):
-        done = self.pending.pop(0)
-        expected = done.apply(self.state)
-        self.answered += 1
-        near = isinstance(done.words[1:2] and done.words[1], bytes) and done.words[1].startswith(b"e:")
-        if reply != expected and not near and self.wrong is None:
-            self.wrong = f"db {self.database}: {done.words[:3]}: {reply!r:.200} instead of {expected!r:.200}"
-
-    def settle(self, client):
-        """After a death: takes over what of the unanswered commands took effect. Returns how many did."""
-        before = now_ms()
-        seen = read_database(client, self.database)
-        seen |= {OTHER + key: entry for key, entry in read_database(client, FIRST_OTHER + self.database).items()}
-        after = now_ms()
-        first = None
-        for taken in range(len(self.pending) + 1):
-            difference = self.state.difference(seen, before, after)
-            if difference is None:
-                self.pending = []
-                return taken
-            first = first or difference
-            if taken < len(self.pending):
-                self.pending[taken].apply(self.state)
-        raise AssertionError(f"db {self.database}, after {self.answered} answers and with {len(self.pending)} unanswered: {first}; "
-                             f"with all of these: {difference}")
-
-
-def read_database(client, database):
-    client.ask("SELECT", database)
-    keys = client.ask("KEYS", "*")
-    seen = {}
-    for begin in range(0, len(keys), 200):
-        part = keys[begin:begin + 200]
-        client.send(command("MGET", *part) + b"".join(command("PEXPIRETIME", k) for k in part))
-        values = client.reply()
-        for key, value in zip(part, values):
-            deadline = int(client.reply()[1:])
-            if value is not None and deadline != -2:
-                seen[key] = (value, None if deadline == -1 else deadline)
-    return seen
-
-
-class Asker(threading.Thread):
-    """Asks until the server is gone; `answered` and `unanswered` count what it has asked for."""
-
-    def __init__(self, server):
-        super().__init__(daemon=True)
-        self._client = RawClient(server)
-        self.answered = 0
-        self.unanswered = 0
-
-    def run(self):
-        try:
-            while True:
-                self.ask()
-        except (EOFError, OSError):
-            pass
-        finally:
-            self._client.close()
-
-
-class Counter(Asker):
-    """Increments a key that others increment too."""
-
-    def __init__(self, server):
-        super().__init__(server)
-        self._client.ask("SELECT", SHARED_DATABASE)
-
-    def ask(self):
-        self.unanswered = 10
-        self._client.send(command("INCR", "shared") * 10)
-        for _ in range(10):
-            self._client.reply()
-            self.answered += 1
-            self.unanswered -= 1
-
-
-class Twins(Asker):
-    """Increments two keys, in two databases, that others increment too: never one of them alone."""
-
-    def ask(self):
-        select = [command("SELECT", database) for database in TWIN_DATABASES]
-        self.unanswered = 5
-        self._client.send((command("MULTI") + b"".join(s + command("INCR", "twin") for s in select) + command("EXEC")) * 5)
-        for _ in range(5):
-            for _ in range(6):
-                self._client.reply()
-            self.answered += 1
-            self.unanswered -= 1
-
-
-class Upkeep(threading.Thread):
-    """What an operator does beside it all."""
-
-    def __init__(self, server, seed):
-        super().__init__(daemon=True)
-        self._random = random.Random(seed)
-        self._client = RawClient(server)
-
-    def run(self):
-        try:
-            self._client.ask("BGSAVE")             # in every round
-            while True:
-                words = self._random.choice((["LSM", "FLUSH"], ["LSM", "COMPACT"], ["BGSAVE"], ["LSM", "RELOAD"], ["LSM", "SCRUB"], ["DBSIZE"], ["INFO"],
-                                             ["CONFIG", "SET", "maxclients", str(self._random.randrange(100, 10_000))]))
-                self._client.ask(*words)
-        except (EOFError, OSError):
-            pass
-        finally:
-            self._client.close()
-
-
 def lsm_info(client):
     text = client.ask("INFO", "lsm").decode()
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
@@ -196,6 +57,10 @@ class Run:
         self.states = [State() for _ in range(CONNECTIONS)]
         self.shared = 0
         self.twin = 0
+        self.counters = []
+        self.twins = []
+        self.happened = collections.Counter()      # what changed whole databases
+        self.died_in = collections.Counter()       # the same, without an answer
         self.levels = 0
         self.compactions = 0
         self.answered = 0
@@ -208,28 +73,46 @@ class Run:
         mode = ("everysec", "always", "no")[number % 3]
         self.server.set_directives(["--wal-fsync", mode, *limits(r)])
         self.server.start()
-        workers = [Connection(self.server, i, state, Plan(f"{self.seed}/{number}/{i}", i, FIRST_OTHER + i), f"{self.seed}/{number}/{i}/pipeline")
+        bundles = os.path.join(self.server.directory, "bundles")
+        ingests = Bundles(bundles, f"{self.seed}/{number}/bundles")
+        moments = Moments(self, CONNECTIONS + 4, number, f"{self.seed}/{number}/moments")
+        workers = [Connection(self.server, i, state, Plan(f"{self.seed}/{number}/{i}", i, FIRST_OTHER + i, ingests.of(i)), moments,
+                              f"{self.seed}/{number}/{i}/pipeline")
                    for i, state in enumerate(self.states)]
-        counters = [Counter(self.server), Counter(self.server)]
-        twins = [Twins(self.server), Twins(self.server)]
-        threads = [*workers, *counters, *twins, Upkeep(self.server, f"{self.seed}/{number}/upkeep")]
+        self.counters = [Counter(self.server, moments), Counter(self.server, moments)]
+        self.twins = [Twins(self.server, moments), Twins(self.server, moments)]
+        threads = [*workers, *self.counters, *self.twins, Upkeep(self.server, f"{self.seed}/{number}/upkeep")]
         for thread in threads:
             thread.start()
         enough = r.randrange(500, 8000 if mode != "always" else 3000)
-        wait_until(lambda: sum(w.answered for w in workers) > enough or any(w.wrong for w in workers), "the load runs")
-        self._watch(r)
+        self._wait_for(enough / 2, workers, moments)
+        moments.call()                         # so each round has one
+        self._wait_for(enough, workers, moments)
+        self._watch(r, workers, moments)
         end(self.server, r)
         for thread in threads:
             thread.join()
-        wrong = [w.wrong for w in workers if w.wrong]
+        moments.close()
+        wrong = [w.wrong for w in [*workers, moments] if w.wrong]
         if wrong:
             raise AssertionError(f"wrong replies: {wrong}")
+        self.happened.update(verb for w in [*workers, moments] for verb in w.happened)
+        self.died_in.update([w.pending[0].words[0] for w in workers if w.asks_for_whole_database()])
+        self.died_in.update([moments.in_flight.words[0] + " of all"] if moments.in_flight else [])
+        shutil.rmtree(bundles)
         self._tool_finds_nothing()
-        self._settle(workers, counters, twins, r)
+        self._start_again(r)
+        self._settle_with(workers, moments.in_flight)
 
-    def _watch(self, r):
-        """Death comes in the middle of a flush, of a compaction, or anywhere."""
-        what = r.choice(("flush", "compaction", "anywhere"))
+    def _wait_for(self, enough, workers, moments):
+        wait_until(lambda: (sum(w.answered for w in workers) > enough and not moments.called) or moments.wrong or any(w.wrong for w in workers),
+                   "the load runs")
+
+    def _watch(self, r, workers, moments):
+        """Death comes in the middle of a flush, of a compaction, of what concerns whole databases, or anywhere."""
+        what = r.choice(("flush", "compaction", "anywhere", "database", "moment"))
+        if what == "moment":
+            moments.call()
         with RawClient(self.server) as client:
             info = lsm_info(client)
             begin = time.monotonic()
@@ -239,38 +122,61 @@ class Run:
                     break
                 if what == "flush" and int(now["immutable_memtables"]) > 0:
                     break
+                if what == "database" and any(w.asks_for_whole_database() for w in workers):
+                    break
+                if what == "moment" and moments.in_flight is not None:
+                    break
                 info = now
             self.levels = max(self.levels, int(info["num_levels"]))
             self.compactions += int(info["compactions"])
 
-    def _settle(self, workers, counters, twins, r):
+    def flushed_all(self, shared):
+        self.shared = shared
+        self.twin = 0
+        for asker in [*self.counters, *self.twins]:
+            asker.answered = 0
+
+    def _start_again(self, r):
         if r.random() < 0.3:               # and once more, while it recovers
             self.server.start_and_kill(r.random() * 0.05)
         self.server.start()
-        with RawClient(self.server) as client:
-            for worker in workers:
-                self.unanswered_taken += worker.settle(client)
-                self.answered += worker.answered
-            client.ask("SELECT", SHARED_DATABASE)
-            value = int(client.ask("GET", "shared") or 0)
-            least = self.shared + sum(c.answered for c in counters)
-            most = least + sum(c.unanswered for c in counters)
-            if not least <= value <= most:
-                raise AssertionError(f"the shared counter is {value}, between {least} and {most} was counted")
-            self.shared = value
-            self._settle_twins(client, twins)
+
+    def _settle_with(self, workers, moment):
+        """`moment`: what concerns all, and was unanswered; None: nothing."""
+        try:
+            self._settle(workers)
+        except WrongState as without:
+            if moment is None:
+                raise
+            moment.apply(self)
+            try:
+                self._settle(workers)
+            except WrongState as wrong:
+                raise WrongState(f"{moment.words} was unanswered. Without it: {without}. With it: {wrong}") from None
+            self.unanswered_taken += 1
         self.server.kill()
 
-    def _settle_twins(self, client, twins):
-        values = []
-        for database in TWIN_DATABASES:
-            client.ask("SELECT", database)
-            values.append(int(client.ask("GET", "twin") or 0))
-        least = self.twin + sum(t.answered for t in twins)
-        most = least + sum(t.unanswered for t in twins)
-        if values[0] != values[1] or not least <= values[0] <= most:
-            raise AssertionError(f"the twins are {values}, between {least} and {most} transactions were done")
-        self.twin = values[0]
+    def _settle(self, workers):
+        with RawClient(self.server) as client:
+            for worker in workers:
+                worker.taken = worker.settle(client)
+            shared = self._settled("the shared counter", self.counters, self.shared, [self._number(client, SHARED_DATABASE, "shared")])
+            self.twin = self._settled("the twins", self.twins, self.twin, [self._number(client, database, "twin") for database in TWIN_DATABASES])
+            self.shared = shared
+        self.unanswered_taken += sum(worker.taken for worker in workers)
+        self.answered += sum(worker.answered for worker in workers)
+
+    def _number(self, client, database, key):
+        client.ask("SELECT", database)
+        return int(client.ask("GET", key) or 0)
+
+    def _settled(self, what, askers, before, values):
+        """The values must be the same, and between what was answered and what was asked for."""
+        least = before + sum(a.answered for a in askers)
+        most = least + sum(a.unanswered for a in askers)
+        if len(set(values)) != 1 or not least <= values[0] <= most:
+            raise WrongState(f"{what}: {values}, between {least} and {most} was counted")
+        return values[0]
 
     def _tool_finds_nothing(self):
         tool = os.environ.get("LSMKV_TOOL") or os.path.join(os.path.dirname(lsmkv_server.binary()), "lsmkv-tool")
@@ -316,17 +222,81 @@ class Torture(unittest.TestCase):
         server.kill()
         server.remove()
         print(f"{rounds} rounds, {run.answered} commands answered, {run.unanswered_taken} unanswered ones found done, "
-              f"{run.compactions} compactions, {run.levels} levels, {run.checkpoints} checkpoints", file=sys.stderr, flush=True)
+              f"{run.compactions} compactions, {run.levels} levels, {run.checkpoints} checkpoints, "
+              f"whole databases: {dict(run.happened)}, unanswered {dict(run.died_in)}", file=sys.stderr, flush=True)
         self.assertGreaterEqual(run.levels, 2)
         self.assertGreater(run.compactions, 0)
         if rounds >= 5:                            # of a few each may have died before its own was finished
             self.assertGreater(run.checkpoints, 0)
+            self.assertEqual(set(run.happened), {"FLUSHDB", "SWAPDB", "LSM", "FLUSHALL", "SWAPDB across"})
 
     def test_what_was_answered_survives_kill_9(self):
         self._run(seed_of_run(), ROUNDS, lambda server, r: server.kill())
 
     def test_what_was_answered_survives_sigterm(self):
         self._run(seed_of_run(), max(2, ROUNDS // 5), lambda server, r: server.stop())
+
+
+class OfTheTest(unittest.TestCase):
+    """What a server does that is wrong must be found."""
+
+    def _found_where_nothing_is_done(self, verb, instead):
+        server = TorturedServer()
+        Command.untold = {verb: instead}
+        try:
+            with self.assertRaisesRegex(AssertionError, "lost|instead of|was counted|nobody wrote it|wrong replies"):
+                run = Run(3, server)
+                for number in range(5):
+                    run.round(number, lambda server, r: server.kill())
+        finally:
+            Command.untold = {}
+            server.kill()
+            server.remove()
+
+    def test_a_server_that_says_it_has_flushed_swapped_or_ingested_does_not_pass(self):
+        fine = ["CONFIG", "RESETSTAT"]
+        for verb, instead in (("FLUSHDB", fine), ("FLUSHALL", fine), ("SWAPDB", fine), ("LSM", ["CONFIG", "GET", "port"])):
+            with self.subTest(verb):
+                self._found_where_nothing_is_done(verb, instead)
+
+    def test_half_of_what_was_unanswered_is_found(self):
+        mine, others = {b"a": (b"1", None), b"b": (b"2", None)}, {b"c": (b"3", None)}
+        bundle = {b"a": (b"new", None), b"d": (b"4", None)}
+
+        def seen(own, other):
+            return {**own, **{OTHER + key: entry for key, entry in other.items()}}
+
+        for pending, whole, halves in (
+                (swap(0, 16), seen(others, mine), [seen({}, mine), seen(others, others), seen(mine, {}), seen({**mine, **others}, {})]),
+                (flush(), seen({}, others), [seen({b"a": mine[b"a"]}, others), seen({}, {})]),
+                (Ingest("", b"", bundle), seen({**mine, **bundle}, others),
+                 [seen({**mine, b"d": bundle[b"d"]}, others), seen(bundle, others), seen(mine, {**others, **bundle})])):
+            for found, allowed in ((seen(mine, others), True), (whole, True), *((half, False) for half in halves)):
+                state = State()
+                state.keys = seen(mine, others)
+                if allowed:
+                    took_effect(state, [pending], False, found, 0, 0)
+                    self.assertEqual(state.keys, found)
+                else:
+                    with self.assertRaises(WrongState):
+                        took_effect(state, [pending], False, found, 0, 0)
+
+    def test_an_unanswered_flush_of_all_that_took_one_database_alone_is_found(self):
+        key = {b"a": (b"1", None)}
+        for left, allowed in ((2, True), (1, False), (0, True)):
+            run = Run(0, None)
+            run.server = unittest.mock.Mock()
+            workers = []
+            for i, state in enumerate(run.states[:2]):
+                state.keys = dict(key)
+                workers.append(unittest.mock.Mock(answered=0, **{"settle.side_effect": lambda client, i=i, state=state: took_effect(
+                    state, [], False, key if i < left else {}, 0, 0)}))
+            with unittest.mock.patch.object(sys.modules[__name__], "RawClient"), unittest.mock.patch.object(Run, "_number", return_value=0):
+                if allowed:
+                    run._settle_with(workers, FlushAll(random.Random(0)))       # pylint: disable=protected-access
+                    continue
+                with self.assertRaisesRegex(WrongState, "FLUSHALL"):
+                    run._settle_with(workers, FlushAll(random.Random(0)))       # pylint: disable=protected-access
 
 
 class OddPlaces(unittest.TestCase):

@@ -136,6 +136,7 @@ Status MergePiece::Run(const std::atomic<bool>& cancelled) {
     if (IsFiltered(context_, entry.key)) continue;
     if (HasExpired(ExpiryOf(entry), now_ms)) {
       ++expired_;
+      context_.NoteExpired(entry.expire_at_ms);
       entry.kind = EntryKind::kTombstone;
       entry.value = {};
       entry.expire_at_ms = 0;

@@ -259,6 +259,7 @@ Status Scheduler::CommitDrop(const Drop& drop) {
     for (const TablePtr& table : level.tables) {
       edit.removed.emplace_back(level.level, table->id());
       const TableRecord& record = table->record();
+      if (record.expiring == record.entries) context_.NoteExpired(record.expires_last_ms);   // by the clock that it was picked at
       if (HasExpired(record.expires_last_ms, now_ms)) context_.counters.expired.fetch_add(record.expiring, std::memory_order_relaxed);
     }
   }

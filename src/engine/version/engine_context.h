@@ -50,6 +50,12 @@ struct EngineContext {
   std::uint64_t TakeTableId() { return next_table_id.fetch_add(1, std::memory_order_relaxed); }
   /// The table that `record` describes, with its blob files, each one object however many tables refer to it.
   TablePtr MakeTable(const TableRecord& record);
+  /// Before a version without it is shown: something whose deadline was past is dropped.
+  void NoteExpired(std::uint64_t deadline_ms) {
+    std::uint64_t latest = expired_deadline_ms.load(std::memory_order_relaxed);
+    while (latest < deadline_ms && !expired_deadline_ms.compare_exchange_weak(latest, deadline_ms, std::memory_order_relaxed)) {
+    }
+  }
 
   const Options options;
   FileSystem& fs;
@@ -67,6 +73,9 @@ struct EngineContext {
   /// While an ingest is under way, its sequence number: tombstones after it are kept by merges, since older data may come to lie below
   /// them. 0: none. Release by the ingest before any later write, acquire by merges.
   std::atomic<SequenceNumber> ingest_point{0};
+  /// The latest deadline of all that was dropped as expired. The clock may go back, but what is gone stays gone: who remembers a value with
+  /// a deadline up to here must ask the tables. Ordered by the version: who sees the one without the value sees this.
+  std::atomic<std::uint64_t> expired_deadline_ms{0};
   EngineCounters counters;
   RunningMemoryLimits memory;
   std::atomic<std::uint64_t> background_bytes{0};   ///< in use by jobs (job_memory.h)

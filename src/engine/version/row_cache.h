@@ -12,7 +12,8 @@
 //                before may have searched without that memtable, and its Insert is refused. When another memtable's flush begins
 //                meanwhile, or a younger one's has begun before, this one's values may be old: then Renew() only forgets.
 //   an ingest, a reload       Closed: the epoch is odd, nothing may be inserted, and all is forgotten, until the new version is there.
-//   a merge      changes no key's newest version: nothing to do. What it drops because of a deadline is expired here as well.
+//   a merge      changes no key's newest version: nothing to do. What it drops because of a deadline has a row still: the reader leaves out rows
+//                whose deadline is past, or not later than one that was dropped (EngineContext::expired_deadline_ms), as the clock may go back.
 // The order is the whole point: Ticket() first, then the view, then the search, then Insert() with that ticket.
 //
 // A flush also brings in keys that have no row, as long as there is room without evicting: what was written is likely to be read, and

@@ -82,3 +82,26 @@ TEST_CASE("a clock that jumps expires nothing early and brings nothing back", "[
     CheckAll(*MustOpen(copy), model, clock.WallMillis(), latest_ms);
   }
 }
+
+TEST_CASE("what a merge has dropped as expired does not come back with the clock, out of the row cache", "[engine][expiry]") {
+  const bool seen_while_expired = GENERATE(false, true);
+  CAPTURE(seen_while_expired);
+  FaultFileSystem fs;
+  WallClock clock;
+  Options options = TinyOptions(&fs, &clock);
+  options.row_cache_percent = 80;
+  options.block_cache_bytes = 1 << 20;
+  const auto engine = MustOpen(options);
+  REQUIRE(Put(*engine, "k", "old", clock.WallMillis() + 1000).ok());
+  REQUIRE(engine->Flush().ok());
+  for (int tries = 0; tries < 100 && engine->Stats().row_cache_hits == 0; ++tries) (void)Get(*engine, "k");
+  REQUIRE(engine->Stats().row_cache_hits > 0);
+  clock.Advance(2000);
+  if (seen_while_expired) (void)Get(*engine, "k");
+  REQUIRE(Put(*engine, "another", "1").ok());
+  REQUIRE(engine->Flush().ok());
+  REQUIRE(engine->Compact().ok());
+  clock.GoBack(2000);
+  CHECK_FALSE(Contents(*engine).contains("k"));
+  CHECK_FALSE(Get(*engine, "k").has_value());
+}

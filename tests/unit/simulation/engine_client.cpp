@@ -10,6 +10,11 @@
 
 namespace lsmkv::simulation {
 
+bool HasFailedForGood(const Status& health) {
+  return health.code() == StatusCode::kIoError && health.message().find("wal/") != std::string::npos &&
+         health.message().find("segment") == std::string::npos;
+}
+
 bool Run::Went(const Status& status, const char* what) {
   if (status.ok()) return true;
   const std::string text = std::string(what) + " failed: " + status.message();
@@ -22,11 +27,27 @@ bool Run::Went(const Status& status, const char* what) {
     case Disturbance::Kind::kOneFault:
       if (fs.fired() == 0) Wrong(text);
       break;
+    case Disturbance::Kind::kLasting:
+      if (fs.fired() == 0) Wrong(text);
+      if (IsLongOver() && !HasFailedForGood(status)) Wrong(text + ", a minute after the trouble");
+      break;
     case Disturbance::Kind::kSmallDisk:
       if (status.code() != StatusCode::kNoSpace && status.code() != StatusCode::kIoError) Wrong(text);
       break;
   }
   return false;
+}
+
+void Run::JumpClock(std::uint64_t random) {
+  constexpr std::int64_t kNear = 5'000;
+  constexpr std::int64_t kFar = 100'000'000;
+  const std::int64_t most = random % 4 == 0 ? kFar : kNear;
+  const std::uint64_t before_ms = clock.WallMillis();
+  const bool goes_back = random / 4 % 2 == 0 && last_jump.count() != 0;
+  last_jump = goes_back ? -last_jump : std::chrono::milliseconds(static_cast<std::int64_t>(random >> 8) % (2 * most) - most);
+  clock.Jump(last_jump);
+  if (goes_back) last_jump = {};
+  history.Jumped({before_ms, clock.WallMillis()});
 }
 
 std::optional<State> ReadAll(Run& run, Engine& engine, const ReadOptions& options, bool backward) {
@@ -38,7 +59,7 @@ std::optional<State> ReadAll(Run& run, Engine& engine, const ReadOptions& option
     const std::string key(it->key());
     if (!found.empty() && (backward ? key >= before : key <= before)) run.Wrong("an iterator goes from " + before + " to " + key);
     before = key;
-    Value value{std::string(it->value()), it->expire_at_ms()};
+    Value value{std::string(it->value()), it->expire_at_ms(), 0};
     if (!it->Valid()) break;            // the value could not be read
     found.emplace(key, std::move(value));
   }
@@ -49,9 +70,10 @@ std::optional<State> ReadAll(Run& run, Engine& engine, const ReadOptions& option
 Client::Client(Run& run, Engine& engine, std::uint64_t seed, int number)
     : run_(run), engine_(engine), random_(seed * 1'000'003 + static_cast<std::uint64_t>(number)), number_(number) {
   // How often, at most: each client has some of these habits and others not.
-  constexpr std::uint32_t kMost[kActions] = {60, 12, 12, 25, 5, 6, 4, 2, 5, 1, 1, 1, 1, 1};
+  constexpr std::uint32_t kMost[kActions] = {60, 12, 12, 25, 5, 6, 4, 2, 5, 1, 1, 1, 1, 1, 6};
   for (const std::uint32_t most : kMost) weights_.push_back(static_cast<std::uint32_t>(random_() % (most + 1)));
   weights_[kWrite] += 5;
+  if (!run_.clock_jumps) weights_[kJump] = 0;
   asks_ = random_() % 2 == 0;
   if (run_.few_keys) weights_[kGet] += 2 * weights_[kWrite];
   if (run_.disturbance.kind == Disturbance::Kind::kSmallDisk) {
@@ -82,6 +104,7 @@ void Client::Act(Action action) {
     case kCheckpoint: return Checkpoint();
     case kIngest: return Ingest();
     case kSettings: return Settings();
+    case kJump: return run_.JumpClock(random_());
     case kCommit: return Commit();
     case kSync: {
       const SequenceNumber written = engine_.last_sequence();
@@ -152,6 +175,7 @@ Result<SequenceNumber> Client::WriteBatchOnce(WriteBatch batch, bool may_use_res
 }
 
 void Client::Write() {
+  const std::size_t jumps = run_.history.jumps();
   WriteBatch batch;
   std::vector<Change> changes;
   const bool deletes_only = random_() % 5 == 0;
@@ -162,7 +186,7 @@ void Client::Write() {
       if (large) --run_.large_left;
       const std::uint64_t bytes = large ? Engine::kLargeBatchBytes : random_() % run_.value_bytes;
       change.value = std::to_string(number_) + "." + std::to_string(step_) + "." + std::to_string(i) + std::string(bytes, 'v');
-      if (random_() % 6 == 0) change.expire_at_ms = run_.clock.WallMillis() + 1 + random_() % 3000;
+      if (random_() % (run_.clock_jumps ? 2 : 6) == 0) change.expire_at_ms = run_.clock.WallMillis() + 1 + random_() % 3000;
       batch.Put(change.key, *change.value, change.expire_at_ms);
     } else {
       batch.Delete(change.key);
@@ -172,7 +196,7 @@ void Client::Write() {
   }
   const Result<SequenceNumber> written = WriteBatchOnce(std::move(batch), deletes_only);
   if (!run_.Went(written.status(), "Write")) return;
-  run_.history.Wrote(*written, std::move(changes));
+  run_.history.Wrote(*written, std::move(changes), jumps);
   ++run_.writes;
 }
 
@@ -185,7 +209,7 @@ void Client::Get() {
   if (!found && found.error().code() == StatusCode::kWouldBlock) return;
   if (!run_.Went(found.status(), "Get")) return;
   std::optional<Value> value;
-  if (*found) value = Value{std::string((*found)->data()), (*found)->expire_at_ms()};
+  if (*found) value = Value{std::string((*found)->data()), (*found)->expire_at_ms(), 0};
   run_.history.Saw(run_.End(engine_, moment), key, std::move(value));
   if (random_() % 4 == 0) engine_.ReleaseThreadView();
 }
@@ -205,7 +229,7 @@ void Client::Scan() {
   run_.history.SawAll(moment, std::move(*all));
 }
 
-/// Bounds or a prefix show that part of all which they name, and nothing else; what has expired since may be gone.
+/// Bounds or a prefix show that part of all which they name, and nothing else: the snapshot and the time are the same.
 void Client::ScanPart(ReadOptions options, const State& all) {
   const std::string one = SomeKey();
   const std::string other = SomeKey();
@@ -227,7 +251,7 @@ void Client::ScanPart(ReadOptions options, const State& all) {
     if (!is_meant(key) || is == all.end() || is->second != value) run_.Wrong("an iterator with bounds shows " + key + " beyond them, or another value");
   }
   for (const auto& [key, value] : all) {
-    if (is_meant(key) && !part->contains(key) && !HasExpired(value.expire_at_ms, run_.clock.WallMillis())) {
+    if (is_meant(key) && !part->contains(key)) {
       run_.Wrong("an iterator with bounds misses " + key);
     }
   }
@@ -266,10 +290,10 @@ void Client::Checkpoint() {
   Result<std::unique_ptr<Engine>> opened = Engine::Open(options);
   if (!run_.Went(opened.status(), "opening a checkpoint")) return;
   ReadOptions all_options;
-  all_options.now_ms = run_.clock.WallMillis();
-  moment.from_ms = all_options.now_ms;
+  run_.BeginWall(&moment);
+  all_options.now_ms = moment.from_ms;
   std::optional<State> all = ReadAll(run_, **opened, all_options);
-  moment.until_ms = run_.clock.WallMillis();
+  run_.EndWall(&moment);
   if (all) run_.history.SawAll(moment, std::move(*all));
   engine_.ReleaseThreadView();
 }

@@ -28,6 +28,21 @@ class Traitor final : public CompactionFilter {
   const History& history_;
 };
 
+/// By design the log has failed for good, until the engine is opened again.
+bool HasFailedForGood(const Status& health);
+
+/// The engine's: wrong by a constant.
+class AheadClock final : public Clock {
+ public:
+  AheadClock(const Clock& world, std::chrono::milliseconds ahead) : world_(world), ahead_ms_(static_cast<std::uint64_t>(ahead.count())) {}
+  std::uint64_t WallMillis() const override { return world_.WallMillis() + ahead_ms_; }
+  std::chrono::microseconds Monotonic() const override { return world_.Monotonic(); }
+
+ private:
+  const Clock& world_;
+  const std::uint64_t ahead_ms_;
+};
+
 /// Only one thread runs at a time, so nothing here is guarded.
 struct Run : CommitListener {
   explicit Run(const Disturbance& by) : disturbance(by) {}
@@ -39,21 +54,38 @@ struct Run : CommitListener {
   }
   void IsSafe(SequenceNumber sequence) { synced = std::max(synced, sequence); }
   void OnDurable(SequenceNumber durable, const Status&) override { IsSafe(durable); }
+  bool IsLongOver() const { return fault_ended && clock.Monotonic() > *fault_ended + std::chrono::minutes(1); }
   bool disturbed() const { return disturbance.kind != Disturbance::Kind::kNone; }
 
-  Moment Begin(Engine& engine) { return {engine.last_sequence(), 0, clock.WallMillis(), 0, ++events, 0}; }
+  Moment Begin(Engine& engine) {
+    const SequenceNumber first = engine.last_sequence();
+    return {first, 0, clock.WallMillis(), 0, ++events, 0, history.jumps(), 0};
+  }
   Moment End(Engine& engine, Moment moment) {
     moment.last = engine.last_sequence();
-    moment.until_ms = clock.WallMillis();
+    EndWall(&moment);
     moment.until_event = ++events;
     return moment;
   }
+  void BeginWall(Moment* moment) {
+    moment->from_ms = clock.WallMillis();
+    moment->from_jumps = history.jumps();
+  }
+  void EndWall(Moment* moment) {
+    moment->until_ms = clock.WallMillis();
+    moment->until_jumps = history.jumps();
+  }
+  /// Somebody sets the wall clock: by about as much as deadlines are off, or by far more, or back again.
+  void JumpClock(std::uint64_t random);
 
   const Disturbance disturbance;
   FaultFileSystem fs;
   SimulatedClock clock;
+  AheadClock engine_clock{clock, disturbance.clock_ahead};
   Options options;
   std::uint32_t keys = 20;
+  bool clock_jumps = false;
+  std::chrono::milliseconds last_jump{0};
   bool few_keys = false;              // and they are read more than written
   std::uint64_t value_bytes = 120;   ///< at most
   int large_left = 0;                ///< batches for WriteLarge() that somebody may still write: they cost the judge time
@@ -73,6 +105,7 @@ struct Run : CommitListener {
   std::uint64_t directories = 0;     ///< of checkpoints and bundles, so far
   std::uint64_t events = 0;
   bool trouble_is_over = false;      ///< from now on no error is explained
+  std::optional<std::chrono::microseconds> fault_ended;   ///< when what lasted for a while did
   std::string fault;                 ///< the first one
 };
 
@@ -86,7 +119,7 @@ class Client {
 
  private:
   enum Action : std::uint8_t {
-    kWrite, kCommit, kSync, kGet, kScan, kSnapshot, kFlush, kCompact, kSleep, kReload, kScrub, kCheckpoint, kIngest, kSettings, kActions
+    kWrite, kCommit, kSync, kGet, kScan, kSnapshot, kFlush, kCompact, kSleep, kReload, kScrub, kCheckpoint, kIngest, kSettings, kJump, kActions
   };
   void Act(Action action);
   void Write();

@@ -5,9 +5,9 @@
 #include <random>
 #include <vector>
 
-#include "base/mutex.h"
 #include "base/thread.h"
 #include "engine_client.h"
+#include "fault_watch.h"
 
 namespace lsmkv::simulation {
 namespace {
@@ -61,7 +61,6 @@ class Script {
  private:
   void ArmFault();
   void LieAboutSyncs(const std::string& about);
-  class Watch;
   bool Open(bool must);
   void Close();
   void RunClients();
@@ -69,6 +68,7 @@ class Script {
   void CheckAfterEnd(SequenceNumber least);
   void UseAgain();
   void WaitForHealth();
+  void MustBeWellByItself();
   void FillDisk(std::uint64_t bytes);
   void DeleteAll();
   void CutPower(std::uint64_t seed, CutMode mode);
@@ -91,6 +91,7 @@ void Script::LieAboutSyncs(const std::string& about) {
 }
 
 bool Script::Open(bool must) {
+  if (run_.clock_jumps && random_() % 2 == 0) run_.JumpClock(random_());
   Result<std::unique_ptr<Engine>> opened = Engine::Open(run_.options);
   if (!opened) {
     if (must) run_.Wrong("opening failed: " + opened.error().message());
@@ -111,50 +112,8 @@ void Script::Close() {
   engine_.reset();
 }
 
-/// A disk that fails for good keeps who waits for an ingest waiting until the engine closes: nobody knows whether it has happened.
-/// So the engine is told to close, a minute after the first failure.
-class Script::Watch {
- public:
-  Watch(Run& run, Engine& engine) : run_(run), engine_(engine), thread_("watch", [this] { Work(); }) {
-    run_.fs.OnFault([this] {
-      const MutexLock lock(mutex_);
-      failed_ = true;
-      changed_.NotifyAll();
-    });
-  }
-  ~Watch() {
-    run_.fs.OnFault({});
-    {
-      const MutexLock lock(mutex_);
-      over_ = true;
-      changed_.NotifyAll();
-    }
-    thread_.Join();
-  }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-
- private:
-  void Work() {
-    const microseconds minute = std::chrono::minutes(1);
-    const MutexLock lock(mutex_);
-    while (!failed_ && !over_) changed_.Wait(mutex_);
-    const microseconds until = run_.clock.Monotonic() + minute;
-    while (!over_ && run_.clock.Monotonic() < until) changed_.WaitFor(mutex_, minute);
-    if (!over_ && run_.disturbance.kind == Kind::kPowerCut) engine_.PrepareToClose();
-  }
-
-  Run& run_;
-  Engine& engine_;
-  Mutex mutex_;
-  CondVar changed_;
-  bool failed_ LSMKV_GUARDED_BY(mutex_) = false;
-  bool over_ LSMKV_GUARDED_BY(mutex_) = false;
-  Thread thread_;
-};
-
 void Script::RunClients() {
-  const Watch watch(run_, *engine_);
+  const FaultWatch watch(run_, *engine_, microseconds(1000ull << (seed_ + run_.disturbance.at) % 18));
   std::vector<Thread> threads;
   const std::uint64_t count = 1 + random_() % 3;
   const std::uint64_t seed = random_();
@@ -175,11 +134,14 @@ void Script::CheckAtRest() {
   if (run_.history.gaps() ? at < run_.history.last() : at != run_.history.last()) {
     return run_.Wrong("the last sequence number is " + std::to_string(at) + ", not " + std::to_string(run_.history.last()));
   }
+  Moment moment{.first = at, .last = at};
+  run_.BeginWall(&moment);
   ReadOptions options;
-  options.now_ms = run_.clock.WallMillis();
+  options.now_ms = moment.from_ms;
   const std::optional<State> all = ReadAll(run_, *engine_, options, random_() % 2 == 0);
   if (!all) return;
-  const std::string fault = run_.history.FaultAt({at, at, options.now_ms, run_.clock.WallMillis()}, at, *all);
+  run_.EndWall(&moment);
+  const std::string fault = run_.history.FaultAt(moment, at, *all);
   if (!fault.empty()) run_.Wrong("at rest: " + fault);
 }
 
@@ -207,7 +169,7 @@ void Script::UseAgain() {
     batch.Put(change.key, *change.value);
     const Result<SequenceNumber> written = engine_->Write(batch);
     if (!written) return run_.Wrong("Write failed, though nothing is in its way: " + written.error().message());
-    run_.history.Wrote(*written, {change});
+    run_.history.Wrote(*written, {change}, run_.history.jumps());
   }
   if (Status status = engine_->Sync(); !status.ok()) return run_.Wrong("Sync failed, though nothing is in its way: " + status.message());
   if (!log_failed_ && random_() % 2 == 0) {
@@ -227,14 +189,31 @@ void Script::UseAgain() {
 void Script::WaitForHealth() {
   for (int i = 0; i < 600; ++i) {
     const Status health = engine_->WriteHealth();
-    if (health.code() == StatusCode::kIoError && health.message().find("wal/") != std::string::npos &&
-        health.message().find("segment") == std::string::npos) return;    // by design
+    if (HasFailedForGood(health)) return;
     Status status = health;
     if (status.ok()) status = engine_->Flush();
     if (status.ok()) return;
     SleepFor(microseconds(100'000));
   }
   run_.Wrong("a minute after the trouble: " + engine_->WriteHealth().message() + "; Flush: " + engine_->Flush().message());
+}
+
+/// Nobody asks for anything for a minute; then all is well, or the log has failed for good.
+void Script::MustBeWellByItself() {
+  SleepFor(std::chrono::minutes(1));
+  if (HasFailedForGood(engine_->WriteHealth())) return;
+  WriteBatch batch;
+  const Change change{"k0", "well again", 0};
+  batch.Put(change.key, *change.value);
+  const auto must = [this](const Status& status, const char* what) {
+    if (!status.ok() && !HasFailedForGood(engine_->WriteHealth())) run_.Wrong(std::string("a minute after the trouble ") + what + " failed: " + status.message());
+    return status.ok();
+  };
+  if (!must(engine_->WriteHealth(), "WriteHealth")) return;
+  const Result<SequenceNumber> written = engine_->Write(batch);
+  if (!must(written.status(), "Write")) return;
+  run_.history.Wrote(*written, {change}, run_.history.jumps());
+  must(engine_->Flush(), "Flush");
 }
 
 /// Whoever still runs changes nothing more: with the power the process is gone.
@@ -286,7 +265,7 @@ void Script::DeleteAll() {
     change.value ? batch.Put(change.key, *change.value) : batch.Delete(change.key);
     for (int i = 0; i < kMostTries; ++i, SleepFor(kPause)) {
       const Result<SequenceNumber> written = engine_->Write(batch, {.may_use_reserve = may_use_reserve});
-      if (written) return run_.history.Wrote(*written, {change});
+      if (written) return run_.history.Wrote(*written, {change}, run_.history.jumps());
       if (written.error().code() != StatusCode::kNoSpace) return run_.Wrong("on a full disk: " + written.error().message());
     }
     run_.Wrong(std::string(change.value ? "a write" : "a deletion") + " is still refused after a minute, though all else is deleted: " +
@@ -304,14 +283,20 @@ void Script::EndOtherwise() {
       if (empties_itself_) DeleteAll();
       run_.fs.SetCapacity(kRoomBytes);
     }
-    run_.fs.ClearFaults();
-    if (run_.disturbed()) WaitForHealth();
+    EndFault(run_);
+    if (run_.disturbance.kind == Kind::kLasting) {
+      MustBeWellByItself();
+    } else if (run_.disturbed()) {
+      WaitForHealth();
+    }
+    if (!run_.fault.empty()) return;
     if (!run_.disturbed() || run_.fs.fired() == 0) least = engine_->last_sequence();
     if (!run_.fault.empty()) return;
     run_.trouble_is_over = true;                // of reads; the log may have failed for good, until it is opened again
     CheckAtRest();
     log_failed_ = engine_->WriteHealth().code() == StatusCode::kIoError;
-    if (run_.disturbance.kind == Kind::kOneFault && (log_failed_ || random_() % 2 == 0)) {
+    const bool failed = run_.disturbance.kind == Kind::kOneFault || run_.disturbance.kind == Kind::kLasting;
+    if (failed && (log_failed_ || random_() % 2 == 0)) {
       run_.IsSafe(engine_->durable_sequence());
       const bool killed = random_() % 4 < (log_failed_ ? 3 : 1);
       least = killed ? std::max(run_.synced, run_.handed) : run_.synced;
@@ -333,13 +318,14 @@ void Script::ArmFault() {
   switch (by.kind) {
     case Kind::kPowerCut: return run_.fs.FailCall(by.at, Fault::kWriteError, FaultSpan::kFromThenOn);
     case Kind::kOneFault: return run_.fs.FailCall(by.at, by.fault);
+    case Kind::kLasting: return run_.fs.FailCall(by.at, by.fault, FaultSpan::kForAWhile);
     case Kind::kNone:
     case Kind::kSmallDisk: return run_.fs.FailCall(UINT64_MAX, Fault::kIoError);
   }
 }
 
 void Script::Play() {
-  run_.options = OptionsOf(random_, &run_.fs, &run_.clock);
+  run_.options = OptionsOf(random_, &run_.fs, &run_.engine_clock);
   run_.keys = 4 + static_cast<std::uint32_t>(random_() % 40);
   if (random_() % 5 == 0) {           // few keys, read and deleted again and again, behind memtables that are soon flushed: what caches may get wrong
     run_.keys = 1 + static_cast<std::uint32_t>(random_() % 3);
@@ -347,6 +333,13 @@ void Script::Play() {
     run_.options.memtable_entries = 2 + random_() % 4;
     run_.options.row_cache_percent = 80;
     run_.options.block_cache_bytes = 1 << 20;
+  }
+  run_.clock_jumps = seed_ % 3 == 0;
+  if (run_.clock_jumps && random_() % 2 == 0) {   // a deep tree of few keys: what expires hides older values below
+    run_.options.memtable_entries = 2 + random_() % 4;
+    run_.options.base_level_entries = 2 + random_() % 5;
+    run_.options.max_l0_sstables = 1;
+    run_.options.level_ratio = 2;
   }
   const Disturbance& by = run_.disturbance;
   if (by.kind != Kind::kSmallDisk && seed_ % 10 == 0) run_.large_left = 1;
@@ -447,6 +440,9 @@ std::string Describe(std::uint64_t seed, const Disturbance& disturbance, const V
       break;
     case Kind::kOneFault:
       text += ", fault " + std::to_string(static_cast<int>(disturbance.fault)) + " at call " + std::to_string(disturbance.at);
+      break;
+    case Kind::kLasting:
+      text += ", fault " + std::to_string(static_cast<int>(disturbance.fault)) + " for a while from call " + std::to_string(disturbance.at) + " on";
       break;
     case Kind::kSmallDisk: text += ", a small disk"; break;
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,6 +27,7 @@ struct Disturbance {
     kPowerCut,     ///< at call `at` of those that change the disk
     kOneFault,     ///< call `at` of those that `fault` concerns fails, once
     kSmallDisk,    ///< a disk that fills up, and is made larger at the end
+    kLasting,      ///< from call `at` of those that `fault` concerns on, all of them fail, for a while of the seed's: milliseconds to minutes
   } kind = Kind::kNone;
   std::uint64_t at = 0;
   CutMode cut_mode = CutMode::kLost;
@@ -38,6 +40,10 @@ struct Disturbance {
     kForgetsKey,        ///< drops one key that is there
     kForgetsDeletion,   ///< drops the tombstones of keys that are not, so that what lies deeper comes back
   } betrayal = Betrayal::kNone;
+  /// For tests of the test: what lasts for a while, kLasting, does not end.
+  bool never_ends = false;
+  /// For tests of the test: the engine's clock is ahead of the world's, by so much.
+  std::chrono::milliseconds clock_ahead{0};
 };
 
 /// Where the engine calls the file system: the call, and the path without its numbers.

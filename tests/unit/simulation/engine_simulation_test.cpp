@@ -189,6 +189,26 @@ TEST_CASE("one failing call at each place in turn: nothing acknowledged is lost,
   for (const Sites& of_one_fault : sites) CHECK(of_one_fault.Unstruck() == "");
 }
 
+TEST_CASE("a fault that lasts for a while: when it is over the engine goes on by itself, and nothing acknowledged is lost",
+          "[engine][simulation][fault]") {
+  const std::uint64_t first = FirstSeed();
+  Runs runs;
+  std::uint64_t struck_often = 0;
+  std::uint64_t count = 0;
+  for (std::uint64_t seed = first; seed < first + Seeds(40, 150) && !runs.TooMany(); ++seed) {
+    const Verdict undisturbed = runs.One(seed, {});
+    for (std::size_t fault = 0; fault < kFaults; ++fault) {
+      const auto kind = static_cast<Fault>(fault);
+      for (const std::uint64_t at : Places(seed, undisturbed.calls_of(kind), 2)) {
+        ++count;
+        if (runs.One(seed, {.kind = Disturbance::Kind::kLasting, .at = at, .fault = kind}).fired > 2) ++struck_often;
+      }
+    }
+  }
+  runs.MustHaveGoneWell();
+  if (Seeds(40, 150) >= 40) CHECK(struck_often > count / 3);
+}
+
 TEST_CASE("a disk that fills up: nothing acknowledged is lost, nobody waits for ever, and all goes on when there is room",
           "[engine][simulation][space]") {
   const std::uint64_t first = FirstSeed();
@@ -242,4 +262,25 @@ TEST_CASE("of the test: a compaction that forgets one key, or brings back what w
   CAPTURE(found, in_these_words);
   CHECK(found >= 10);
   CHECK(in_these_words > 0);
+}
+
+TEST_CASE("of the test: what expires early, by a clock that is ahead, is found", "[engine][simulation]") {
+  const Runs quiet;
+  std::uint64_t found = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    if (!RunEngine(seed, {.clock_ahead = std::chrono::seconds(20)}).fault.empty()) ++found;
+  }
+  CHECK(found >= 10);
+}
+
+TEST_CASE("of the test: an engine that does not go on after a fault is found", "[engine][simulation][fault]") {
+  const Runs quiet;
+  const auto fault = GENERATE(Fault::kNoSpace, Fault::kFailedRename);
+  CAPTURE(static_cast<int>(fault));
+  std::uint64_t found = 0;
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    const Verdict verdict = RunEngine(seed, {.kind = Disturbance::Kind::kLasting, .at = 40, .fault = fault, .never_ends = true});
+    if (verdict.fault.find("after the trouble") != std::string::npos) ++found;
+  }
+  CHECK(found >= 3);
 }

@@ -1,14 +1,15 @@
 #include "history.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lsmkv::simulation {
 namespace {
 
-void Apply(const std::vector<Change>& changes, State* state) {
+void Apply(const std::vector<Change>& changes, std::size_t jumps, State* state) {
   for (const Change& change : changes) {
     if (change.value) {
-      (*state)[change.key] = {*change.value, change.expire_at_ms};
+      (*state)[change.key] = {*change.value, change.expire_at_ms, jumps};
     } else {
       state->erase(change.key);
     }
@@ -24,8 +25,56 @@ std::string TextOf(const Moment& moment) {
          std::to_string(moment.from_ms) + " to " + std::to_string(moment.until_ms) + " ms";
 }
 
-/// How `found`, all that is alive at the moment's beginning, differs from `expected`; what expires during the moment may be gone.
-std::string Difference(const State& expected, const State& found, const Moment& moment) {
+}  // namespace
+
+bool History::MayBeGone(const Value& value, const Moment& moment) const {
+  std::uint64_t most_ms = moment.until_ms;
+  for (std::size_t i = value.jumps; i < moment.until_jumps; ++i) most_ms = std::max(most_ms, jumps_[i].before_ms);
+  return HasExpired(value.expire_at_ms, most_ms);
+}
+
+void History::NoteGone(const std::string& key, const Value& value, const Moment& moment) {
+  const auto [gone, is_new] = gone_.try_emplace({key, {value.text, value.expire_at_ms}}, moment.until_event);
+  if (!is_new) gone->second = std::min(gone->second, moment.until_event);
+}
+
+/// Where it is clear which value was looked for: at one sequence number, no ingest in doubt.
+void History::NoteAllGone() {
+  if (jumps_.empty() || gaps_) return;       // a clock that only goes on brings nothing back
+  for (const Read& read : reads_) {
+    if (read.found || read.moment.first != read.moment.last) continue;
+    const State state = At(batches_, read.moment.first);
+    if (const auto is = state.find(read.key); is != state.end()) NoteGone(read.key, is->second, read.moment);
+  }
+  for (const Scan& scan : scans_) {
+    if (scan.moment.first != scan.moment.last) continue;
+    for (const auto& [key, value] : At(batches_, scan.moment.first)) {
+      if (!scan.found.contains(key) && !HasExpired(value.expire_at_ms, scan.moment.from_ms)) NoteGone(key, value, scan.moment);
+    }
+  }
+}
+
+std::string History::FaultOfReturn(const std::string& key, const Value& value, std::uint64_t from_event) const {
+  const auto gone = gone_.find({key, {value.text, value.expire_at_ms}});
+  if (gone == gone_.end() || from_event <= gone->second) return "";
+  return key + " is " + TextOf(value) + ", which was gone already";
+}
+
+std::string History::FaultOfReturns() const {
+  for (const Read& read : reads_) {
+    if (!read.found) continue;
+    if (const std::string fault = FaultOfReturn(read.key, *read.found, read.moment.from_event); !fault.empty()) return "Get: " + fault;
+  }
+  for (const Scan& scan : scans_) {
+    for (const auto& [key, value] : scan.found) {
+      if (const std::string fault = FaultOfReturn(key, value, scan.moment.from_event); !fault.empty()) return "an iterator: " + fault;
+    }
+  }
+  return "";
+}
+
+/// How `found`, all that is alive by the clock at the moment's beginning, differs from `expected`; what expires during the moment may be gone.
+std::string History::Difference(const State& expected, const State& found, const Moment& moment) const {
   for (const auto& [key, value] : found) {
     const auto is = expected.find(key);
     if (is == expected.end()) return key + " is " + TextOf(value) + ", should not be there";
@@ -33,18 +82,16 @@ std::string Difference(const State& expected, const State& found, const Moment& 
     if (HasExpired(value.expire_at_ms, moment.from_ms)) return key + " is " + TextOf(value) + ", has expired";
   }
   for (const auto& [key, value] : expected) {
-    if (!found.contains(key) && !HasExpired(value.expire_at_ms, moment.until_ms)) return key + " is missing, should be " + TextOf(value);
+    if (!found.contains(key) && !HasExpired(value.expire_at_ms, moment.from_ms) && !MayBeGone(value, moment)) return key + " is missing, should be " + TextOf(value);
   }
   return "";
 }
-
-}  // namespace
 
 State History::At(const Batches& batches, SequenceNumber sequence) {
   State state;
   for (const auto& [last, batch] : batches) {
     if (last > sequence) break;
-    Apply(batch.changes, &state);
+    Apply(batch.changes, batch.jumps, &state);
   }
   return state;
 }
@@ -65,13 +112,13 @@ bool History::IsBoundary(SequenceNumber at) const {
   return batch->first == at || (batch->second.first(batch->first) == at + 1) || gaps_;
 }
 
-std::string History::FaultOf(const Batches& batches, const Read& read) {
+std::string History::FaultOf(const Batches& batches, const Read& read) const {
   // The last change of the key in each batch that may be the newest one seen.
   std::optional<Value> value;
   bool explained = false;
   const auto explains = [&] {
     if (value == read.found) return true;
-    return !read.found && HasExpired(value->expire_at_ms, read.moment.until_ms);
+    return !read.found && MayBeGone(*value, read.moment);
   };
   bool looked = false;
   for (const auto& [last, batch] : batches) {
@@ -83,7 +130,7 @@ std::string History::FaultOf(const Batches& batches, const Read& read) {
     bool changed = false;
     for (const Change& change : batch.changes) {
       if (change.key != read.key) continue;
-      value = change.value ? std::optional(Value{*change.value, change.expire_at_ms}) : std::nullopt;
+      value = change.value ? std::optional(Value{*change.value, change.expire_at_ms, batch.jumps}) : std::nullopt;
       changed = true;
     }
     if (last > read.moment.first && changed) explained = explained || explains();
@@ -93,12 +140,12 @@ std::string History::FaultOf(const Batches& batches, const Read& read) {
   return "Get(" + read.key + ") found " + TextOf(read.found) + "; the last value there was " + TextOf(value) + "; " + TextOf(read.moment);
 }
 
-std::string History::FaultOf(const Batches& batches, const Scan& scan) {
+std::string History::FaultOf(const Batches& batches, const Scan& scan) const {
   State state = At(batches, scan.moment.first);
   std::string difference = Difference(state, scan.found, scan.moment);
   for (auto batch = batches.upper_bound(scan.moment.first); batch != batches.end() && batch->first <= scan.moment.last; ++batch) {
     if (difference.empty()) return "";
-    Apply(batch->second.changes, &state);
+    Apply(batch->second.changes, batch->second.jumps, &state);
     difference = Difference(state, scan.found, scan.moment);
   }
   if (difference.empty()) return "";
@@ -107,7 +154,7 @@ std::string History::FaultOf(const Batches& batches, const Scan& scan) {
 
 /// With and without the ingests that may or may not have been seen: what either explains is right.
 template <typename Seen>
-std::string History::FaultOfOpen(const Batches& all, const Seen& seen) {
+std::string History::FaultOfOpen(const Batches& all, const Seen& seen) const {
   std::vector<SequenceNumber> open;
   Batches batches = all;
   for (const auto& [at, batch] : all) {
@@ -178,6 +225,8 @@ std::string History::FaultOfOrder() const {
 
 std::string History::Fault() {
   std::string fault = FaultOfOrder();
+  NoteAllGone();
+  if (fault.empty()) fault = FaultOfReturns();
   const std::vector<Batches> possible = Possible();
   for (const Read& read : std::exchange(reads_, {})) {
     if (fault.empty()) fault = FaultOfAny(read, possible);
@@ -189,6 +238,9 @@ std::string History::Fault() {
 }
 
 std::string History::FaultAt(const Moment& moment, SequenceNumber at, const State& found) const {
+  for (const auto& [key, value] : found) {
+    if (const std::string fault = FaultOfReturn(key, value, UINT64_MAX); !fault.empty()) return fault;
+  }
   for (const Batches& batches : Possible()) {
     if (Difference(At(batches, at), found, moment).empty()) return "";
   }

@@ -1,5 +1,6 @@
 #include "simulation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "interleaver.h"
@@ -7,7 +8,7 @@
 namespace lsmkv::simulation {
 namespace {
 
-constexpr std::uint64_t kWallAtBegin = 1'700'000'000'000;
+constexpr std::chrono::milliseconds kWallAtBegin{1'700'000'000'000};
 
 Member& Self() {
   LSMKV_ASSERT(SimulatedThread::Current() != nullptr);
@@ -88,7 +89,13 @@ Outcome Simulate(std::uint64_t seed, std::function<void()> body, const Limits& l
 }
 
 std::uint64_t SimulatedClock::WallMillis() const {
-  return kWallAtBegin + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Here().now() - kBegin).count());
+  const std::chrono::milliseconds passed = std::chrono::duration_cast<std::chrono::milliseconds>(Here().now() - kBegin);
+  return static_cast<std::uint64_t>((kWallAtBegin + passed + ahead_).count());
+}
+void SimulatedClock::Jump(std::chrono::milliseconds by) {
+  constexpr std::chrono::milliseconds kLeast = std::chrono::hours(24 * 365);
+  const auto shown = std::chrono::milliseconds(static_cast<std::int64_t>(WallMillis()));
+  ahead_ += std::max(by, kLeast - shown);
 }
 microseconds SimulatedClock::Monotonic() const { return Here().now(); }
 

@@ -56,6 +56,11 @@ class SimulatedClock final : public Clock {
  public:
   std::uint64_t WallMillis() const override;
   std::chrono::microseconds Monotonic() const override;
+  /// Somebody sets the wall clock: from now on it shows so much more, or less. It never shows less than a year after 1970.
+  void Jump(std::chrono::milliseconds by);
+
+ private:
+  std::chrono::milliseconds ahead_{0};
 };
 
 /// While it is there its thread expects to be served by others as soon as they can run: time that only passes counts as

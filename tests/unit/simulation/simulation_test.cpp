@@ -211,11 +211,11 @@ TEST_CASE("what a thread's own objects do when it ends belongs to the simulation
 
 TEST_CASE("an ingest of which nobody knows whether it has happened explains itself, wherever it stands, and nothing else", "[simulation]") {
   History history;
-  history.Wrote(1, {{"a", "first", 0}});
+  history.Wrote(1, {{"a", "first", 0}}, 0);
   history.AllowGaps();
   history.MayHaveIngested(1, {{"a", "ingested", 0}}, 1);
-  history.Wrote(3, {{"b", "second", 0}});
-  history.Wrote(4, {{"a", "third", 0}});
+  history.Wrote(3, {{"b", "second", 0}}, 0);
+  history.Wrote(4, {{"a", "third", 0}}, 0);
   const auto fault_at = [&](SequenceNumber at, const State& found) { return history.FaultAt({at, at, 0, 0, 2, 3}, at, found); };
   CHECK(fault_at(3, {{"a", {"first", 0}}, {"b", {"second", 0}}}).empty());
   CHECK(fault_at(3, {{"a", {"ingested", 0}}, {"b", {"second", 0}}}).empty());
