@@ -39,7 +39,7 @@ void WriteAdmission::WaitWhileStopped() {
 void WriteAdmission::LearnRateLocked(std::uint64_t written_bytes) {
   constexpr std::chrono::microseconds kInterval{500'000};
   const std::chrono::microseconds now = clock_.Monotonic();
-  if (now - measured_at_ < kInterval) return;
+  if (now - measured_at_ < kInterval || written_bytes < measured_bytes_) return;      // less: a thread that looked long ago
   if (measured_at_.count() != 0) {
     const double seconds = std::chrono::duration<double>(now - measured_at_).count();
     const double rate = static_cast<double>(written_bytes - measured_bytes_) / seconds;

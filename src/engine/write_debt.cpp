@@ -22,12 +22,12 @@ double DebtOfLevel(const LevelFigures& figures, const LevelLimits& limits) {
 }
 
 double DebtOfL0Bytes(const Version& version, const Options& options, std::uint64_t waiting) {
-  constexpr std::uint64_t kL0BytesOfLimit = 4;
+  constexpr double kL0BytesOfLimit = 4;
   const std::uint64_t limit = LimitsOfLevel(options, 0).bytes.hard;
   if (limit == 0) return 0;
   std::uint64_t deeper = 0;
   for (std::uint32_t n = 1; n < version.level_count(); ++n) deeper += version.figures(n).bytes;
-  const auto from = static_cast<double>(std::max(kL0BytesOfLimit * limit, deeper / 2));
+  const double from = std::max(kL0BytesOfLimit * static_cast<double>(limit), static_cast<double>(deeper) / 2);
   return Over(static_cast<double>(waiting), from, 3 * from);
 }
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr double kMuch = 4;                    // of L1 for one of L0
 constexpr double kMuchWhileFilling = 1.33;
+constexpr std::size_t kMostGathered = 10;      // the next ones come while these are merged: many at once, and L0's count would swing as far
 constexpr double kMuchWithinLimit = 0.75;      // the same while L0 is within its hard limit of bytes: it costs nothing to wait there
 
 /// In bytes as well as in entries: tombstones, and small values over large ones, make more room below than they take.
@@ -80,10 +81,14 @@ std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, const Nei
   return best;
 }
 
+std::span<const TablePtr> TablesToGatherWithin(const PickerInput& input, std::uint64_t room_bytes) {
+  if (WaitingTables(input) < input.options.l0_slowdown_sstables) return {};
+  return CheapestNeighbours(input, {.least = 2, .most = kMostGathered, .most_bytes = room_bytes});
+}
+
 std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   constexpr std::size_t kLeast = 4;
   constexpr std::size_t kWorthIt = 8;
-  constexpr std::size_t kMost = 10;          // the next ones come while these are merged: many at once, and L0's count would swing as far
   constexpr std::uint64_t kMostOfLimit = 2;  // times L0's hard limit of bytes; what was gathered once is not again, unless that is urgent
   const std::span<const TablePtr> l0 = input.version.level(0);
   const std::size_t waiting = WaitingTables(input);
@@ -91,9 +96,9 @@ std::span<const TablePtr> TablesToGather(const PickerInput& input) {
   const std::size_t many = ManyTables(input.options);
   if (l0.size() < many || (!urgent && waiting < std::min(kWorthIt, many))) return {};
   const std::uint64_t limit = LimitsOfLevel(input.options, 0).bytes.hard;
-  const std::uint64_t most_bytes = limit == 0 ? UINT64_MAX : kMostOfLimit * limit;
-  const std::span<const TablePtr> tables = CheapestNeighbours(input, {kLeast, kMost, most_bytes, true});
-  return tables.empty() && urgent ? CheapestNeighbours(input, {kLeast, kMost, UINT64_MAX, false}) : tables;
+  const std::uint64_t most_bytes = limit == 0 || limit > UINT64_MAX / kMostOfLimit ? UINT64_MAX : kMostOfLimit * limit;
+  const std::span<const TablePtr> tables = CheapestNeighbours(input, {kLeast, kMostGathered, most_bytes, true});
+  return tables.empty() && urgent ? CheapestNeighbours(input, {kLeast, kMostGathered, UINT64_MAX, false}) : tables;
 }
 
 }  // namespace lsmkv

@@ -42,5 +42,7 @@ struct Neighbours {
 std::span<const TablePtr> CheapestNeighbours(const PickerInput& input, const Neighbours& wanted);
 /// What keeps the count of tables bounded; nothing while there are few.
 std::span<const TablePtr> TablesToGather(const PickerInput& input);
+/// The same where neither that nor going down finds room on the disk: what fits into `room_bytes`; nothing until writers are slowed.
+std::span<const TablePtr> TablesToGatherWithin(const PickerInput& input, std::uint64_t room_bytes);
 
 }  // namespace lsmkv

@@ -180,6 +180,7 @@ class Scheduler {
   /// kNoSpace, with figures, when the disk could not take so much beside what is there and what others may write.
   Status HasRoomFor(std::uint64_t bytes) const;
   Result<Merge> FitToDisk(const Merge& merge);
+  std::optional<Merge> GatherWithinRoom(const PickerInput& input, const Merge& merge) const;
   void LacksRoom(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
   void NoteStep(const Merge& merge);
   void FinishManual(const ManualPtr& manual, Status status) LSMKV_EXCLUDES(mutex_);

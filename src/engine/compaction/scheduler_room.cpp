@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 
+#include "engine/compaction/l0_gather.h"
 #include "engine/compaction/scheduler.h"
 
 namespace lsmkv {
@@ -45,6 +46,14 @@ Result<Merge> Scheduler::FitToDisk(const Merge& merge) {
   const bool may_give_up = context_.merges_leave_bytes.load(std::memory_order_relaxed) != 0;
   if (may_give_up && !gave_up_.Holds(merge, room_bytes) && HasRoomFor(likely_bytes).ok()) return merge;
   return room;
+}
+
+/// Instead of a merge of L0 that does not fit: at its stop L0 would hold up all writers, the deletions that make room among them.
+std::optional<Merge> Scheduler::GatherWithinRoom(const PickerInput& input, const Merge& merge) const {
+  if (merge.inputs.front().level != 0 || context_.removal.pending_bytes() != 0) return {};      // that room comes first: LacksRoom()
+  const std::span<const TablePtr> tables = TablesToGatherWithin(input, RoomForMerge().value_or(0));
+  if (tables.empty()) return {};
+  return Merge{{{0, {tables.begin(), tables.end()}}}, 0, merge.reason + ", and finds no room to go down"};
 }
 
 void Scheduler::LacksRoom(const Merge& merge, const Status& status) {

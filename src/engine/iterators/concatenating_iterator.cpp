@@ -23,11 +23,32 @@ void ConcatenatingIterator::SeekToFirst() {
   SkipFinishedTables();
 }
 
-void ConcatenatingIterator::Seek(std::string_view target) {
-  status_ = Status();
+std::size_t ConcatenatingIterator::FirstFrom(std::string_view target) const {
   const auto first = std::lower_bound(ranges_->begin(), ranges_->end(), target,
                                       [](const TableRange& range, std::string_view key) { return range.largest < key; });
-  Open(static_cast<std::size_t>(first - ranges_->begin()));
+  return static_cast<std::size_t>(first - ranges_->begin());
+}
+
+std::size_t ConcatenatingIterator::BehindLastUpTo(std::string_view target) const {
+  const auto behind = std::upper_bound(ranges_->begin(), ranges_->end(), target,
+                                       [](std::string_view key, const TableRange& range) { return key < range.smallest; });
+  return static_cast<std::size_t>(behind - ranges_->begin());
+}
+
+void ConcatenatingIterator::WillSeek(const SeekPlace& place, SeekStage stage) {
+  if (place.backward) {
+    const std::size_t behind = place.key ? BehindLastUpTo(*place.key) : ranges_->size();
+    if (behind == 0) return;
+    Open(behind - 1);
+  } else {
+    Open(place.key ? FirstFrom(*place.key) : 0);
+  }
+  if (table_ != nullptr) table_->WillSeek(place, stage);      // an error is the seek's, which tries again
+}
+
+void ConcatenatingIterator::Seek(std::string_view target) {
+  status_ = Status();
+  Open(FirstFrom(target));
   if (table_ == nullptr) return;
   table_->Seek(target);
   SkipFinishedTables();
@@ -44,10 +65,9 @@ void ConcatenatingIterator::SeekToLast() {
 
 void ConcatenatingIterator::SeekForPrev(std::string_view target) {
   status_ = Status();
-  const auto behind = std::upper_bound(ranges_->begin(), ranges_->end(), target,
-                                       [](std::string_view key, const TableRange& range) { return key < range.smallest; });
-  if (behind == ranges_->begin()) return Close();
-  Open(static_cast<std::size_t>(behind - ranges_->begin()) - 1);
+  const std::size_t behind = BehindLastUpTo(target);
+  if (behind == 0) return Close();
+  Open(behind - 1);
   if (table_ == nullptr) return;
   table_->SeekForPrev(target);
   SkipFinishedTablesBackward();
@@ -74,6 +94,7 @@ void ConcatenatingIterator::Open(std::size_t index) {
   Result<std::unique_ptr<InternalIterator>> opened = open_table_(index);
   if (opened) {
     table_ = std::move(*opened);
+    table_->TellBeforeWait(listener_);
   } else {
     status_ = opened.error();
   }

@@ -37,8 +37,13 @@ class ConcatenatingIterator final : public InternalIterator {
   void Prev() override;
   const EntryView& entry() const override { return table_->entry(); }
   Status status() const override { return status_; }
+  void TellBeforeWait(DiskWaitListener* listener) override { listener_ = listener; }
+  void WillSeek(const SeekPlace& place, SeekStage stage) override;
 
  private:
+  /// The first table with a key >= `target`; the one behind the last with a key <= `target`. size() and 0: none.
+  std::size_t FirstFrom(std::string_view target) const;
+  std::size_t BehindLastUpTo(std::string_view target) const;
   void Open(std::size_t index);
   void Close();
   bool TableFinished();
@@ -47,6 +52,7 @@ class ConcatenatingIterator final : public InternalIterator {
 
   const std::shared_ptr<const TableRanges> ranges_;
   const OpenTable open_table_;
+  DiskWaitListener* listener_ = nullptr;         // of the table that is open
   std::size_t index_ = 0;                        // of the open table
   std::unique_ptr<InternalIterator> table_;      // null: none is open (start, end, error)
   Status status_;

@@ -28,36 +28,55 @@ MergingIterator::MergingIterator(std::vector<std::unique_ptr<InternalIterator>> 
   sources_.reserve(sources.size());
   for (auto& source : sources) {
     sources_.emplace_back();
+    source->TellBeforeWait(this);
     sources_.back().iterator = std::move(source);
   }
   tree_.resize(std::max<std::size_t>(sources_.size(), 1));
 }
 
 template <typename SeekSource>
-void MergingIterator::SeekAll(bool backward, const SeekSource& seek) {
+void MergingIterator::SeekAll(bool backward, const SeekPlace* place, const SeekSource& seek) {
   status_ = Status();
   backward_ = backward;
+  seek_ = {place};
   for (Source& source : sources_) {
+    ++seek_.next;
     seek(&source);
     Fetch(&source);
   }
+  seek_.place = nullptr;
   Rebuild();
 }
 
+void MergingIterator::BeforeWait(SeekStage stage) {
+  const SeekPlace* const place = std::exchange(seek_.place, nullptr);   // who is asked below may wait, and would tell, too
+  if (place == nullptr) return;
+  const auto ask = [&](SeekStage what) {
+    for (std::size_t i = seek_.next; i < sources_.size(); ++i) sources_[i].iterator->WillSeek(*place, what);
+  };
+  if (!std::exchange(seek_.indexes_asked, true)) ask(SeekStage::kIndex);
+  if (stage == SeekStage::kBlock) return ask(SeekStage::kBlock);
+  seek_.place = place;
+}
+
 void MergingIterator::SeekToFirst() {
-  SeekAll(false, [](Source* source) { source->iterator->SeekToFirst(); });
+  const SeekPlace place{};
+  SeekAll(false, &place, [](Source* source) { source->iterator->SeekToFirst(); });
 }
 
 void MergingIterator::Seek(std::string_view target) {
-  SeekAll(false, [target](Source* source) { source->iterator->Seek(target); });
+  const SeekPlace place{.key = target};
+  SeekAll(false, &place, [target](Source* source) { source->iterator->Seek(target); });
 }
 
 void MergingIterator::SeekToLast() {
-  SeekAll(true, [](Source* source) { source->iterator->SeekToLast(); });
+  const SeekPlace place{.backward = true};
+  SeekAll(true, &place, [](Source* source) { source->iterator->SeekToLast(); });
 }
 
 void MergingIterator::SeekForPrev(std::string_view target) {
-  SeekAll(true, [target](Source* source) { source->iterator->SeekForPrev(target); });
+  const SeekPlace place{.backward = true, .key = target};
+  SeekAll(true, &place, [target](Source* source) { source->iterator->SeekForPrev(target); });
 }
 
 void MergingIterator::Next() {
@@ -75,9 +94,9 @@ void MergingIterator::Prev() {
 // By invariant 3. A source at its end has no key at or behind the current one: the nearest on the other side is its outermost.
 void MergingIterator::Turn() {
   if (backward_) {
-    SeekAll(false, [](Source* s) { s->valid ? s->iterator->Next() : s->iterator->SeekToFirst(); });
+    SeekAll(false, nullptr, [](Source* s) { s->valid ? s->iterator->Next() : s->iterator->SeekToFirst(); });
   } else {
-    SeekAll(true, [](Source* s) { s->valid ? s->iterator->Prev() : s->iterator->SeekToLast(); });
+    SeekAll(true, nullptr, [](Source* s) { s->valid ? s->iterator->Prev() : s->iterator->SeekToLast(); });
   }
 }
 

@@ -19,6 +19,10 @@
 // Backward it is the same tournament with the largest key winning: the integers are kept complemented, so that the match stays
 // one comparison, and of equal keys the newest still wins. A change of direction costs one step of every source.
 //
+// A seek goes to one source after the other. The first that has to wait for the disk says so before (DiskWaitListener), and those behind it
+// ask for their index blocks, which waits for nothing; the first that has to wait for a block makes those behind it ask for theirs, which
+// waits for the indexes. So cold sources cost two waits, not two each, and while all is in memory nobody asks.
+//
 // Invariants
 //   1. Every valid source's key begins with common_.
 //   2. While Valid, no source has failed: a source that fails ends the whole, since its keys would be missing.
@@ -36,10 +40,12 @@
 
 namespace lsmkv {
 
-class MergingIterator final : public InternalIterator {
+class MergingIterator final : public InternalIterator, private DiskWaitListener {
  public:
   /// `sources` may be empty. Not Valid until the first seek.
   explicit MergingIterator(std::vector<std::unique_ptr<InternalIterator>> sources);
+  MergingIterator(const MergingIterator&) = delete;      // its sources know where it is
+  MergingIterator& operator=(const MergingIterator&) = delete;
 
   bool Valid() const override { return valid_; }
   void SeekToFirst() override;
@@ -72,9 +78,11 @@ class MergingIterator final : public InternalIterator {
     return BeatsInDetail(a, b);
   }
   bool BeatsInDetail(std::size_t a, std::size_t b) const;
-  /// Seeks with every source, to walk on from there in the given direction.
+  /// Seeks with every source, to walk on from there in the given direction. `place`: where to; null: a step, for which nothing is asked ahead.
   template <typename SeekSource>
-  void SeekAll(bool backward, const SeekSource& seek);
+  void SeekAll(bool backward, const SeekPlace* place, const SeekSource& seek);
+  /// By the source that is being sought.
+  void BeforeWait(SeekStage stage) override;
   void Step();
   /// The other direction, and the first step in it.
   void Turn();
@@ -90,6 +98,12 @@ class MergingIterator final : public InternalIterator {
   std::string common_;                 // what all current keys begin with
   std::string last_key_;               // the key just left
   bool backward_ = false;
+  struct SeekUnderWay {
+    const SeekPlace* place = nullptr;  // null: none, or all of it has been asked for
+    std::size_t next = 0;              // the sources from here on have not had their turn
+    bool indexes_asked = false;
+  };
+  SeekUnderWay seek_;
   std::uint32_t steps_to_rebase_ = kRebaseInterval;
   std::uint64_t skipped_ = 0;
   bool valid_ = false;

@@ -15,13 +15,24 @@ Result<std::string_view> ReadaheadWindow::Read(std::uint64_t offset, std::uint64
     const Pattern pattern = PatternOf(offset, size);
     if (pattern != Pattern::kJump) backward_ = pattern == Pattern::kBackward;
     next_bytes_ = std::min(max_bytes_, pattern == Pattern::kJump ? kFirstBytes : next_bytes_ * 2);
-    const std::uint64_t asked_end = offset + size;
-    const std::uint64_t room = backward_ ? asked_end : end_ > offset ? end_ - offset : 0;
-    const std::uint64_t wanted = std::max(size, std::min(next_bytes_, room));
-    if (Status read = Fill(backward_ ? asked_end - wanted : offset, wanted); !read.ok()) return read;
+    const Piece piece = Around(offset, size, next_bytes_);
+    if (Status read = Fill(piece.begin, piece.size); !read.ok()) return read;
     if (next_bytes_ == max_bytes_) Announce();
   }
   return buffer_.view().substr(offset - begin_, size);
+}
+
+void ReadaheadWindow::WillRead(std::uint64_t offset, std::uint64_t size) const {
+  if (Holds(offset, size)) return;
+  const Piece piece = Around(offset, size, std::min(max_bytes_, kFirstBytes));
+  file_.WillNeed(piece.begin, piece.size);
+}
+
+ReadaheadWindow::Piece ReadaheadWindow::Around(std::uint64_t offset, std::uint64_t size, std::uint64_t bytes) const {
+  const std::uint64_t asked_end = offset + size;
+  const std::uint64_t room = backward_ ? asked_end : end_ > offset ? end_ - offset : 0;
+  const std::uint64_t wanted = std::max(size, std::min(bytes, room));
+  return {backward_ ? asked_end - wanted : offset, wanted};
 }
 
 Status ReadaheadWindow::Fill(std::uint64_t begin, std::uint64_t size) {

@@ -22,22 +22,32 @@ class ReadaheadWindow {
 
   /// The `size` bytes at `offset`, which lie within the file; they live until the next call. Errors: the file's.
   Result<std::string_view> Read(std::uint64_t offset, std::uint64_t size);
+  /// A hint that the next read, the first since Restart(), is of this piece.
+  void WillRead(std::uint64_t offset, std::uint64_t size) const;
   /// A seek: what is read next says nothing about what follows, and the reads start small again. What the window holds stays.
   void Restart(bool backward) {
     next_bytes_ = 0;
     backward_ = backward;
   }
 
+  /// No file has to be read for this piece.
+  bool Holds(std::uint64_t offset, std::uint64_t size) const {
+    return offset >= begin_ && offset + size <= begin_ + filled_;
+  }
+
  private:
+  struct Piece {
+    std::uint64_t begin;
+    std::uint64_t size;
+  };
+  /// What is read for a piece that the window does not hold, if it is to be so many bytes.
+  Piece Around(std::uint64_t offset, std::uint64_t size, std::uint64_t bytes) const;
   enum class Pattern : std::uint8_t { kJump, kForward, kBackward };
   /// How the piece lies to what was read last.
   Pattern PatternOf(std::uint64_t offset, std::uint64_t size) const;
   Status Fill(std::uint64_t begin, std::uint64_t size);
   /// Lets the disk fetch what comes after the window that has just been read.
   void Announce() const;
-  bool Holds(std::uint64_t offset, std::uint64_t size) const {
-    return offset >= begin_ && offset + size <= begin_ + filled_;
-  }
 
   static constexpr std::uint64_t kFirstBytes = 16u << 10;
   static constexpr std::uint64_t kSequentialGap = 256u << 10;  ///< an index or filter between two data blocks is no jump

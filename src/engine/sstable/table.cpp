@@ -59,6 +59,8 @@ Result<std::shared_ptr<const Block>> Table::FetchMissing(BlockHandle handle, Rea
 template Result<std::shared_ptr<const IndexBlock>> Table::Fetch<IndexBlock>(BlockHandle,
                                                                             ReadMode) const;  // for table_iterator.cpp
 template Result<std::shared_ptr<const DataBlock>> Table::Fetch<DataBlock>(BlockHandle, ReadMode) const;
+template Result<std::shared_ptr<const IndexBlock>> Table::FetchMissing<IndexBlock>(BlockHandle, ReadMode) const;
+template Result<std::shared_ptr<const DataBlock>> Table::FetchMissing<DataBlock>(BlockHandle, ReadMode) const;
 
 Status Table::Get(std::string_view key, std::uint64_t hash, ReadMode mode, TableGetResult* result) const {
   result->found = false;

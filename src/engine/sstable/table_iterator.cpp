@@ -34,7 +34,7 @@ bool TableIterator::OpenSection(std::size_t section) {
     return false;
   }
   if (index_ != nullptr && section == section_) return true;
-  auto index = table_.Fetch<IndexBlock>(table_.top_index_->entry(section).block, {false, options_.fill_cache});
+  auto index = Fetch<IndexBlock>(table_.top_index_->entry(section).block, SeekStage::kIndex);
   if (!index) return Fail(index.error());
   section_ = section;
   index_ = std::move(*index);
@@ -51,13 +51,24 @@ bool TableIterator::OpenBlock(std::size_t block) {
   return true;
 }
 
+template <typename Block>
+Result<std::shared_ptr<const Block>> TableIterator::Fetch(BlockHandle handle, SeekStage stage) {
+  const ReadMode waiting{.fill_cache = options_.fill_cache};
+  if (listener_ == nullptr) return table_.Fetch<Block>(handle, waiting);
+  auto block = table_.Fetch<Block>(handle, {.memory_only = true, .fill_cache = options_.fill_cache});
+  if (block || block.error().code() != StatusCode::kWouldBlock) return block;
+  listener_->BeforeWait(stage);
+  return table_.FetchMissing<Block>(handle, waiting);
+}
+
 Result<std::shared_ptr<const DataBlock>> TableIterator::ReadData(BlockHandle handle) {
-  if (!window_) return table_.Fetch<DataBlock>(handle, {false, options_.fill_cache});
+  if (!window_) return Fetch<DataBlock>(handle, SeekStage::kBlock);
   if (options_.fill_cache) {
     // Present: from the cache. Absent: through the window, and then into the cache.
     auto block = table_.Fetch<DataBlock>(handle, {true, true});
     if (block || block.error().code() != StatusCode::kWouldBlock) return block;
   }
+  if (listener_ != nullptr && !window_->Holds(handle.offset, handle.size + kBlockTrailerBytes)) listener_->BeforeWait(SeekStage::kBlock);
   auto block = ReadAhead(handle);
   if (!block) return block.error().WithContext(table_.name());
   if (options_.fill_cache) table_.context_.cache->Insert(table_.KeyOf(handle), *block);
@@ -80,6 +91,34 @@ Result<std::shared_ptr<const DataBlock>> TableIterator::ReadAhead(BlockHandle ha
 void TableIterator::BeginSeek(bool backward) {
   status_ = Status();
   if (window_) window_->Restart(backward);
+}
+
+void TableIterator::WillSeek(const SeekPlace& place, SeekStage stage) {
+  BeginSeek(place.backward);
+  const TopIndexBlock& top = *table_.top_index_;
+  std::size_t section = place.key ? top.Search(*place.key) : place.backward ? top.size() : 0;
+  const bool last = place.backward && section == top.size();      // all of the table lies in front of the key
+  if (last) --section;
+  if (section >= top.size()) return;
+  if (stage == SeekStage::kIndex) {
+    const BlockHandle handle = top.entry(section).block;
+    const bool open = index_ != nullptr && section == section_;
+    if (!open && table_.PeekAs<IndexBlock>(handle) == nullptr) table_.file_->WillNeed(handle.offset, handle.size + kBlockTrailerBytes);
+    return;
+  }
+  if (!OpenSection(section)) return;      // the seek tries again, and says why
+  const std::size_t block = last ? index_->size() - 1 : place.key ? index_->Search(*place.key) : 0;
+  if (block < index_->size()) AskForBlock(index_->entry(block).block);
+}
+
+/// As ReadData() will read it.
+void TableIterator::AskForBlock(BlockHandle handle) {
+  if (!HandleFits(handle, table_.file_bytes())) return;
+  const bool through_cache = !window_ || options_.fill_cache;
+  if (through_cache && table_.PeekAs<DataBlock>(handle) != nullptr) return;
+  const std::uint64_t bytes = handle.size + kBlockTrailerBytes;
+  if (window_ && handle.size <= options_.readahead_bytes) return window_->WillRead(handle.offset, bytes);
+  table_.file_->WillNeed(handle.offset, bytes);
 }
 
 void TableIterator::SeekToFirst() {

@@ -23,6 +23,8 @@ class TableIterator final : public InternalIterator {
   void Prev() override;
   const EntryView& entry() const override { return cursor_.entry(); }
   Status status() const override { return status_; }
+  void TellBeforeWait(DiskWaitListener* listener) override { listener_ = listener; }
+  void WillSeek(const SeekPlace& place, SeekStage stage) override;
 
   /// To some entry at about the place that `random` picks between the blocks that may hold `lower` and `upper` (empty: the
   /// end); it may lie a little outside. Not Valid() only after an error or when `lower` is behind the table's end.
@@ -39,7 +41,11 @@ class TableIterator final : public InternalIterator {
   void BeginSeek(bool backward);
   /// Turns to the first block that may hold a key >= `target`. False, and not Valid(), when there is none or after an error.
   bool OpenBlockFor(std::string_view target);
+  /// Through the cache; whoever listens is told if that is not enough.
+  template <typename Block>
+  Result<std::shared_ptr<const Block>> Fetch(BlockHandle handle, SeekStage stage);
   Result<std::shared_ptr<const DataBlock>> ReadData(BlockHandle handle);
+  void AskForBlock(BlockHandle handle);
   Result<std::shared_ptr<const DataBlock>> ReadAhead(BlockHandle handle);
   void Leave();
   bool Fail(Status status);
@@ -49,6 +55,7 @@ class TableIterator final : public InternalIterator {
   const Table& table_;
   const std::shared_ptr<const void> pin_;
   const IteratorOptions options_;
+  DiskWaitListener* listener_ = nullptr;
   std::optional<ReadaheadWindow> window_;
 
   std::size_t section_ = 0;

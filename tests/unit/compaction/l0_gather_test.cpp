@@ -69,6 +69,11 @@ TEST_CASE("while L1 is held L0 is gathered: late, neighbours, of about one size"
   CHECK(within(std::vector<std::uint64_t>(12, 40)) == Ids{1, 2, 3, 4, 5});
   CHECK(within(std::vector<std::uint64_t>(19, 60)).empty());
   CHECK(within(std::vector<std::uint64_t>(20, 60)) == Ids{1, 2, 3, 4, 5, 6, 7, 8, 9, 10});           // where writers would be slowed it must be
+  Options no_bound = SmallOptions();
+  no_bound.base_level_bytes = 1ull << 63;
+  no_bound.base_level_entries = 12;
+  no_bound.level_ratio = 100;
+  CHECK(Pick({L0Of(std::vector<std::uint64_t>(12, 10)), L1Of(5000)}, {{100}, {{1, {"a", "z"}}}}, false, no_bound).within.size() == 10);
   // Each larger than those after it together: that costs the most, and is done only where writers would be slowed.
   std::vector<std::uint64_t> halves;
   for (std::uint64_t i = 0; i < 19; ++i) halves.push_back(1ull << (21 - i));

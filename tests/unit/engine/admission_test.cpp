@@ -99,6 +99,16 @@ TEST_CASE("who wants well less than was written of late is not held back by a de
   CHECK(writer.Write(60, 5s, {0.8}) < 0.5 * wanted);
 }
 
+TEST_CASE("a thread that was held up with an old count of what was written does not make the rate boundless", "[engine][admission]") {
+  ManualClock clock;
+  WriteAdmission admission(clock);
+  for (const std::uint64_t written : {100'000u, 200'000u, 150'000u}) {      // the last is older than the one before
+    clock.Advance(1s);
+    admission.SetPressure(0.5, false, written);
+  }
+  CHECK(admission.bytes_per_second() < 256 << 20);
+}
+
 TEST_CASE("what the tree has taken once fades", "[engine][admission]") {
   Writer writer;
   writer.Write(2000, 5s, {});

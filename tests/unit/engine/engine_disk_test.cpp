@@ -1,4 +1,5 @@
 // Disks that run full, and disks that fail to sync.
+#include <chrono>
 #include <thread>
 
 #include "engine/disk_reserve.h"
@@ -116,6 +117,35 @@ TEST_CASE("near the disk's end only what makes room is written, and everything a
   engine = MustOpen(options);
   CHECK(Get(*engine, "again") == "x");
   for (int i = 0; i < count; ++i) REQUIRE(Get(*engine, NameOf(i)) == (i % 2 == 0 ? std::nullopt : std::optional(ValueOf(i))));
+}
+
+TEST_CASE("L0 that finds no room to go down is gathered as far as there is room, and writing goes on", "[engine][space]") {
+  constexpr int kKeys = 400;
+  constexpr std::uint64_t kSpareBytes = 400'000;      // less than to write L1 and L0 anew
+  FaultFileSystem fs;
+  fs.SetCapacity(kDiskBytes);
+  Options options = ReserveOptions(&fs);
+  options.disk_reserve_bytes = 0;
+  options.base_level_entries = 10 * kKeys;
+  options.max_sstable_bytes = 0;                      // L1 is one table: no steps
+  options.l0_slowdown_sstables = 6;
+  options.l0_stop_sstables = 8;
+  auto engine = MustOpen(options);
+  const std::string value(1000, 'v');
+  for (int i = 0; i < kKeys; ++i) REQUIRE(Put(*engine, NameOf(i), value).ok());
+  REQUIRE(engine->Compact().ok());
+  engine.reset();                                     // and with it what has been removed
+  engine = MustOpen(options);
+  fs.SetCapacity(kDiskBytes - *fs.FreeBytes("db") + kSpareBytes);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (int i = 0; i < 2 * kKeys; ++i) {
+    while (!Put(*engine, NameOf(i % 20 * 20), value + std::to_string(i)).ok()) {
+      REQUIRE(std::chrono::steady_clock::now() < end);
+      std::this_thread::yield();
+    }
+  }
+  CHECK(engine->Stats().levels[0].sstables <= options.l0_stop_sstables + options.max_immutable_memtables);
+  CHECK(Get(*engine, NameOf(20)) == value + std::to_string(2 * kKeys - 19));
 }
 
 TEST_CASE("a write that cannot fit is refused before it takes the disk", "[engine][space]") {

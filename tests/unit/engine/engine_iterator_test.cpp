@@ -1,4 +1,7 @@
 // Iterators over a whole engine, walked back and forth: like std::map, whatever lies in memtables, L0 and levels.
+#include <functional>
+#include <set>
+
 #include "engine_fixture.h"
 #include "random_walk.h"
 
@@ -237,4 +240,65 @@ TEST_CASE("a million tombstones cost a bounded iterator no more than its bound, 
   REQUIRE(it->Valid());
   CHECK(it->key() == key(dead));
   CHECK(moves == dead / 500);
+}
+
+TEST_CASE("a seek asks the disk for what all tables will read before it waits for the second", "[engine][iterator]") {
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  options.block_cache_bytes = 1 << 20;
+  options.max_open_sstables = 1000;
+  options.base_level_entries = 100'000;          // nothing but L0 by itself
+  options.max_l0_sstables = 1000;
+  options.l0_slowdown_sstables = 2000;
+  options.l0_stop_sstables = 3000;
+  {
+    auto engine = MustOpen(options);
+    const auto write = [&](int count) {
+      for (int i = 0; i < count; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i * 7919 % 1000), std::to_string(i)).ok());
+      REQUIRE(engine->Flush().ok());
+    };
+    write(1000);
+    REQUIRE(engine->Compact().ok());
+    write(400);
+  }
+  ReadOptions read;
+  read.fill_cache = GENERATE(true, false);
+  using Move = std::function<void(Iterator&)>;
+  const auto [name, move] = GENERATE(values<std::pair<const char*, Move>>({
+      {"a key", [](Iterator& it) { it.Seek("k5"); }},
+      {"back from a key", [](Iterator& it) { it.SeekForPrev("k5"); }},
+      {"back from behind all", [](Iterator& it) { it.SeekForPrev("z"); }},
+      {"the first", [](Iterator& it) { it.SeekToFirst(); }},
+      {"the last", [](Iterator& it) { it.SeekToLast(); }},
+  }));
+  CAPTURE(name, read.fill_cache);
+  auto engine = MustOpen(options);
+  const std::size_t sources = engine->Stats().levels[0].sstables + 1;      // and L1
+  REQUIRE(sources > 8);
+  static_cast<void>(fs.TakeReads());
+  auto cold = engine->NewIterator(read);
+  move(*cold);
+  REQUIRE(cold->Valid());
+  const std::string key(cold->key());
+  std::set<std::pair<std::string, std::uint64_t>> asked;
+  std::size_t unasked = 0;
+  for (const FaultFileSystem::ReadSeen& seen : fs.TakeReads()) {
+    if (seen.hint) {
+      asked.emplace(seen.path, seen.offset);
+    } else if (!asked.contains({seen.path, seen.offset})) {
+      ++unasked;
+    }
+  }
+  CHECK(asked.size() == 2 * (sources - 1));      // index and block
+  CHECK(unasked == 2 * sources + 2);             // the footer and the top index of each, when it is opened, and what the first one reads
+  // What is in memory nobody asks for.
+  fs.CacheEverything(read.fill_cache);
+  auto warm = engine->NewIterator(read);
+  move(*warm);
+  CHECK(warm->key() == key);
+  const std::vector<FaultFileSystem::ReadSeen> again = fs.TakeReads();
+  if (read.fill_cache) CHECK(again.empty());
+  move(*cold);                                   // it has its indexes, and in its windows the blocks
+  CHECK(cold->key() == key);
+  CHECK(fs.TakeReads().empty());
 }
