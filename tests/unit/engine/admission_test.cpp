@@ -104,7 +104,7 @@ TEST_CASE("a thread that was held up with an old count of what was written does 
   WriteAdmission admission(clock);
   for (const std::uint64_t written : {100'000u, 200'000u, 150'000u}) {      // the last is older than the one before
     clock.Advance(1s);
-    admission.SetPressure(0.5, false, written);
+    admission.SetPressure({0.5}, false, written);
   }
   CHECK(admission.bytes_per_second() < 256 << 20);
 }
