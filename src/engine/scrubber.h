@@ -27,8 +27,8 @@ namespace lsmkv {
 
 class Scrubber {
  public:
-  /// All outlive it. @param rate  the compactions'.
-  Scrubber(EngineContext& context, ScrubPass::Pinned present, CompactionRate& rate);
+  /// All outlive it. @param rate  the compactions'. @param flush  for what of the log is damaged.
+  Scrubber(EngineContext& context, Wal& wal, ScrubPass::Pinned present, ScrubPass::Flush flush, CompactionRate& rate);
   /// Stops as Stop() does.
   ~Scrubber();
   Scrubber(const Scrubber&) = delete;
@@ -70,7 +70,9 @@ class Scrubber {
   bool PayByItself(std::uint64_t bytes, std::uint64_t rate, std::chrono::microseconds* paid_until) LSMKV_EXCLUDES(mutex_);
 
   EngineContext& context_;
+  Wal& wal_;
   const ScrubPass::Pinned present_;
+  const ScrubPass::Flush flush_;
   CompactionRate& rate_;
   const std::string path_;
   std::unique_ptr<ThreadPool> thread_;                     // the engine's and, under mutex_, SetInterval's
