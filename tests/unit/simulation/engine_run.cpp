@@ -338,6 +338,8 @@ void Script::Play() {
   const Disturbance& by = run_.disturbance;
   if (by.kind != Kind::kSmallDisk && seed_ % 10 == 0) run_.large_left = 1;
   if (by.betrayal != Disturbance::Betrayal::kNone) run_.options.compaction_filter = &run_.traitor;
+  // One that never comes takes as many steps of the schedule to arm: so a run is the same as the undisturbed one up to the call.
+  if (by.kind == Kind::kNone) run_.fs.FailCall(UINT64_MAX, Fault::kWriteError);
   if (by.kind == Kind::kPowerCut) run_.fs.FailCall(by.at, Fault::kWriteError, FaultSpan::kFromThenOn);
   if (by.kind == Kind::kOneFault) run_.fs.FailCall(by.at, by.fault);
   const std::uint64_t phases = 1 + random_() % 2;

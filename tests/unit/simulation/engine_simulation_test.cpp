@@ -129,6 +129,18 @@ TEST_CASE("a seed of the engine is a run: the same one leaves the same trace", "
   }
 }
 
+TEST_CASE("a run is the undisturbed one up to the call that is struck", "[engine][simulation]") {
+  const std::uint64_t first = FirstSeed();
+  Runs runs;
+  for (std::uint64_t seed = first; seed < first + Seeds(20, 200); ++seed) {
+    CAPTURE(seed);
+    const Verdict undisturbed = runs.One(seed, {});
+    for (const Disturbance::Kind kind : {Disturbance::Kind::kPowerCut, Disturbance::Kind::kOneFault}) {
+      REQUIRE(runs.One(seed, {.kind = kind, .at = UINT64_MAX}).sites == undisturbed.sites);    // one that never comes
+    }
+  }
+}
+
 // Each call of one schedule in turn: the runs of a seed are the same up to the call that the power is cut at.
 TEST_CASE("a power cut at each call in turn: what comes back is what was written up to some batch, the acknowledged ones among it",
           "[engine][simulation][crash]") {
