@@ -91,7 +91,7 @@ class Scrub(unittest.TestCase):
                     client.set(f"{what}:after", "after")
                     clean = scrub(client)
                     self.assertEqual(clean["damage"], 0)
-                    self.assertEqual(clean["log_segments"], 2)
+                    self.assertGreaterEqual(clean["log_segments"], 2)
                     self.assertEqual(clean["aside_files"], 1)
                     self.assertGreaterEqual(clean["log_batches"], 102)
                     path = sorted(p for p in glob.glob(os.path.join(log, pattern)) if os.path.getsize(p) > offset)[0]
