@@ -36,7 +36,7 @@ class Scrubber {
 
   /// Begins to scrub by itself where there is an interval.
   void Start() LSMKV_EXCLUDES(mutex_);
-  /// Ends a scrub that runs, within one read of the disk, and the thread. Scrub() fails from now on.
+  /// Ends a scrub that runs, within one read of the disk or the flush of a damaged log, and the thread. Scrub() fails from now on.
   void Stop() LSMKV_EXCLUDES(mutex_);
   /// The same without waiting for the thread.
   void Interrupt() LSMKV_EXCLUDES(mutex_);
