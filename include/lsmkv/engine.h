@@ -199,8 +199,9 @@ class Engine {
   /// Reads the manifests again, after something else than this engine has changed them: checks them and every table that is
   /// new, then shows readers the new tree at once. On an error (named) the present tree stays. Says what has changed.
   virtual Result<std::string> Reload() { return Status::Unsupported("reload"); }
-  /// Reads all manifests, tables and blob files from the disk, past the block cache, and checks every byte. Damage is in the
-  /// report and in the log, not in the status. Reads, writes and compactions go on; it keeps to the rate of compactions and
+  /// Reads all manifests, tables and blob files from the disk, past the block cache, and of the write-ahead log what is known to be
+  /// durable, and checks every byte. Damage is in the report and in the log, not in the status; where it is in the write-ahead log, what
+  /// that holds is flushed (as Flush() does). Reads, writes and compactions go on; it keeps to the rate of compactions and
   /// stands back for everybody else's disk accesses. A scrub that runs by itself gives way to it.
   /// Errors   kBusy: another one that was asked for runs. kShuttingDown: the engine closes.
   virtual Result<ScrubReport> Scrub() { return Status::Unsupported("scrub"); }

@@ -34,7 +34,8 @@ constexpr std::string_view kLsmHelp[] = {
     "    Read the manifests again after an offline change, check them and every new",
     "    table, and show the new tree at once; with an error the present one stays.",
     "SCRUB",
-    "    Read every manifest, table and blob file from the disk and check every byte.",
+    "    Read every manifest, table, blob file and the log from the disk and check every",
+    "    byte; where the log is damaged, flush what it holds, which is in memory still.",
     "    Answers with what was read and what is damaged, by file and offset.",
     "STATS",
     "    Return the figures of the tree.",
@@ -149,6 +150,9 @@ Outcome HandleLsmScrub(CommandContext& context) {
   const Result<ScrubReport> report = context.server.engine().Scrub();
   if (!report) return Fail(context, report.error());
   const LsmFields fields = {{"manifests", report->manifests},
+                            {"log_segments", report->log_segments},
+                            {"log_batches", report->log_records},
+                            {"aside_files", report->aside_files},
                             {"sstables", report->tables},
                             {"blob_files", report->blob_files},
                             {"entries", report->entries},

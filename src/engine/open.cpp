@@ -112,7 +112,7 @@ Status EngineImpl::Start() {
   }
   tree_ = std::make_unique<Tree>(std::move(state->tree));
   StartScheduler(std::move(state->manifests));
-  scrubber_ = std::make_unique<Scrubber>(context_, [this] { return tree_->Current()->version; }, scheduler_->rate());
+  scrubber_ = std::make_unique<Scrubber>(context_, *wal_, [this] { return tree_->Current()->version; }, [this] { return Flush(); }, scheduler_->rate());
   scrubber_->Start();
   if (Status status = wal_->RemoveSegmentsBelow(state->wal_floor); !status.ok()) LogWarning("recovery", "{}", status.message());
   LogLimits();

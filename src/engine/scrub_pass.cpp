@@ -4,6 +4,7 @@
 #include "engine/blob/blob_check.h"
 #include "engine/manifest/manifest_store.h"
 #include "engine/sstable/table_check.h"
+#include "engine/wal/log_check.h"
 #include "fs/passing_file.h"
 
 namespace lsmkv {
@@ -34,7 +35,8 @@ std::uint64_t ScrubPass::BytesOf(const Version& version) {
 Result<ScrubReport> ScrubPass::Run() {
   const std::chrono::microseconds start = context_.clock.Monotonic();
   const Files files = FilesOf(*present_());
-  if (!CheckManifests(files.levels) || !CheckTables(files) || !CheckBlobs(files)) return Status::ShuttingDown();
+  // The log first: of all files it is the one of which a damaged one can still be replaced.
+  if (!CheckLogFiles() || !CheckManifests(files.levels) || !CheckTables(files) || !CheckBlobs(files)) return Status::ShuttingDown();
   report_.duration = context_.clock.Monotonic() - start;
   return std::move(report_);
 }
@@ -42,7 +44,56 @@ Result<ScrubReport> ScrubPass::Run() {
 void ScrubPass::Damage(const Status& damage) {
   ++report_.damage;
   LogError("scrub", "{}", damage.message());
-  if (report_.messages.size() < ScrubReport::kMostMessages) report_.messages.push_back(damage.message());
+  Remember(damage.message());
+}
+
+void ScrubPass::Remember(std::string message) {
+  if (report_.messages.size() < ScrubReport::kMostMessages) report_.messages.push_back(std::move(message));
+}
+
+bool ScrubPass::CheckLogFiles() {
+  const LogBeginning beginning = BeginningOfLog();
+  const LogExtent extent = wal_.Extent();
+  LogCheckHooks hooks;
+  hooks.on_read = pay_;
+  hooks.on_damage = [this](std::uint64_t segment, const Status& damage) {
+    ++report_.damage;
+    LogError("scrub", "{}", damage.message());
+    if (log_damage_.size() < ScrubReport::kMostMessages) log_damage_.push_back({segment, damage});
+  };
+  hooks.given_up_below = [this] { return wal_.given_up_below(); };
+  const LogCheckSummary summary = CheckLog(context_.fs, context_.wal_dir, beginning, extent, hooks);
+  report_.log_segments = summary.segments;
+  report_.log_records = summary.records;
+  report_.aside_files = summary.asides;
+  report_.bytes += summary.bytes;
+  report_.gone += summary.gone;
+  if (!log_damage_.empty()) FlushDamagedLog();      // also where it is to end: there may be no other time for it
+  return !summary.stopped;
+}
+
+/// Read from the disk, so that floor and sequence number are of one moment. One that cannot be read is told of by CheckManifests().
+LogBeginning ScrubPass::BeginningOfLog() {
+  const Result<std::string> text = ReadManifestText(context_.fs, context_.options.dir, 0);
+  const bool nothing_flushed = !text && text.error().code() == StatusCode::kNotFound && BytesOf(*present_()) == 0;
+  if (nothing_flushed) return {0, 0};
+  if (!text) return {wal_.given_up_below(), std::nullopt};
+  const Result<LevelManifest> manifest = DecodeManifest(*text, ManifestFileName(0));
+  if (!manifest || !manifest->wal_floor) return {wal_.given_up_below(), std::nullopt};
+  return {*manifest->wal_floor, manifest->flushed_sequence};
+}
+
+void ScrubPass::FlushDamagedLog() {
+  const Status flushed = flush_();
+  for (const LogDamage& found : log_damage_) {
+    const bool needless = flushed.ok() && wal_.current_segment() > found.segment;
+    const std::string outcome =
+        needless ? "Nothing is lost: what the log held has been flushed into tables from memory, and no start needs this part of it any more"
+                 : fmt::format("What the log holds is in memory still, and flushing it into tables has failed ({}). Do not stop the server "
+                               "before LSM FLUSH has succeeded", flushed.ok() ? "it is still written to" : flushed.message());
+    LogWarning("scrub", "{}. {}", found.damage.message(), outcome);
+    Remember(fmt::format("{}. {}", found.damage.message(), outcome));
+  }
 }
 
 // A manifest is replaced by a rename, so whoever opens it reads one whole state of it.

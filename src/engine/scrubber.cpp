@@ -28,9 +28,11 @@ microseconds TimeFor(std::uint64_t bytes, std::uint64_t bytes_per_second) {
 
 }  // namespace
 
-Scrubber::Scrubber(EngineContext& context, ScrubPass::Pinned present, CompactionRate& rate)
+Scrubber::Scrubber(EngineContext& context, Wal& wal, ScrubPass::Pinned present, ScrubPass::Flush flush, CompactionRate& rate)
     : context_(context),
+      wal_(wal),
       present_(std::move(present)),
+      flush_(std::move(flush)),
       rate_(rate),
       path_(context.options.dir + "/scrub.json"),
       interval_ms_(context.options.scrub_interval_ms),
@@ -148,12 +150,12 @@ bool Scrubber::PayByItself(std::uint64_t bytes, std::uint64_t rate, microseconds
 }
 
 Result<ScrubReport> Scrubber::RunPass(ScrubPass::Pay pay) {
-  Result<ScrubReport> report = ScrubPass(context_, present_, std::move(pay)).Run();
+  Result<ScrubReport> report = ScrubPass(context_, wal_, present_, flush_, std::move(pay)).Run();
   if (!report) return report;
   const std::uint64_t now_ms = context_.clock.WallMillis();
-  LogInfo("scrub", "{} manifests, {} tables with {} entries, {} blob files: {} bytes read in {:.1f} s, {} damaged places", report->manifests,
-          report->tables, report->entries, report->blob_files, report->bytes, static_cast<double>(report->duration.count()) / 1e6,
-          report->damage);
+  LogInfo("scrub", "{} manifests, {} log segments with {} batches, {} tables with {} entries, {} blob files: {} bytes read in {:.1f} s, {} damaged places",
+          report->manifests, report->log_segments, report->log_records, report->tables, report->entries, report->blob_files, report->bytes,
+          static_cast<double>(report->duration.count()) / 1e6, report->damage);
   Save(*report, now_ms);
   const MutexLock lock(mutex_);
   ++figures_.completed;

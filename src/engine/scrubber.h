@@ -27,8 +27,8 @@ namespace lsmkv {
 
 class Scrubber {
  public:
-  /// All outlive it. @param rate  the compactions'.
-  Scrubber(EngineContext& context, ScrubPass::Pinned present, CompactionRate& rate);
+  /// All outlive it. @param rate  the compactions'. @param flush  for what of the log is damaged.
+  Scrubber(EngineContext& context, Wal& wal, ScrubPass::Pinned present, ScrubPass::Flush flush, CompactionRate& rate);
   /// Stops as Stop() does.
   ~Scrubber();
   Scrubber(const Scrubber&) = delete;
@@ -36,7 +36,7 @@ class Scrubber {
 
   /// Begins to scrub by itself where there is an interval.
   void Start() LSMKV_EXCLUDES(mutex_);
-  /// Ends a scrub that runs, within one read of the disk, and the thread. Scrub() fails from now on.
+  /// Ends a scrub that runs, within one read of the disk or the flush of a damaged log, and the thread. Scrub() fails from now on.
   void Stop() LSMKV_EXCLUDES(mutex_);
   /// The same without waiting for the thread.
   void Interrupt() LSMKV_EXCLUDES(mutex_);
@@ -70,7 +70,9 @@ class Scrubber {
   bool PayByItself(std::uint64_t bytes, std::uint64_t rate, std::chrono::microseconds* paid_until) LSMKV_EXCLUDES(mutex_);
 
   EngineContext& context_;
+  Wal& wal_;
   const ScrubPass::Pinned present_;
+  const ScrubPass::Flush flush_;
   CompactionRate& rate_;
   const std::string path_;
   std::unique_ptr<ThreadPool> thread_;                     // the engine's and, under mutex_, SetInterval's

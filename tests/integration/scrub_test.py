@@ -77,6 +77,38 @@ class Scrub(unittest.TestCase):
             self.assertGreater(errors, 0)
             self.assertLess(errors, 1000)
 
+    def test_damage_in_the_log_is_found_before_a_start_and_costs_nothing(self):
+        with Server(directives=["--wal-fsync", "always"]) as server:
+            log = os.path.join(server.directory, "data", "wal")
+            for what, pattern, offset in (("a segment", "wal_[0-9]*.log", 200), ("a batch beside the log", "aside_*.ops", 4_000_000)):
+                with self.subTest(what):
+                    client = server.client()
+                    for i in range(100):
+                        client.set(f"{what}:{i}", f"value of {i}")
+                    client.set(f"{what}:large", what * 500_000)
+                    server.restart()                             # what was written is in a closed segment now
+                    client = server.client()
+                    client.set(f"{what}:after", "after")
+                    clean = scrub(client)
+                    self.assertEqual(clean["damage"], 0)
+                    self.assertGreaterEqual(clean["log_segments"], 2)
+                    self.assertEqual(clean["aside_files"], 1)
+                    self.assertGreaterEqual(clean["log_batches"], 102)
+                    path = sorted(p for p in glob.glob(os.path.join(log, pattern)) if os.path.getsize(p) > offset)[0]
+                    flip_byte(path, offset)
+                    found = scrub(client)
+                    self.assertEqual(found["damage"], 1)
+                    self.assertRegex(found["damaged"][0].decode(), f"{path}: offset [0-9]+: .*Nothing is lost: .*flushed into tables")
+                    self.assertEqual(client.info("lsm")["scrub_damage"], 1)
+                    lsmkv_server.wait_until(lambda: f"{path}: offset " in server.log_text(), "the log names the damage")
+                    self.assertEqual(scrub(client)["damage"], 0)
+                    server.kill()
+                    server.start()
+                    client = server.client()
+                    self.assertEqual([client.get(f"{what}:{i}") for i in range(100)], [b"value of %d" % i for i in range(100)])
+                    self.assertEqual(client.get(f"{what}:large"), (what * 500_000).encode())
+                    self.assertEqual(client.get(f"{what}:after"), b"after")
+
     def test_a_server_that_cannot_read_its_databases_says_what_to_do(self):
         with Server() as server:
             server.client().set("k", "v")

@@ -8,6 +8,7 @@
 #include "base/coding.h"
 #include "base/hash.h"
 #include "engine/wal/log_format.h"
+#include "fs/passing_file.h"
 
 namespace lsmkv {
 namespace {
@@ -25,6 +26,17 @@ Status WriteFile(WritableFile& file, std::string_view operations) {
   if (Status synced = file.Sync(); !synced.ok()) return synced;
   return file.Close();
 }
+
+/// Of what is there, before any of it is read.
+Status CheckSize(FileSystem& fs, const std::string& path, const AsideRef& ref) {
+  const Result<std::uint64_t> bytes = fs.FileSize(path);
+  if (!bytes && bytes.error().code() == StatusCode::kNotFound) return Status::Corruption(path + ": is missing, from offset 0 on");
+  if (!bytes) return bytes.error();
+  if (*bytes == ref.bytes) return Status::Ok();
+  return Status::Corruption(fmt::format("{}: ends at offset {}, and had {} bytes", path, *bytes, ref.bytes));
+}
+
+Status WrongChecksum(const std::string& path) { return Status::Corruption(path + ": offset 0: the checksum of the whole does not match"); }
 
 }  // namespace
 
@@ -70,14 +82,27 @@ Result<AsideRef> WriteAside(FileSystem& fs, const std::string& wal_dir, std::uin
 
 Result<std::string> ReadAside(FileSystem& fs, const std::string& wal_dir, const AsideRef& ref) {
   const std::string path = wal_dir + "/" + AsideFileName(ref.id);
-  const Result<std::uint64_t> bytes = fs.FileSize(path);
-  if (!bytes && bytes.error().code() == StatusCode::kNotFound) return Status::Corruption(path + ": is missing, from offset 0 on");
-  if (!bytes) return bytes.error();
-  if (*bytes != ref.bytes) return Status::Corruption(fmt::format("{}: ends at offset {}, and had {} bytes", path, *bytes, ref.bytes));
+  if (Status size = CheckSize(fs, path, ref); !size.ok()) return size;
   Result<std::string> operations = fs.ReadWholeFile(path);
   if (!operations) return operations;
   if (operations->size() == ref.bytes && Checksum(*operations) + ref.id == ref.checksum) return operations;
-  return Status::Corruption(path + ": offset 0: the checksum of the whole does not match");
+  return WrongChecksum(path);
+}
+
+Status CheckAside(FileSystem& fs, const std::string& wal_dir, const AsideRef& ref, const std::function<bool(std::uint64_t)>& on_read) {
+  const std::string path = wal_dir + "/" + AsideFileName(ref.id);
+  if (Status size = CheckSize(fs, path, ref); !size.ok()) return size;
+  const Result<std::unique_ptr<RandomAccessFile>> file = NewPassingFile(fs, path);
+  if (!file) return file.error();
+  RunningChecksum checksum;
+  std::string piece;
+  for (std::uint64_t at = 0; at < ref.bytes; at += piece.size()) {
+    piece.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, ref.bytes - at)));
+    if (!on_read(piece.size())) return Status::ShuttingDown();
+    if (Status read = (*file)->Read(at, piece.size(), piece.data()); !read.ok()) return read;
+    checksum.Add(piece);
+  }
+  return checksum.value() + ref.id == ref.checksum ? Status::Ok() : WrongChecksum(path);
 }
 
 }  // namespace lsmkv

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,5 +63,8 @@ std::optional<AsideRef> DecodeAside(std::string_view operations);
 Result<AsideRef> WriteAside(FileSystem& fs, const std::string& wal_dir, std::uint64_t id, std::string_view operations);
 /// Errors: kCorruption when it is missing, or not what was written; kIoError. They name the file.
 Result<std::string> ReadAside(FileSystem& fs, const std::string& wal_dir, const AsideRef& ref);
+/// Whether ReadAside() would return it, in little memory, as fs/passing_file.h reads. Errors: the same; kShuttingDown when `on_read`, which is
+/// told of each piece, has said false.
+Status CheckAside(FileSystem& fs, const std::string& wal_dir, const AsideRef& ref, const std::function<bool(std::uint64_t bytes)>& on_read);
 
 }  // namespace lsmkv

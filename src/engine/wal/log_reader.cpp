@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fs/passing_file.h"
+
 namespace lsmkv {
 namespace {
 
@@ -37,16 +39,23 @@ struct Header {
 
 }  // namespace
 
-LogReader::LogReader(std::unique_ptr<RandomAccessFile> file, std::string path, std::uint64_t segment)
+LogReader::LogReader(std::unique_ptr<RandomAccessFile> file, std::string path, std::uint64_t segment, std::uint64_t most_bytes)
     : file_(std::move(file)),
       path_(std::move(path)),
       segment_(segment),
-      budget_bytes_(kSearchBudgetBytes + kSearchBudgetFiles * file_->size()) {}
+      size_(std::min(file_->size(), most_bytes)),
+      budget_bytes_(kSearchBudgetBytes + kSearchBudgetFiles * size_) {}
 
 Result<LogReader> LogReader::Open(FileSystem& fs, const std::string& path, std::uint64_t segment) {
   Result<std::unique_ptr<RandomAccessFile>> file = fs.NewRandomAccessFile(path);
   if (!file) return file.error();
   return LogReader(std::move(*file), path, segment);
+}
+
+Result<LogReader> LogReader::OpenPassing(FileSystem& fs, const std::string& path, std::uint64_t segment, std::uint64_t most_bytes) {
+  Result<std::unique_ptr<RandomAccessFile>> file = NewPassingFile(fs, path);
+  if (!file) return file.error();
+  return LogReader(std::move(*file), path, segment, most_bytes);
 }
 
 Result<std::string_view> LogReader::View(std::uint64_t offset, std::size_t bytes) {

@@ -45,6 +45,8 @@ class LogReader {
 
   /// Reading, here and below: kUnsupported for a segment of a newer format, by its number.
   static Result<LogReader> Open(FileSystem& fs, const std::string& path, std::uint64_t segment);
+  /// The same for a segment that may be in use: it ends after `most_bytes` at the latest, and is read as fs/passing_file.h says.
+  static Result<LogReader> OpenPassing(FileSystem& fs, const std::string& path, std::uint64_t segment, std::uint64_t most_bytes);
 
   /// What lies at `offset`. kEnd: the end of the file, or of what was written to it (log_format.h).
   Result<Look> At(std::uint64_t offset, const SoughtRecords& sought = {});
@@ -58,10 +60,10 @@ class LogReader {
   /// The end of the last byte that is not zero, at least `offset`.
   Result<std::uint64_t> WrittenEnd(std::uint64_t offset);
 
-  std::uint64_t size() const { return file_->size(); }
+  std::uint64_t size() const { return size_; }
 
  private:
-  LogReader(std::unique_ptr<RandomAccessFile> file, std::string path, std::uint64_t segment);
+  LogReader(std::unique_ptr<RandomAccessFile> file, std::string path, std::uint64_t segment, std::uint64_t most_bytes = UINT64_MAX);
   /// `bytes` at `offset`, which the file has; valid until the next call.
   Result<std::string_view> View(std::uint64_t offset, std::size_t bytes);
   /// Whether what a writer leaves behind its last record, or finds in a file that was another segment's, lies at `offset`.
@@ -79,6 +81,7 @@ class LogReader {
   std::unique_ptr<RandomAccessFile> file_;
   std::string path_;
   std::uint64_t segment_;
+  std::uint64_t size_;
   std::uint64_t budget_bytes_;            // for checksums of what only looks like records
   std::string window_;
   std::uint64_t window_offset_ = 0;

@@ -209,6 +209,15 @@ SegmentQueue::Written SegmentQueue::WhatIsWritten() {
   return written;
 }
 
+std::vector<LogExtent::Part> SegmentQueue::Extent() {
+  MutexLock io_lock(io_mutex_);   // between two writes: what a failed one has left is not counted
+  MutexLock lock(buffer_mutex_);
+  std::vector<LogExtent::Part> parts;
+  for (const SegmentPtr& segment : left_behind_) parts.push_back({segment->id, segment->appended_bytes});   // wholly written
+  parts.push_back({segments_.front()->id, file_bytes_});
+  return parts;
+}
+
 void SegmentQueue::Forget(const SegmentPtr& segment) {
   MutexLock lock(buffer_mutex_);
   LSMKV_ASSERT(!left_behind_.empty() && left_behind_.front() == segment);

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "engine/wal/log_check.h"
 #include "engine/wal/log_format.h"
 #include "fs/file_system.h"
 
@@ -68,6 +69,8 @@ class SegmentQueue {
   /// The same unless somebody else has written as far as `sequence` meanwhile.
   Status WriteUpTo(SequenceNumber sequence) LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
   Written WhatIsWritten() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
+  /// The files still open here that hold something, oldest first, and how many bytes of whole records lie in each. Waits for a write under way.
+  std::vector<LogExtent::Part> Extent() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
   /// Takes room on the disk for what the segment being written will hold soon: a little at first, then as much as it holds already, so
   /// that the log of little data takes little. To be called now and then; where it is not called in time, writes take their own.
   /// Threads  the one that closes segments.

@@ -217,15 +217,19 @@ Status Wal::RemoveSegmentsBelow(std::uint64_t floor) {
   Result<std::vector<std::uint64_t>> ids = ListSegments(fs_, wal_dir_);
   if (!ids) return ids.error();
   bool some = false;
+  const std::uint64_t given_up = std::min(floor, in_use);
+  std::uint64_t said = given_up_below();
+  while (said < given_up && !given_up_below_.compare_exchange_weak(said, given_up, std::memory_order_release)) {
+  }
   for (const std::uint64_t id : *ids) {
-    if (id >= std::min(floor, in_use)) continue;
+    if (id >= given_up) continue;
     some = true;
     if (Status retired = recycler_->Retire(id); !retired.ok()) return retired;
     segment_count_.fetch_sub(1, std::memory_order_relaxed);
     LogDebug("wal", "{} is given up: its writes are in tables", SegmentFileName(id));
   }
   if (some && rested_.exchange(false)) Wake();
-  return RemoveAsidesBelow(std::min(floor, in_use));
+  return RemoveAsidesBelow(given_up);
 }
 
 Status Wal::RemoveAsidesBelow(std::uint64_t floor) {

@@ -119,6 +119,13 @@ class Wal {
   /// health().ok(), for hot paths.
   bool healthy() const { return health_code_.load(std::memory_order_acquire) == StatusCode::kOk; }
   WalStats stats() const;
+  /// What can be read of the log while it is in use; for CheckLog().
+  LogExtent Extent() {
+    const SequenceNumber durable = durable_sequence();      // first: what is in the files is never less
+    return {durable, queue_.Extent()};
+  }
+  /// Segments below this are not part of the log any more, and their files may be anything. Said before that begins.
+  std::uint64_t given_up_below() const { return given_up_below_.load(std::memory_order_acquire); }
 
   // ---- arranging
   void SetMode(WalFsync mode);
@@ -180,6 +187,7 @@ class Wal {
   CommitListeners listeners_;
   const std::function<void(Micros)> on_sync_;
 
+  std::atomic<std::uint64_t> given_up_below_{0};      // release before the first file is touched, acquire by who has read one
   std::atomic<std::uint64_t> next_aside_;             // relaxed: a number
   Mutex aside_mutex_;                                 // a leaf
   std::vector<AsidePlace> asides_ LSMKV_GUARDED_BY(aside_mutex_);
