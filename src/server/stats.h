@@ -7,6 +7,7 @@
 //          moment and subtracts them (info_text.cpp).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -17,6 +18,7 @@
 
 #include "base/cycle_clock.h"
 #include "base/mutex.h"
+#include "commands/latency_buckets.h"
 
 namespace lsmkv {
 
@@ -36,12 +38,14 @@ struct CommandCounters {
   Counter cycles;      ///< of the time stamp counter, see CycleClock
   Counter rejected;    ///< refused before the handler ran (arity, NOAUTH)
   Counter failed;      ///< the handler answered with an error
+  std::array<Counter, kLatencyBuckets> by_latency;   ///< calls, while latency-tracking is on
 };
 
 /// Totals over all loops, or of one.
 struct StatsTotals {
   struct Command {
     std::uint64_t calls = 0, cycles = 0, rejected = 0, failed = 0;
+    LatencyBuckets by_latency{};
   };
   std::uint64_t commands = 0;
   std::uint64_t ticks = 0;
