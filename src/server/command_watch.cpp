@@ -1,11 +1,13 @@
 #include "server/command_watch.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
 
 #include "commands/command.h"
 #include "config/settings.h"
+#include "server/stats.h"
 
 namespace lsmkv {
 
@@ -44,8 +46,8 @@ void CommandWatch::CalibrateLocked() {
   // A little less, since the clock may get more exact meanwhile: NoteSlow() looks again.
   const double cycles = micros_per_cycle == 0 ? 0 : slow_us / micros_per_cycle * 0.99;
   slow_cycles_.store(cycles < std::ldexp(1.0, 63) ? static_cast<std::uint64_t>(cycles) : UINT64_MAX, std::memory_order_relaxed);
-  const double factor = std::ldexp(micros_per_cycle * 1000 / static_cast<double>(kLatencyBucketNanos), 64);
-  bucket_factor_.store(tracking_ ? static_cast<std::uint64_t>(std::clamp(factor, 1.0, std::ldexp(1.0, 63))) : 0, std::memory_order_relaxed);
+  const double factor = std::ldexp(micros_per_cycle * 1000 / static_cast<double>(kLatencyBucketNanos), 65);
+  bucket_factor_.store(tracking_ ? static_cast<std::uint64_t>(std::clamp(factor, 1.0, std::ldexp(1.0, kCountedBuckets - 1))) : 0, std::memory_order_relaxed);
 }
 
 }  // namespace lsmkv

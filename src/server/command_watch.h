@@ -6,7 +6,6 @@
 //          first to be seen with new thresholds. CONFIG SET itself is judged by what it has set, as in Redis.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
@@ -32,9 +31,10 @@ class alignas(64) CommandWatch {
   /// A command that ran for so many cycles or more is to be told to NoteSlow().
   std::uint64_t slow_cycles() const { return slow_cycles_.load(std::memory_order_relaxed); }
   bool tracks() const { return bucket_factor_.load(std::memory_order_relaxed) != 0; }
+  /// Below kCountedBuckets, whatever `cycles` is.
   std::size_t BucketOf(std::uint64_t cycles) const {
     const auto product = static_cast<unsigned __int128>(cycles) * bucket_factor_.load(std::memory_order_relaxed);
-    return std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(product >> 64))), kLatencyBuckets - 1);
+    return static_cast<std::size_t>(63 - std::countl_zero(static_cast<std::uint64_t>(product >> 64) | 1));
   }
   /// `args` are made by SlowArguments() and empty where the command is in no slow log.
   void NoteSlow(const CommandSpec& spec, std::vector<std::string> args, const ClientState& client, std::uint64_t cycles, std::uint64_t now_ms);
@@ -51,7 +51,7 @@ class alignas(64) CommandWatch {
   void CalibrateLocked() LSMKV_REQUIRES(mutex_);
 
   std::atomic<std::uint64_t> slow_cycles_{UINT64_MAX};
-  std::atomic<std::uint64_t> bucket_factor_{0};          // 2^64 by the cycles of the first bucket; 0: latency-tracking is off
+  std::atomic<std::uint64_t> bucket_factor_{0};          // 2^64 by half the cycles of the first bucket; 0: latency-tracking is off
   std::atomic<std::int64_t> slower_than_us_{-1};
   const CycleClock& clock_;
   SlowLog slow_log_;

@@ -161,7 +161,7 @@ class Session {
   template <typename Write>
   void Reject(Write write);
   void CountRun(std::size_t reply_begin, bool failed_reply);
-  void NoteSlow(std::uint64_t cycles);
+  [[gnu::cold, gnu::noinline]] void NoteSlow(std::uint64_t cycles);
 
   // session_transaction.cpp: between MULTI and EXEC
   void DispatchInMulti(bool admitted);

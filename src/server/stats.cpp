@@ -43,7 +43,9 @@ void LoopStats::AddTo(StatsTotals* totals) const {
     totals->by_command[i].cycles += by_command[i].cycles.Get();
     totals->by_command[i].rejected += by_command[i].rejected.Get();
     totals->by_command[i].failed += by_command[i].failed.Get();
-    for (std::size_t j = 0; j < kLatencyBuckets; ++j) totals->by_command[i].by_latency[j] += by_command[i].by_latency[j].Get();
+    for (std::size_t j = 0; j < kCountedBuckets; ++j) {
+      totals->by_command[i].by_latency[std::min(j, kLatencyBuckets - 1)] += by_command[i].by_latency[j].Get();
+    }
   }
   MutexLock lock(errors_mutex_);
   for (const auto& [code, count] : errors_) totals->errors[code] += count;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -33,13 +34,17 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
+/// Of these the last ones are one to who asks, see LatencyBuckets: so many that none needs a bound when it is counted.
+inline constexpr std::size_t kCountedBuckets = 60;
+
 struct CommandCounters {
   Counter calls;
   Counter cycles;      ///< of the time stamp counter, see CycleClock
   Counter rejected;    ///< refused before the handler ran (arity, NOAUTH)
   Counter failed;      ///< the handler answered with an error
-  std::array<Counter, kLatencyBuckets> by_latency;   ///< calls, while latency-tracking is on
+  std::array<Counter, kCountedBuckets> by_latency;   ///< calls, while latency-tracking is on
 };
+static_assert(sizeof(CommandCounters) == 512, "found by a shift");
 
 /// Totals over all loops, or of one.
 struct StatsTotals {

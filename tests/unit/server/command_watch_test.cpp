@@ -93,7 +93,7 @@ TEST_CASE("a command's time goes into its bucket, while latency-tracking is on",
     CHECK(w.watch.BucketOf(w.Cycles(BucketMicros(bucket) * 103 / 100 + 1)) == bucket + 1);
   }
   CHECK(w.watch.BucketOf(0) == 0);
-  CHECK(w.watch.BucketOf(UINT64_MAX) == kLatencyBuckets - 1);
+  CHECK(w.watch.BucketOf(UINT64_MAX) < kCountedBuckets);
   Settings settings = DefaultSettings();
   settings.latency_tracking = false;
   w.watch.Apply(settings);
