@@ -106,6 +106,8 @@ class CommitListener {
   virtual ~CommitListener() = default;
   /// Must return at once. `status` not ok: the WAL is broken; batches after `durable` are not safe.
   virtual void OnDurable(SequenceNumber durable, const Status& status) = 0;
+  /// A sync of the log has succeeded, and how long it took. Must return at once, too.
+  virtual void OnSynced(std::chrono::microseconds /*took*/) {}
 };
 
 /// What a writer does before its next write.

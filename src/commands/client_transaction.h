@@ -43,8 +43,10 @@ struct QueuedCommand {
 /// One that EXEC has run, for the statistics.
 struct RanCommand {
   const CommandSpec* spec;
-  std::uint64_t cycles;
-  std::string error;                             ///< its reply if that was an error
+  std::uint64_t cycles = 0;
+  std::string error = {};                           ///< its reply if that was an error
+  bool slow = false;
+  std::vector<std::string> slow_args = {};       ///< then: its SlowArguments(), if it may be in the slow log
 };
 
 struct ClientTransaction {
@@ -74,6 +76,7 @@ struct ClientTransaction {
   bool refused = false;
   Watches watches;
   std::vector<RanCommand> ran;                   ///< by the EXEC that has just ended
+  std::uint64_t slow_cycles = UINT64_MAX;        ///< from which on one of them counts as slow
 };
 
 /// MULTI, EXEC, DISCARD, WATCH, QUIT and RESET are not queued.

@@ -13,12 +13,15 @@
 #include <vector>
 
 #include "commands/client_state.h"
+#include "commands/latency_buckets.h"
 #include "lsmkv/status.h"
 
 namespace lsmkv {
 
-class Config;   // config/config.h
-class Engine;   // lsmkv/engine.h
+class Config;           // config/config.h
+class Engine;           // lsmkv/engine.h
+class LatencyMonitor;   // latency_monitor.h
+class SlowLog;          // slow_log.h
 
 namespace resp {
 class Writer;
@@ -93,6 +96,10 @@ class ServerApi {
   /// INFO's text for these sections (lower case; empty: the default set; "all", "everything"). Admin thread only.
   virtual std::string Info(std::span<const std::string_view> sections) = 0;
   virtual void ResetStats() = 0;
+  virtual SlowLog& slow_log() = 0;
+  virtual LatencyMonitor& latency_monitor() = 0;
+  /// How long commands took since ResetStats(), by CommandSpec::index.
+  virtual std::vector<LatencyBuckets> CommandLatencies() = 0;
   /// A checkpoint by hard links in DIR/checkpoints; blocks. kBusy when one is running.
   virtual Status SaveCheckpoint() = 0;
   virtual bool checkpoint_running() const = 0;

@@ -11,6 +11,7 @@
 #include "commands/client_transaction.h"
 #include "commands/command_doc.h"
 #include "commands/generic_access.h"
+#include "commands/slow_log.h"
 
 namespace lsmkv {
 
@@ -69,8 +70,11 @@ bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& t
     if (!context.may_block && out.size() - begin > kLongReplyBytes) return false;
     const std::string_view written = out.From(reply_begin);
     const std::uint64_t now = CycleClock::Now();
-    queued.ran.push_back({command.spec, now - start, written.starts_with('-') ? std::string(written) : std::string()});
+    RanCommand ran{command.spec, now - start, written.starts_with('-') ? std::string(written) : std::string()};
     start = now;
+    ran.slow = ran.cycles >= queued.slow_cycles;
+    if (ran.slow && (command.spec->flags & kSkipSlowlog) == 0) ran.slow_args = SlowArguments(*command.spec, command.args);
+    queued.ran.push_back(std::move(ran));
     if (transaction.failed()) break;                    // Commit() will say why
   }
   return true;

@@ -29,6 +29,11 @@ struct Count {                ///< a plain integer
   std::uint64_t min;
   std::uint64_t max;
 };
+struct Integer {              ///< one that may be negative
+  std::int64_t Settings::*field;
+  std::int64_t min;
+  std::int64_t max;
+};
 struct ByteSize {             ///< 100, 64k, 64mb, 1gb: Redis's units
   std::uint64_t Settings::*field;
   std::uint64_t min;
@@ -62,12 +67,12 @@ struct OutputLimitList {      ///< class hard soft seconds, once or several time
 /// A name that tools ask every Redis for, whose answer is always `Directive::default_text` here.
 struct Fact {};
 
-using DirectiveType = std::variant<Flag, Count, ByteSize, Octal, Ratio, Text, WordList, Choice, OutputLimitList, Fact>;
+using DirectiveType = std::variant<Flag, Count, Integer, ByteSize, Octal, Ratio, Text, WordList, Choice, OutputLimitList, Fact>;
 
 enum class Mutability : std::uint8_t { kAtStart, kAtRunTime };
 enum class Category : std::uint8_t {
-  kNetwork, kSecurity, kClients, kMemory, kGeneral, kThreads, kDurability, kMemtables, kLevels, kTables, kFacts };
-inline constexpr std::size_t kCategories = 11;
+  kNetwork, kSecurity, kClients, kMemory, kGeneral, kMonitoring, kThreads, kDurability, kMemtables, kLevels, kTables, kFacts };
+inline constexpr std::size_t kCategories = 12;
 std::string_view CategoryTitle(Category category);
 
 struct Directive {

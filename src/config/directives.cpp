@@ -14,6 +14,7 @@ constexpr std::uint64_t kMaxMb = 1ull << 30;          // a pebibyte in MB: no pr
 constexpr std::uint64_t kMaxSeconds = 2147483647;     // as Redis
 constexpr std::uint64_t kMaxEntries = 1ull << 48;
 constexpr std::uint64_t kMaxBytes = 1ull << 62;
+constexpr std::int64_t kMaxInt64 = INT64_MAX;
 
 constexpr std::string_view kLogVerbosityNames[] = {"debug", "verbose", "notice", "warning"};
 constexpr std::string_view kWalFsyncNames[] = {"always", "everysec", "no"};
@@ -86,6 +87,18 @@ const Directive kDirectives[] = {
      "The file to log to; SIGHUP opens it anew, for log rotation. Empty: standard output."},
     {"shutdown-timeout", "", Count{&S::shutdown_timeout_seconds, 0, 3600}, "5", kRunTime, kGeneral,
      "On SIGTERM, SIGINT and SHUTDOWN: how many seconds clients have to take their last replies."},
+
+    // ---- monitoring
+    {"slowlog-log-slower-than", "", Integer{&S::slowlog_log_slower_than_us, -1, kMaxInt64}, "10000", kRunTime, kMonitoring,
+     "SLOWLOG keeps commands that ran for at least this many microseconds, what they waited for the disk included. 0: all;\n"
+     "-1: none."},
+    {"slowlog-max-len", "", Count{&S::slowlog_max_entries, 0, 1'000'000}, "128", kRunTime, kMonitoring,
+     "How many of them; the oldest go first. An entry takes about as much as its arguments, 4kb at most."},
+    {"latency-monitor-threshold", "", Count{&S::latency_monitor_threshold_ms, 0, kMaxInt64}, "0", kRunTime, kMonitoring,
+     "LATENCY keeps what took at least this many milliseconds: commands, event loops, the log's writes and syncs, stalls of\n"
+     "writers. 0: nothing."},
+    {"latency-tracking", "", Flag{&S::latency_tracking}, "yes", kRunTime, kMonitoring,
+     "Count how long each command takes, for LATENCY HISTOGRAM."},
 
     // ---- threads
     {"io-threads", "", Count{&S::io_threads, 0, 128}, "0", kStart, kThreads,
@@ -205,9 +218,6 @@ const Directive kDirectives[] = {
     {"hz", "", Fact{}, "10", kStart, kFacts, "housekeeping has no common timer; this is Redis's default, for tools that want a number"},
     {"io-threads-do-reads", "", Fact{}, "yes", kStart, kFacts, "every I/O thread reads, runs commands and writes for its clients"},
     {"lua-time-limit", "busy-reply-threshold", Fact{}, "5000", kStart, kFacts, "there are no scripts; this is Redis's default, for tools that want a number"},
-    {"slowlog-log-slower-than", "", Fact{}, "-1", kStart, kFacts, "there is no slow log"},
-    {"slowlog-max-len", "", Fact{}, "0", kStart, kFacts, "there is no slow log"},
-    {"latency-monitor-threshold", "", Fact{}, "0", kStart, kFacts, "there is no latency monitor"},
     {"notify-keyspace-events", "", Fact{}, "\"\"", kStart, kFacts, "there are no keyspace events"},
     {"replicaof", "slaveof", Fact{}, "\"\"", kStart, kFacts, "there is no replication"},
     {"cluster-enabled", "", Fact{}, "no", kStart, kFacts, "there is no cluster mode"},
@@ -225,7 +235,7 @@ std::span<const Directive> Directives() { return kDirectives; }
 
 std::string_view CategoryTitle(Category category) {
   static constexpr std::string_view kTitles[kCategories] = {
-      "Network", "Security", "Clients", "Memory", "General", "Threads", "Data directory and durability", "Memtables",
+      "Network", "Security", "Clients", "Memory", "General", "Monitoring", "Threads", "Data directory and durability", "Memtables",
       "Levels and compaction", "Tables and caches", "Facts: what tools ask every Redis for"};
   return kTitles[static_cast<std::size_t>(category)];
 }

@@ -59,6 +59,12 @@ struct Settings {
   std::string logfile;                      ///< empty: standard output
   std::uint64_t shutdown_timeout_seconds = 0;
 
+  // Monitoring
+  std::int64_t slowlog_log_slower_than_us = 0;   ///< -1: nothing is logged
+  std::uint64_t slowlog_max_entries = 0;
+  std::uint64_t latency_monitor_threshold_ms = 0;  ///< 0: off
+  bool latency_tracking = false;
+
   // Threads
   std::uint64_t io_threads = 0;             ///< 0: as many as IoThreads() says
   std::uint64_t read_threads = 0;

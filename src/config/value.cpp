@@ -47,7 +47,8 @@ std::string Join(std::span<const std::string_view> words, std::string_view separ
   return joined;
 }
 
-std::string RangeText(std::uint64_t min, std::uint64_t max) { return fmt::format("{}..{}", min, max); }
+template <typename Whole>
+std::string RangeText(Whole min, Whole max) { return fmt::format("{}..{}", min, max); }
 std::string SizeRangeText(std::uint64_t min, std::uint64_t max) {
   return FormatByteSize(min) + ".." + FormatByteSize(max);
 }
@@ -56,7 +57,8 @@ std::string RatioRangeText(double min, double max) { return fmt::format("{}..{}"
 BadValue OutOfRange(const std::string& word, const std::string& allowed, const std::string& for_client) {
   return {fmt::format("'{}' is out of range, allowed {}", word, allowed), for_client};
 }
-std::string Between(std::uint64_t min, std::uint64_t max) {
+template <typename Whole>
+std::string Between(Whole min, Whole max) {
   return fmt::format("argument must be between {} and {} inclusive", min, max);
 }
 
@@ -71,8 +73,9 @@ Refusal Parse(const Flag& type, const std::string& word, Settings* settings) {
   return {};
 }
 
+constexpr const char* kNotAnInteger = "argument couldn't be parsed into an integer";
+
 Refusal Parse(const Count& type, const std::string& word, Settings* settings) {
-  constexpr const char* kNotAnInteger = "argument couldn't be parsed into an integer";
   const auto value = ParseUint64(word);      // strict, as Redis: no "010", no "+5"
   if (!value && !LooksLikeInteger(word)) {
     return BadValue{fmt::format("'{}' is not an integer, allowed {}", word, RangeText(type.min, type.max)), kNotAnInteger};
@@ -81,6 +84,17 @@ Refusal Parse(const Count& type, const std::string& word, Settings* settings) {
   if (!value || *value < type.min || *value > type.max) {
     return OutOfRange(word, RangeText(type.min, type.max), Between(type.min, type.max));
   }
+  settings->*type.field = *value;
+  return {};
+}
+
+Refusal Parse(const Integer& type, const std::string& word, Settings* settings) {
+  const auto value = ParseInt64(word);
+  if (!value && !LooksLikeInteger(word)) {
+    return BadValue{fmt::format("'{}' is not an integer, allowed {}", word, RangeText(type.min, type.max)), kNotAnInteger};
+  }
+  if (!value) return OutOfRange(word, RangeText(type.min, type.max), kNotAnInteger);
+  if (*value < type.min || *value > type.max) return OutOfRange(word, RangeText(type.min, type.max), Between(type.min, type.max));
   settings->*type.field = *value;
   return {};
 }
@@ -206,6 +220,7 @@ struct Formatter {
 
   std::string operator()(const Flag& type) const { return settings.*type.field ? "yes" : "no"; }
   std::string operator()(const Count& type) const { return std::to_string(settings.*type.field); }
+  std::string operator()(const Integer& type) const { return std::to_string(settings.*type.field); }
   std::string operator()(const ByteSize& type) const { return Size(settings.*type.field); }
   std::string operator()(const Octal& type) const { return fmt::format("{:o}", settings.*type.field); }
   std::string operator()(const Ratio& type) const { return fmt::format("{}", settings.*type.field); }
@@ -287,6 +302,7 @@ std::string AllowedText(const Directive& directive) {
   struct Visitor {
     std::string operator()(const Flag&) const { return "yes, no"; }
     std::string operator()(const Count& type) const { return RangeText(type.min, type.max); }
+    std::string operator()(const Integer& type) const { return RangeText(type.min, type.max); }
     std::string operator()(const ByteSize& type) const { return SizeRangeText(type.min, type.max); }
     std::string operator()(const Octal& type) const { return fmt::format("0..{:o}", type.max); }
     std::string operator()(const Ratio& type) const { return RatioRangeText(type.min, type.max); }

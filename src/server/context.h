@@ -14,6 +14,7 @@
 namespace lsmkv {
 
 class ClientMemory;
+class CommandWatch;
 class Keyspace;
 
 struct ServerContext {
@@ -28,6 +29,7 @@ struct ServerContext {
   ThreadPool& upkeep_pool;
   std::atomic<std::uint64_t>& clients;   ///< connections that are open; added to by the listener, taken from by loops
   ClientMemory& client_memory;
+  CommandWatch& command_watch;
 };
 
 }  // namespace lsmkv

@@ -135,12 +135,7 @@ void InfoText::WritePersistence() {
   Field("durable_sequence", engine.durable_sequence);
 }
 
-StatsTotals InfoText::SinceReset() const {
-  StatsTotals totals = server_.Totals();
-  MutexLock lock(server_.baseline_mutex_);
-  totals.Subtract(server_.baseline_);
-  return totals;
-}
+StatsTotals InfoText::SinceReset() const { return server_.TotalsSinceReset(); }
 
 void InfoText::WriteStats() {
   const StatsTotals totals = SinceReset();

@@ -228,7 +228,9 @@ TickCommit Loop::CommitTick(bool found_work) {
   const bool soon = SyncCanWait(found_work);
   const microseconds start = context_.clock.Monotonic();
   const Result<SequenceNumber> commit = soon ? context_.engine.CommitSoon() : context_.engine.Commit();
-  watch_.CommitTook(context_.clock.Monotonic() - start);
+  const microseconds took = context_.clock.Monotonic() - start;
+  watch_.CommitTook(took);
+  NoteLatency(LatencyEvent::kWalWrite, took);
   if (commit) {
     commit_failing_ = false;
     if (*commit != 0 && context_.engine.durable_sequence() < *commit) result.hold_for = *commit;
@@ -283,6 +285,7 @@ void Loop::EndTick(bool found_work) {
   if (!graveyard_.empty()) EmptyGraveyard();
   const microseconds end = context_.clock.Monotonic();
   watch_.Ended(end, &stats_);
+  NoteLatency(LatencyEvent::kEventLoop, end - now_);
   pace_.Ended(end, stats_.commands.Get());
   sync_pace_.Ended(end);
   if (stopping_ && open_sessions_ == 0) FinishDrain();

@@ -43,6 +43,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/command_watch.h"
 #include "server/context.h"
 #include "server/mailbox.h"
 #include "server/pool_disposer.h"
@@ -134,6 +135,9 @@ class Loop final : public CommitListener {
   void EndTick(bool found_work);
   TickCommit CommitTick(bool found_work);
   bool SyncCanWait(bool found_work) const;
+  void NoteLatency(LatencyEvent event, std::chrono::microseconds took) {
+    context_.command_watch.latency().Note(event, took, now_ms_ / 1000);
+  }
   void BeginSync();
   void CheckDurable();
   void EmptyGraveyard();

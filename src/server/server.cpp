@@ -150,7 +150,9 @@ Status Server::Open() {
   checkpoints_ = std::make_unique<Checkpoints>(*engine_, settings->dir, started_ms_ / 1000);
 
   context_ = std::make_unique<ServerContext>(ServerContext{*this, *keyspace_, *engine_, *config_, Clock::System(), pause_,
-                                                           *read_pool_, *admin_pool_, *upkeep_pool_, clients_, client_memory_});
+                                                           *read_pool_, *admin_pool_, *upkeep_pool_, clients_, client_memory_, command_watch_});
+  command_watch_.Apply(*settings);
+  engine_->AddCommitListener(this);
   const std::uint32_t loops = IoThreads(*settings, UsableCores());
   for (std::uint32_t i = 0; i < loops; ++i) loops_.push_back(std::make_unique<Loop>(i, *context_));
   engine_->ReleaseThreadView();   // of this thread, which reads no more and would keep the first memtable
@@ -217,6 +219,7 @@ void Server::CloseEverything() {
   if (upkeep_pool_ != nullptr) upkeep_pool_->Stop(ThreadPool::StopMode::kDrop);
   if (admin_pool_ != nullptr) admin_pool_->Stop(ThreadPool::StopMode::kDrop);
   if (read_pool_ != nullptr) read_pool_->Stop(ThreadPool::StopMode::kDrop);
+  if (engine_ != nullptr) engine_->RemoveCommitListener(this);
   engine_.reset();            // before the loops: it may still call OnWritable's callbacks
   loops_.clear();
   keyspace_.reset();          // after the sessions, which may watch keys
@@ -227,6 +230,7 @@ void Server::CloseEverything() {
 Status Server::ApplyConfig(std::span<const std::string> names) {
   const std::shared_ptr<const Settings> settings = config_->Current();
   for (const std::string& name : names) {
+    if (name.starts_with("slowlog-") || name.starts_with("latency-")) command_watch_.Apply(*settings);
     if (name == "loglevel") SetLogVerbosity(settings->loglevel);
     if (name == "wal-fsync") engine_->SetWalFsync(settings->wal_fsync);
     if (name == "scrub-interval") engine_->SetScrubInterval(settings->scrub_interval_s * 1000);
@@ -347,6 +351,23 @@ StatsTotals Server::Totals() const {
   return totals;
 }
 
+StatsTotals Server::TotalsSinceReset() const {
+  StatsTotals totals = Totals();
+  MutexLock lock(baseline_mutex_);
+  totals.Subtract(baseline_);
+  return totals;
+}
+
+std::vector<LatencyBuckets> Server::CommandLatencies() {
+  std::vector<LatencyBuckets> latencies;
+  for (const StatsTotals::Command& command : TotalsSinceReset().by_command) latencies.push_back(command.by_latency);
+  return latencies;
+}
+
+void Server::OnSynced(microseconds took) {
+  command_watch_.latency().Note(LatencyEvent::kWalSync, took, Clock::System().WallMillis() / 1000);
+}
+
 void Server::ResetStats() {
   StatsTotals totals = Totals();
   const std::uint64_t expired = engine_->Stats().expired_entries;
@@ -376,6 +397,7 @@ void Server::SampleRates() {
     input += loop->stats().net_input_bytes.Get();
     output += loop->stats().net_output_bytes.Get();
   }
+  command_watch_.Calibrate();
   peak_clients_ = std::max(peak_clients_.load(), clients_.load());
   if (samples_++ % kSamplesPerMemorySample == 0) peak_used_bytes_ = std::max(peak_used_bytes_.load(), ReadUsedBytes());
   {

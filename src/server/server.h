@@ -30,6 +30,7 @@
 #include "lsmkv/engine.h"
 #include "server/checkpoints.h"
 #include "server/client_memory.h"
+#include "server/command_watch.h"
 #include "server/context.h"
 #include "server/listener.h"
 #include "server/loop.h"
@@ -38,7 +39,7 @@
 
 namespace lsmkv {
 
-class Server final : public ServerApi {
+class Server final : public ServerApi, private CommitListener {
  public:
   /// Makes a server and runs it, to its end. An error: it could not start, and why.
   static Status Serve(std::unique_ptr<Config> config);
@@ -65,6 +66,9 @@ class Server final : public ServerApi {
   void ChangeReplicationId() override LSMKV_EXCLUDES(replication_mutex_);
   std::string Info(std::span<const std::string_view> sections) override;
   void ResetStats() override;
+  SlowLog& slow_log() override { return command_watch_.slow_log(); }
+  LatencyMonitor& latency_monitor() override { return command_watch_.latency(); }
+  std::vector<LatencyBuckets> CommandLatencies() override;
   Status SaveCheckpoint() override;
   bool checkpoint_running() const override { return checkpoints_->running(); }
   std::uint64_t last_save_seconds() const override { return checkpoints_->last_save_seconds(); }
@@ -73,6 +77,9 @@ class Server final : public ServerApi {
   friend class InfoText;   // info_text.cpp: reads everything, changes nothing
 
   Status Open();
+  // CommitListener, for the latency monitor
+  void OnDurable(SequenceNumber /*durable*/, const Status& /*status*/) override {}
+  void OnSynced(std::chrono::microseconds took) override;
   /// Divides the memory anew and hands the parts out. On an error nothing has changed.
   Status ApplyMemoryPlan();
   MemoryPlan CurrentPlan() const LSMKV_EXCLUDES(plan_mutex_);
@@ -82,6 +89,7 @@ class Server final : public ServerApi {
   void CloseEverything();
   void SampleRates();
   StatsTotals Totals() const;
+  StatsTotals TotalsSinceReset() const LSMKV_EXCLUDES(baseline_mutex_);
   struct Rates {
     std::uint64_t commands, input_bytes, output_bytes;   // a second
   };
@@ -93,6 +101,7 @@ class Server final : public ServerApi {
   const std::uint64_t started_ms_;
   const std::string run_id_ = RandomHexId();
   CycleClock cycle_clock_;
+  CommandWatch command_watch_{cycle_clock_};
   PauseGate pause_;
   std::atomic<std::uint64_t> clients_{0};
   std::atomic<std::uint64_t> peak_clients_{0};

@@ -16,6 +16,7 @@
 #include "keyspace/keyspace.h"
 #include "resp/look_ahead.h"
 #include "server/client_memory.h"
+#include "server/command_watch.h"
 #include "server/loop.h"
 
 namespace lsmkv {
@@ -86,7 +87,11 @@ void Session::SetState(State state) {
     loop_.counters().parked.Add();
     if ((run_flags_ & kWrite) != 0) context_.engine.StallBegins();
   } else if (state_ == State::kParked && state != State::kParked) {
-    if ((run_flags_ & kWrite) != 0) context_.engine.StallEnds(loop_.now() - parked_since_);
+    if ((run_flags_ & kWrite) != 0) {
+      const microseconds stalled = loop_.now() - parked_since_;
+      context_.engine.StallEnds(stalled);
+      context_.command_watch.latency().Note(LatencyEvent::kWriteStall, stalled, loop_.now_ms() / 1000);
+    }
   }
   state_ = state;
 }

@@ -29,6 +29,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "commands/command.h"
 
@@ -160,6 +161,7 @@ class Session {
   template <typename Write>
   void Reject(Write write);
   void CountRun(std::size_t reply_begin, bool failed_reply);
+  [[gnu::cold, gnu::noinline]] void NoteSlow(std::uint64_t cycles);
 
   // session_transaction.cpp: between MULTI and EXEC
   void DispatchInMulti(bool admitted);
@@ -233,7 +235,9 @@ class Session {
   LargeReads::Turn large_read_;                 // of what a job has read, until its reply has left
   Outcome job_outcome_ = Outcome::kDone;
   std::uint64_t job_cycles_ = 0;
+  std::vector<std::string> job_slow_args_;      // of a large command, whose arguments do not outlast its job
   std::optional<std::function<void(resp::Writer&)>> deferred_;
+  std::uint64_t deferred_since_cycles_ = 0;     // when the command of a DeferredReply began
 };
 
 }  // namespace lsmkv

@@ -8,6 +8,7 @@
 #include "commands/client_transaction.h"
 #include "commands/replies.h"
 #include "server/client_memory.h"
+#include "server/command_watch.h"
 #include "server/loop.h"
 #include "server/session.h"
 
@@ -178,6 +179,7 @@ void Session::RunOnPool() {
       job_outcome_ = Outcome::kDone;
     }
   }
+  if (large_bytes_ != 0) job_slow_args_ = SlowArguments(*command_, args_);
   context_.engine.ReleaseThreadView();
   job_cycles_ = CycleClock::Now() - begin;
   loop_.Deliver(this);   // last: from here on the session is the loop's again
@@ -188,7 +190,11 @@ void Session::JobFinished() {
   if (job_outcome_ == Outcome::kWouldBlock) [[unlikely]] return WaitForLargeRead();
   if (large_bytes_ != 0) [[unlikely]] LargeIsDone();
   loop_.NoteCommandRun();   // what it wrote is committed by this tick, whether or not its client is still there
-  if (state_ == State::kClosed) return loop_.Bury(this);
+  if (state_ == State::kClosed) {
+    // Who asked has gone, perhaps for that very reason.
+    if (job_cycles_ >= context_.command_watch.slow_cycles()) NoteSlow(job_cycles_);
+    return loop_.Bury(this);
+  }
   if (job_client_) [[unlikely]] {
     static_cast<ClientState&>(client_) = std::move(*job_client_);
     job_client_.reset();
@@ -242,6 +248,7 @@ void Session::HandleOutcome(Outcome outcome, std::size_t reply_begin) {
       CountRun(reply_begin, false);
       return FinishReply(reply_begin);
     case Outcome::kDeferred:
+      deferred_since_cycles_ = loop_.command_start_cycles();
       replies_.buffer().Truncate(reply_begin);
       SetState(State::kDeferred);
       if (deferred_) {   // completed before the handler had returned
@@ -266,6 +273,7 @@ void Session::CompleteDeferred(std::function<void(resp::Writer&)> write) {
   const std::size_t begin = replies_.buffer().size();
   resp::Writer writer(replies_.buffer(), client_.protocol);
   write(writer);
+  loop_.set_command_start_cycles(deferred_since_cycles_);
   CountRun(begin, true);
   FinishReply(begin);
   if (state_ == State::kReady) RunCommands();
@@ -277,16 +285,26 @@ void Session::CountRun(std::size_t reply_begin, bool failed_reply) {
   LoopStats& stats = loop_.counters();
   CommandCounters& counters = stats.by_command[command_->index];
   const std::uint64_t now = CycleClock::Now();
+  const std::uint64_t took = now - loop_.command_start_cycles();
+  loop_.set_command_start_cycles(now);
   stats.commands.Add();
   counters.calls.Add();
-  counters.cycles.Add(now - loop_.command_start_cycles());
-  loop_.set_command_start_cycles(now);
+  counters.cycles.Add(took);
+  const CommandWatch& watch = context_.command_watch;
+  if (watch.tracks()) counters.by_latency[watch.BucketOf(took)].Add();
+  if (took >= watch.slow_cycles()) [[unlikely]] NoteSlow(took);
   if (!failed_reply) return;
   const std::string_view reply = replies_.buffer().From(reply_begin);
   if (!reply.empty() && reply.front() == '-') [[unlikely]] {
     counters.failed.Add();
     stats.CountError(reply);
   }
+}
+
+void Session::NoteSlow(std::uint64_t cycles) {
+  std::vector<std::string> args;
+  if ((command_->flags & kSkipSlowlog) == 0) args = args_.empty() ? std::move(job_slow_args_) : SlowArguments(*command_, args_);
+  context_.command_watch.NoteSlow(*command_, std::move(args), client_, cycles, context_.clock.WallMillis());
 }
 
 // CLIENT REPLY decides whether what stands from `reply_begin` on is sent; then the command is over.

@@ -8,6 +8,7 @@
 #include "commands/replies.h"
 #include "keyspace/operation.h"
 #include "server/client_memory.h"
+#include "server/command_watch.h"
 #include "server/loop.h"
 #include "server/session.h"
 
@@ -19,6 +20,7 @@ void Session::DispatchInMulti(bool admitted) {
   if (IsExec(*command_)) {
     run_flags_ = command_->flags | transaction.flags;
     exec_bytes_ = transaction.queued_bytes;
+    transaction.slow_cycles = context_.command_watch.slow_cycles();
     if (MustWait(admitted)) return;
     return Run(transaction.in_vain() || transaction.RunsOnLoop() ? RunsOn::kLoop : transaction.pool());
   }
@@ -76,11 +78,14 @@ bool Session::QueueIsTooLong(std::uint64_t more_bytes) {
 
 void Session::CountRanCommands() {
   LoopStats& stats = loop_.counters();
-  for (const RanCommand& ran : client_.transaction->ran) {
+  CommandWatch& watch = context_.command_watch;
+  for (RanCommand& ran : client_.transaction->ran) {
     CommandCounters& counters = stats.by_command[ran.spec->index];
     stats.commands.Add();
     counters.calls.Add();
     counters.cycles.Add(ran.cycles);
+    if (watch.tracks()) counters.by_latency[watch.BucketOf(ran.cycles)].Add();
+    if (ran.slow) [[unlikely]] watch.NoteSlow(*ran.spec, std::move(ran.slow_args), client_, ran.cycles, context_.clock.WallMillis());
     if (ran.error.empty()) continue;
     counters.failed.Add();
     stats.CountError(ran.error);

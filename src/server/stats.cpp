@@ -43,6 +43,9 @@ void LoopStats::AddTo(StatsTotals* totals) const {
     totals->by_command[i].cycles += by_command[i].cycles.Get();
     totals->by_command[i].rejected += by_command[i].rejected.Get();
     totals->by_command[i].failed += by_command[i].failed.Get();
+    for (std::size_t j = 0; j < kCountedBuckets; ++j) {
+      totals->by_command[i].by_latency[std::min(j, kLatencyBuckets - 1)] += by_command[i].by_latency[j].Get();
+    }
   }
   MutexLock lock(errors_mutex_);
   for (const auto& [code, count] : errors_) totals->errors[code] += count;
@@ -68,6 +71,7 @@ void StatsTotals::Subtract(const StatsTotals& baseline) {
     by_command[i].cycles -= baseline.by_command[i].cycles;
     by_command[i].rejected -= baseline.by_command[i].rejected;
     by_command[i].failed -= baseline.by_command[i].failed;
+    for (std::size_t j = 0; j < kLatencyBuckets; ++j) by_command[i].by_latency[j] -= baseline.by_command[i].by_latency[j];
   }
   for (const auto& [code, count] : baseline.errors) {
     const auto found = errors.find(code);

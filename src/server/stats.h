@@ -7,7 +7,9 @@
 //          moment and subtracts them (info_text.cpp).
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -17,6 +19,7 @@
 
 #include "base/cycle_clock.h"
 #include "base/mutex.h"
+#include "commands/latency_buckets.h"
 
 namespace lsmkv {
 
@@ -31,17 +34,23 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
+/// Of these the last ones are one to who asks, see LatencyBuckets: so many that none needs a bound when it is counted.
+inline constexpr std::size_t kCountedBuckets = 60;
+
 struct CommandCounters {
   Counter calls;
   Counter cycles;      ///< of the time stamp counter, see CycleClock
   Counter rejected;    ///< refused before the handler ran (arity, NOAUTH)
   Counter failed;      ///< the handler answered with an error
+  std::array<Counter, kCountedBuckets> by_latency;   ///< calls, while latency-tracking is on
 };
+static_assert(sizeof(CommandCounters) == 512, "found by a shift");
 
 /// Totals over all loops, or of one.
 struct StatsTotals {
   struct Command {
     std::uint64_t calls = 0, cycles = 0, rejected = 0, failed = 0;
+    LatencyBuckets by_latency{};
   };
   std::uint64_t commands = 0;
   std::uint64_t ticks = 0;

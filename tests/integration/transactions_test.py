@@ -6,15 +6,13 @@ held with that, so that the expectations themselves are tested.
 
 import os
 import random
-import shutil
-import subprocess
-import tempfile
 import threading
 import unittest
 
 import lsmkv_server
-from lsmkv_server import Server, free_port, wait_until
+from lsmkv_server import Server, wait_until
 from raw_client import RawClient, command
+from redis_server import redis_or_skip
 
 OK = b"+OK"
 QUEUED = b"+QUEUED"
@@ -150,31 +148,6 @@ def hold(server, steps):
     return None
 
 
-class Redis:
-    """The one that is installed."""
-
-    def __init__(self, binary):
-        self.port = free_port()
-        self._directory = tempfile.mkdtemp(prefix="lsmkv-redis-")
-        self._process = subprocess.Popen([binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._directory],
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-    def __enter__(self):
-        def answers():
-            try:
-                with RawClient(self) as client:
-                    return client.ask("PING") == b"+PONG"
-            except OSError:
-                return False
-        wait_until(answers, "redis-server answers")
-        return self
-
-    def __exit__(self, *unused):
-        self._process.kill()
-        self._process.wait()
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-
 class Replies(unittest.TestCase):
     def _hold_all(self, server):
         for name, steps in DIALOGUES.items():
@@ -186,10 +159,7 @@ class Replies(unittest.TestCase):
             self._hold_all(server)
 
     def test_the_expectations_are_redis_s(self):
-        binary = os.environ.get("LSMKV_REDIS") or shutil.which("redis-server")
-        if binary is None:
-            self.skipTest("no redis-server is installed")
-        with Redis(binary) as server:
+        with redis_or_skip(self) as server:
             self._hold_all(server)
 
     def test_what_only_this_server_refuses(self):

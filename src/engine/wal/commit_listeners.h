@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <vector>
 
 #include "base/mutex.h"
@@ -23,23 +24,31 @@ class CommitListeners {
   }
   /// One caller at a time, the WAL thread.
   void Tell(SequenceNumber durable, const Status& status) LSMKV_EXCLUDES(mutex_) {
+    CallEach([&](CommitListener* listener) { listener->OnDurable(durable, status); });
+  }
+  void TellSynced(std::chrono::microseconds took) LSMKV_EXCLUDES(mutex_) {
+    CallEach([took](CommitListener* listener) { listener->OnSynced(took); });
+  }
+
+ private:
+  template <typename Call>
+  void CallEach(Call call) LSMKV_EXCLUDES(mutex_) {
     {
       MutexLock lock(mutex_);
       telling_ = true;
       called_ = listeners_;
     }
-    for (CommitListener* const listener : called_) listener->OnDurable(durable, status);
+    for (CommitListener* const listener : called_) call(listener);
     MutexLock lock(mutex_);
     telling_ = false;
     told_.NotifyAll();
   }
 
- private:
   Mutex mutex_;
   CondVar told_;
   std::vector<CommitListener*> listeners_ LSMKV_GUARDED_BY(mutex_);
   bool telling_ LSMKV_GUARDED_BY(mutex_) = false;
-  std::vector<CommitListener*> called_;   // Tell()'s own; keeps its memory
+  std::vector<CommitListener*> called_;   // CallEach()'s own; keeps its memory
 };
 
 }  // namespace lsmkv

@@ -145,7 +145,11 @@ void Wal::SyncWritten(bool with_current) {
     syncs_.fetch_add(1, std::memory_order_relaxed);
     durable = written.sequence;
   }
-  if (with_current && mode_.load() == WalFsync::kAlways && on_sync_) on_sync_(clock_.Monotonic() - last_sync_);
+  if (with_current) {
+    const Micros took = clock_.Monotonic() - last_sync_;
+    if (mode_.load() == WalFsync::kAlways && on_sync_) on_sync_(took);
+    listeners_.TellSynced(took);
+  }
   Publish(durable);
 }
 

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "commands/command.h"
+#include "commands/latency_monitor.h"
 #include "commands/replies.h"
+#include "commands/slow_log.h"
 #include "config/config.h"
 #include "keyspace/fake_engine.h"
 #include "keyspace/keyspace.h"
@@ -59,6 +61,9 @@ class FakeServer final : public ServerApi {
     return text;
   }
   void ResetStats() override { ++resets; }
+  SlowLog& slow_log() override { return slow_log_; }
+  LatencyMonitor& latency_monitor() override { return latency_monitor_; }
+  std::vector<LatencyBuckets> CommandLatencies() override { return latencies; }
   Status SaveCheckpoint() override {
     ++saves;
     return save_result;
@@ -82,6 +87,7 @@ class FakeServer final : public ServerApi {
   int saves = 0;
   Status save_result;
   bool saving = false;
+  std::vector<LatencyBuckets> latencies = std::vector<LatencyBuckets>(CommandIndexCount());
 
  private:
   class FakeDeferred final : public DeferredReply {
@@ -95,6 +101,8 @@ class FakeServer final : public ServerApi {
 
   Engine& engine_;
   Config config_;
+  SlowLog slow_log_;
+  LatencyMonitor latency_monitor_;
 };
 
 struct CommandBench {

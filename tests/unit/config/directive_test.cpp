@@ -68,6 +68,7 @@ TEST_CASE("every directive that is not a fact changes the settings", "[config]")
       std::string operator()(const Count& t) const {
         return std::to_string(DefaultSettings().*t.field == t.max ? t.min : t.max);
       }
+      std::string operator()(const Integer& t) const { return std::to_string(t.min); }
       std::string operator()(const ByteSize& t) const {
         return std::to_string(DefaultSettings().*t.field == t.max ? t.min : t.max);
       }
@@ -101,6 +102,12 @@ TEST_CASE("a bad value says what is allowed", "[config]") {
     const char* for_client;
   };
   const auto c = GENERATE(values<Case>({
+      {"slowlog-log-slower-than", {"-2"}, "'-2' is out of range, allowed -1..9223372036854775807",
+       "argument must be between -1 and 9223372036854775807 inclusive"},
+      {"slowlog-log-slower-than", {"9223372036854775808"}, "'9223372036854775808' is out of range, allowed -1..9223372036854775807",
+       "argument couldn't be parsed into an integer"},
+      {"slowlog-log-slower-than", {"1ms"}, "'1ms' is not an integer, allowed -1..9223372036854775807",
+       "argument couldn't be parsed into an integer"},
       {"level-ratio", {"1"}, "'1' is out of range, allowed 2..100", "argument must be between 2 and 100 inclusive"},
       {"level-ratio", {"-1"}, "'-1' is out of range, allowed 2..100", "argument must be between 2 and 100 inclusive"},
       {"level-ratio", {"ten"}, "'ten' is not an integer, allowed 2..100", "argument couldn't be parsed into an integer"},

@@ -13,6 +13,7 @@
 #include "keyspace/database_map.h"
 #include "keyspace/keyspace.h"
 #include "server/client_memory.h"
+#include "server/command_watch.h"
 #include "server/loop.h"
 
 namespace lsmkv {
@@ -22,7 +23,7 @@ using namespace std::chrono_literals;
 /// What the commands of these tests never ask for.
 class NoServer final : public ServerApi {
  public:
-  explicit NoServer(Config& config, Engine& engine) : config_(config), engine_(engine) {}
+  NoServer(Config& config, Engine& engine, CommandWatch& watch) : config_(config), engine_(engine), watch_(watch) {}
   Config& config() override { return config_; }
   Engine& engine() override { return engine_; }
   Status ApplyConfig(std::span<const std::string>) override { return Status::Ok(); }
@@ -39,6 +40,9 @@ class NoServer final : public ServerApi {
   void ChangeReplicationId() override {}
   std::string Info(std::span<const std::string_view>) override { return {}; }
   void ResetStats() override {}
+  SlowLog& slow_log() override { return watch_.slow_log(); }
+  LatencyMonitor& latency_monitor() override { return watch_.latency(); }
+  std::vector<LatencyBuckets> CommandLatencies() override { return {}; }
   Status SaveCheckpoint() override { return Status::Ok(); }
   bool checkpoint_running() const override { return false; }
   std::uint64_t last_save_seconds() const override { return 0; }
@@ -46,6 +50,7 @@ class NoServer final : public ServerApi {
  private:
   Config& config_;
   Engine& engine_;
+  CommandWatch& watch_;
 };
 
 class Client {
@@ -153,14 +158,16 @@ class LoopFixture {
   HeldEngine engine;
   DatabaseMap map;
   std::unique_ptr<Keyspace> keyspace = std::move(*Keyspace::Open(engine, 16, map));
-  NoServer server{config, engine};
+  CycleClock cycle_clock;
+  CommandWatch command_watch{cycle_clock};
+  NoServer server{config, engine, command_watch};
   PauseGate pause;
   std::atomic<std::uint64_t> clients{0};
   ClientMemory client_memory;
   ThreadPool read_pool{"read", 2};
   ThreadPool admin_pool{"admin", 1};
   ThreadPool upkeep_pool{"upkeep", 1};
-  ServerContext context{server, *keyspace, engine, config, clock, pause, read_pool, admin_pool, upkeep_pool, clients, client_memory};
+  ServerContext context{server, *keyspace, engine, config, clock, pause, read_pool, admin_pool, upkeep_pool, clients, client_memory, command_watch};
   Loop loop{0, context};
   std::uint64_t last_id = 0;
 };

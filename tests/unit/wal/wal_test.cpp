@@ -279,6 +279,24 @@ TEST_CASE("the next segment is made when that becomes possible", "[wal]") {
   EventuallyInTime(clock, [&] { return wal->RotationReady(); });
 }
 
+TEST_CASE("listeners hear how long each sync took, before what it made durable", "[wal]") {
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec, WalFsync::kNo);
+  class Listener final : public CommitListener {
+   public:
+    void OnDurable(SequenceNumber durable, const Status&) override { heard_before = durable == 1 ? syncs.load() : heard_before.load(); }
+    void OnSynced(std::chrono::microseconds took) override { syncs += took.count() >= 0 ? 1 : 0; }
+    std::atomic<int> syncs{0}, heard_before{-1};
+  } listener;
+  FaultFileSystem fs;
+  const auto wal = OpenWal(fs, mode);
+  wal->AddListener(&listener);
+  AppendOne(*wal);
+  REQUIRE(wal->Sync().ok());
+  Eventually([&] { return listener.heard_before == 1; });
+  CHECK(listener.syncs == 1);
+  wal->RemoveListener(&listener);
+}
+
 TEST_CASE("a listener that was removed is not called again", "[wal]") {
   FaultFileSystem fs;
   const auto wal = OpenWal(fs, WalFsync::kAlways);
