@@ -14,7 +14,7 @@
 // less, the debt at which it finds its balance is larger, and that is all. What was measured fades with a half-life of minutes.
 //
 // Writers who go as fast as they may are sometimes above what merges keep up with and sometimes below. So that who wants less than that pays
-// nothing for the moment at which he comes, the rate is at least kSteadyShare of what was written over the last half minute, until the debt
+// nothing for the moment at which he comes, the rate is at least kSteadyShare of what was written over the last minute or two, until the debt
 // is kSteadyDebt; from there that falls to nothing. Not for memtables' debt: they may be full before anything has ended.
 //
 // Threads  Admit and OnWritable: any. SetPressure: the scheduler, and the writer that rotates a memtable.
@@ -69,7 +69,7 @@ class WriteAdmission {
   static constexpr double kHalfLifeSeconds = 180;
   static constexpr double kSteadyShare = 0.75;
   static constexpr double kSteadyDebt = 0.8;
-  static constexpr double kSteadyHalfLifeSeconds = 15;
+  static constexpr double kSteadyHalfLifeSeconds = 60;
   static constexpr std::chrono::microseconds kWorthParking{1000};
   static constexpr std::chrono::microseconds kLongestDelay{80'000};
   static constexpr std::chrono::microseconds kCredit{20'000};         // of the rate, for who was woken late

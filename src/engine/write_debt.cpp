@@ -27,7 +27,7 @@ double DebtOfL0Bytes(const Version& version, const Options& options, std::uint64
   if (limit == 0) return 0;
   std::uint64_t deeper = 0;
   for (std::uint32_t n = 1; n < version.level_count(); ++n) deeper += version.figures(n).bytes;
-  const double from = std::max(kL0BytesOfLimit * static_cast<double>(limit), static_cast<double>(deeper) / 2);
+  const double from = std::max(kL0BytesOfLimit * static_cast<double>(limit), static_cast<double>(deeper));
   return Over(static_cast<double>(waiting), from, 3 * from);
 }
 

@@ -90,12 +90,12 @@ TEST_CASE("who is woken late does not write less for it", "[engine][admission]")
 TEST_CASE("who wants well less than was written of late is not held back by a debt, until it is large", "[engine][admission]") {
   Writer writer;
   writer.Write(400, 5s, {});
-  writer.Write(400, 60s, {0.5});                 // merges keep up with 100
+  writer.Write(400, 600s, {0.5});                // merges keep up with 100
   const double wanted = Writer().Write(60, 5s, {});
   for (const double debt : {0.6, 0.7, 0.8}) CHECK(writer.Write(60, 5s, {debt}) > 0.98 * wanted);
   CHECK(writer.Write(60, 5s, {0.95}) < 0.5 * wanted);
   CHECK(writer.Write(60, 5s, {0.5, 0.7}) < 0.7 * wanted);       // memtables are full soon
-  writer.Write(5, 120s, {0.5});                  // long ago is not of late
+  writer.Write(5, 600s, {0.5});                  // long ago is not of late
   CHECK(writer.Write(60, 5s, {0.8}) < 0.5 * wanted);
 }
 

@@ -62,8 +62,8 @@ TEST_CASE("the bytes of L0 slow writers when they are many beside what lies deep
   CHECK(with(4, 0) == 0);
   CHECK(with(8, 0) == Approx(0.35));
   CHECK(with(12, 0) == Approx(0.7));
-  CHECK(with(40, 80) == 0);
-  CHECK(with(80, 80) == Approx(0.35));
+  CHECK(with(80, 80) == 0);
+  CHECK(with(160, 80) == Approx(0.35));
   CHECK(with(400, 80) == Approx(0.7));
   CHECK(with(400, 80, 360) == 0);              // what goes down does not count
   CHECK(with(4, 80, 5) == 0);
