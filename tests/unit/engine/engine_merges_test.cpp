@@ -1,7 +1,11 @@
 // Which merges run, and which side by side: through the engine, with a gate that holds the workers where a test wants them.
 #include "engine_fixture.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <condition_variable>
+#include <map>
 #include <mutex>
 
 #include <nlohmann/json.hpp>
@@ -18,7 +22,9 @@ class Gate final : public CompactionFilter {
 
   bool IsDead(std::string_view key) const override {
     std::unique_lock lock(mutex_);
-    if (open_ || !key.starts_with(prefix_) || std::this_thread::get_id() == scheduler_) return false;
+    if (std::this_thread::get_id() == scheduler_) return false;
+    nice_[key[0]] = getpriority(PRIO_PROCESS, static_cast<id_t>(gettid()));
+    if (open_ || !key.starts_with(prefix_)) return false;
     ++held_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return open_; });
@@ -29,6 +35,11 @@ class Gate final : public CompactionFilter {
     const std::lock_guard lock(mutex_);
     scheduler_ = std::this_thread::get_id();
     return false;
+  }
+  /// How far the thread stands back that has met a key of this first letter last.
+  int NiceOf(char first) const {
+    const std::lock_guard lock(mutex_);
+    return nice_.at(first);
   }
   void Open() { SetOpen(true); }
   void Close() { SetOpen(false); }
@@ -48,6 +59,7 @@ class Gate final : public CompactionFilter {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   mutable std::thread::id scheduler_;
+  mutable std::map<char, int> nice_;
   mutable int held_ = 0;
   bool open_;
 };
@@ -113,6 +125,38 @@ TEST_CASE("two merges run at once, and a job of L0's beside them though their pi
   CHECK(Get(*engine, "z") == "3");
   CHECK(Get(*engine, DeepKey(9)) == "y");
   CHECK(Get(*engine, DeepKey(10)) == std::string(50, 'x'));
+}
+
+TEST_CASE("tables of L0 become one while L0's merge into L1 goes on, by a thread that stands back less", "[engine][merges]") {
+  FaultFileSystem fs;
+  {
+    auto engine = MustOpen(QuietOptions(&fs));
+    for (int i = 0; i < 1600; ++i) REQUIRE(Put(*engine, DeepKey(i), std::string(50, 'x')).ok());
+    REQUIRE(engine->Compact(std::nullopt, 1).ok());
+    for (int i = 0; i < 1600; i += 2) REQUIRE(Put(*engine, DeepKey(i), std::string(50, 'y')).ok());
+    REQUIRE(engine->Flush().ok());
+  }
+  Gate gate("deep");
+  Options options = QuietOptions(&fs);
+  options.compaction_filter = &gate;
+  options.compaction_workers = 2;
+  options.max_l0_sstables = 2;
+  options.l0_slowdown_sstables = 4;
+  auto engine = MustOpen(options);
+  gate.WaitUntilHeld(2);                                   // the merge's own thread, and the worker that helps
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(Put(*engine, "a", "1").ok());
+    REQUIRE(Put(*engine, "z", std::to_string(i)).ok());
+    REQUIRE(engine->Flush().ok());
+  }
+  while (engine->Stats().levels[0].sstables > 2) std::this_thread::yield();      // what goes down, and what has become one
+  while (engine->Stats().compactions_running > 1) std::this_thread::yield();
+  CHECK(gate.NiceOf('z') < gate.NiceOf('d'));
+  gate.Open();
+  while (engine->Stats().compactions_running > 0) std::this_thread::yield();
+  CHECK(Get(*engine, "z") == "3");
+  CHECK(Get(*engine, DeepKey(8)) == std::string(50, 'y'));
+  CHECK(Get(*engine, DeepKey(9)) == std::string(50, 'x'));
 }
 
 namespace {
