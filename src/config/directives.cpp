@@ -167,7 +167,8 @@ const Directive kDirectives[] = {
      "Levels from 1 on are cut into tables of this size, and a compaction rewrites only those that overlap.\n"
      "0: each level is a single table."},
     {"compaction-workers", "", Count{&S::compaction_workers, 1, 64}, "2", kStart, kLevels,
-     "Threads that merge tables. A large compaction is cut by key range among those that are idle."},
+     "Threads that merge tables. A large compaction is cut by key range among those that are idle. Level 0 has two\n"
+     "of its own besides."},
     {"compaction-rate-mb", "", Count{&S::compaction_rate_mb, 0, kMaxMb}, "0", kStart, kLevels,
      "Megabytes a second that compactions may write. 0: as much as leaves the response times of clients alone, and no\n"
      "bound once a level is past its limit, or level 0 has l0-slowdown-sstables."},
