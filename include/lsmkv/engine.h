@@ -44,7 +44,7 @@ struct UpcomingKey {
   bool read = false;       ///< it will be looked up, not only written: its tables matter, too
 };
 
-/// Asked before a read takes memory for a large value. Threads: whoever reads.
+/// Asked for what the values of a reply take in memory, before that is taken where it can be told. Threads: whoever reads.
 class LargeValueGate {
  public:
   virtual ~LargeValueGate() = default;
@@ -64,7 +64,7 @@ struct ReadOptions {
   /// takes. For whoever answers somebody: a million tombstones are a tenth of a second and more.
   std::uint64_t max_skipped = 0;
   bool fill_cache = true;                           ///< long scans say false
-  LargeValueGate* large_values = nullptr;           ///< for Get(): of values of Engine::kLargeBatchBytes and more that lie in blob files
+  LargeValueGate* large_values = nullptr;           ///< for Get(): asked for values that lie in blob files
 };
 
 struct WriteOptions {

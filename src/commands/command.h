@@ -18,7 +18,7 @@ namespace lsmkv {
 
 class Keyspace;
 class Transaction;      // keyspace/transaction.h
-class LargeValueGate;   // lsmkv/engine.h
+class ReplyGate;        // commands/reply_gate.h
 struct CommandSpec;
 
 enum class Outcome : std::uint8_t {
@@ -40,7 +40,7 @@ struct CommandContext {
   std::uint64_t now_ms;                     ///< one reading of the clock a tick
   bool may_block;
   Transaction* transaction = nullptr;       ///< not null: the command runs inside EXEC, and works on keys through this
-  LargeValueGate* large_values = nullptr;   ///< not null: it is asked before large values are read for a reply; then kWouldBlock is an outcome also with `may_block`
+  ReplyGate* large_values = nullptr;   ///< not null: it is asked for the values of a reply; then kWouldBlock is an outcome also with `may_block`
 };
 
 using Handler = Outcome (*)(CommandContext&);

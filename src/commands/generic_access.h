@@ -8,6 +8,7 @@
 
 #include "commands/command.h"
 #include "commands/replies.h"
+#include "commands/reply_gate.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/operation.h"
 

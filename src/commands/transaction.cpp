@@ -11,6 +11,7 @@
 #include "commands/client_transaction.h"
 #include "commands/command_doc.h"
 #include "commands/generic_access.h"
+#include "commands/reply_gate.h"
 #include "commands/slow_log.h"
 
 namespace lsmkv {
@@ -62,12 +63,13 @@ bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& t
   for (const QueuedCommand& command : queued.queue) {
     resp::Writer reply(out, context.client.protocol);   // HELLO may be among them
     CommandContext inner{command.args, *command.spec, reply, context.client, context.keyspace, context.server, context.now_ms,
-                         context.may_block, &transaction};
+                         context.may_block, &transaction, context.large_values};
     const std::size_t reply_begin = out.size();
     const Outcome outcome = command.spec->handler(inner);
     if (outcome == Outcome::kWouldBlock) return false;
     LSMKV_ASSERT(outcome == Outcome::kDone);            // what ends otherwise is not queued ("no_multi")
     if (!context.may_block && out.size() - begin > kLongReplyBytes) return false;
+    if (context.large_values != nullptr) context.large_values->KeepOnly(out.size() - begin);
     const std::string_view written = out.From(reply_begin);
     const std::uint64_t now = CycleClock::Now();
     RanCommand ran{command.spec, now - start, written.starts_with('-') ? std::string(written) : std::string()};
@@ -80,7 +82,8 @@ bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& t
   return true;
 }
 
-/// From the lock to the reply. On kWouldBlock nothing has happened but to the reply and the ClientState.
+/// From the lock to the reply. On kWouldBlock nothing has happened but to the reply and the ClientState: it may be run again, unless it
+/// has_other_effects.
 Outcome RunTransaction(CommandContext& context, ClientTransaction& queued) {
   Transaction transaction(context.keyspace, context.may_block);
   const bool only_reads = (queued.flags & kWrite) == 0 && queued.watches.empty();

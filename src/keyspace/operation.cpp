@@ -12,6 +12,21 @@ namespace {
 /// A batch this large gives its memory back when its command is done; smaller ones keep it for the next.
 constexpr std::size_t kBatchKeptBytes = 1u << 20;
 
+/// Passes on what the engine asks, and tells that it has.
+class AskingGate final : public LargeValueGate {
+ public:
+  explicit AskingGate(LargeValueGate& gate) : gate_(gate) {}
+  bool Admit(std::uint64_t bytes) override {
+    asked_ = true;
+    return gate_.Admit(bytes);
+  }
+  bool asked() const { return asked_; }
+
+ private:
+  LargeValueGate& gate_;
+  bool asked_ = false;
+};
+
 WriteBatch& ThreadBatch() {
   thread_local WriteBatch batch;
   return batch;
@@ -86,20 +101,28 @@ Result<std::optional<Record>> Operation::ReadIn(std::uint64_t physical, std::str
 }
 
 Result<StringRead> Operation::ReadString(std::string_view key) {
-  options_.large_values = large_values_;
-  Result<std::optional<Record>> record = Read(key);
+  if (large_values_ != nullptr) [[unlikely]] return ReadAdmitted(key);
+  return ReadStringHere(key);
+}
+
+// Not inlined: what reads on a loop has no part in it.
+[[gnu::noinline]] Result<StringRead> Operation::ReadAdmitted(std::string_view key) {
+  AskingGate gate(*large_values_);
+  options_.large_values = &gate;
+  Result<StringRead> read = ReadStringHere(key);
   options_.large_values = nullptr;
+  // One of a blob file was admitted before it was read. Others are in memory anyway, or in a block of a table that had to be read.
+  if (!read || !read->found() || gate.asked() || large_values_->Admit(read->value().size())) return read;
+  gave_up_ = true;
+  return Status::WouldBlock();
+}
+
+Result<StringRead> Operation::ReadStringHere(std::string_view key) {
+  Result<std::optional<Record>> record = Read(key);
   if (!record) [[unlikely]] return std::move(record.error());
   if (!*record) return StringRead{};
   if ((*record)->type() != ValueType::kString) return StringRead{StringRead::Found::kOtherType, {}};
   if (!may_block_ && (*record)->payload().size() > kLongBytes) [[unlikely]] {
-    gave_up_ = true;
-    return Status::WouldBlock();
-  }
-  const Record& there = **record;
-  // One of a blob file has been admitted; this one will be copied from a memtable.
-  if (large_values_ != nullptr && there.payload().size() >= Engine::kLargeBatchBytes && there.block() == nullptr &&
-      !large_values_->Admit(there.payload().size())) [[unlikely]] {
     gave_up_ = true;
     return Status::WouldBlock();
   }

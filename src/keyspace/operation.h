@@ -71,7 +71,7 @@ class Operation {
 
   /// @param counts_reads  as CountReads() says.
   /// @param transaction   what it is a part of; null: it stands alone.
-  /// @param large_values  asked before ReadString() reads a large value, which then may end with kWouldBlock; may be null.
+  /// @param large_values  asked for each value that ReadString() finds, which then may end with kWouldBlock; may be null.
   Operation(Keyspace& keyspace, std::uint32_t database, std::uint64_t now_ms, bool may_block, bool counts_reads = false,
             Transaction* transaction = nullptr, LargeValueGate* large_values = nullptr)
       : keyspace_(keyspace),
@@ -149,6 +149,8 @@ class Operation {
   std::uint64_t AskPhysical(std::uint32_t database) const {
     return transaction_ == nullptr ? keyspace_.Physical(database) : transaction_->Physical(database);
   }
+  Result<StringRead> ReadStringHere(std::string_view key);
+  Result<StringRead> ReadAdmitted(std::string_view key);
   Result<std::optional<PinnedValue>> Get(std::string_view engine_key);
   Result<std::optional<Record>> ReadIn(std::uint64_t physical, std::string_view key);
   void Stage(std::uint64_t physical, std::string_view key, std::uint8_t type_byte, std::string_view first,

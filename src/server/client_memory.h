@@ -18,7 +18,7 @@
 // A command of megabytes that is whole runs on a pool thread when there is room for it among those that run already, in the limit and in
 // the pool; else its session is parked and tries again. One always may.
 //
-// What replies with values of megabytes may hold is decided before they are read (large_reads.h).
+// What replies of megabytes may hold is decided while their values are read (large_reads.h).
 //
 // So the sum stays below the limit: half of it, and what those below their fair share may still read, in buffers that grow by
 // half. Beyond it there are only one large command, the favoured one of each loop, replies of commands that were running, and the first

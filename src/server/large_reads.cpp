@@ -17,6 +17,13 @@ std::uint64_t LargeReads::waiting() const {
 bool LargeReads::Admit(Turn* turn, std::uint64_t bytes) {
   const MutexLock lock(mutex_);
   const std::uint64_t held = turn->holds() ? turn->bytes_ : 0;
+  if (held > 0 && held + bytes > MostOfOneReply()) {
+    turn->too_large_ = true;
+    Release(turn);
+    StopWaiting(turn);
+    WakeFirst();
+    return false;
+  }
   const bool in_line = turn->overdue_ || held > 0 || queue_.empty() || queue_.front() == turn;
   if (in_line && (turn->overdue_ || Fits(held_bytes_ - held, held + bytes))) {
     const bool overdue = turn->overdue_;       // for all that its command asks for
@@ -29,7 +36,7 @@ bool LargeReads::Admit(Turn* turn, std::uint64_t bytes) {
     return true;
   }
   Release(turn);
-  turn->bytes_ = held + bytes;
+  turn->bytes_ = 2 * held + bytes;               // more than it will ask for next, so that it need not begin again for each value
   if (!turn->waits()) {
     if (queue_.empty()) stuck_since_ = std::chrono::microseconds(0);
     turn->waits_.store(true, std::memory_order_relaxed);
@@ -48,6 +55,16 @@ bool LargeReads::MayRun(Turn* turn, std::chrono::microseconds now) {
   turn->overdue_ = true;
   stuck_since_ = now;                          // the next one is as patient again
   return true;
+}
+
+// It stays overdue: its command goes on.
+void LargeReads::KeepOnly(Turn* turn, std::uint64_t bytes) {
+  const MutexLock lock(mutex_);
+  if (bytes >= turn->bytes_) return;
+  held_bytes_ -= turn->bytes_ - bytes;
+  turn->bytes_ = bytes;
+  stuck_since_ = std::chrono::microseconds(0);
+  WakeFirst();
 }
 
 void LargeReads::GiveBack(Turn* turn) {

@@ -85,9 +85,9 @@ void Session::SetState(State state) {
   if (state == State::kParked && state_ != State::kParked) {
     parked_since_ = loop_.now();
     loop_.counters().parked.Add();
-    if ((run_flags_ & kWrite) != 0) context_.engine.StallBegins();
+    if (IsStalledWriter()) context_.engine.StallBegins();
   } else if (state_ == State::kParked && state != State::kParked) {
-    if ((run_flags_ & kWrite) != 0) {
+    if (IsStalledWriter()) {
       const microseconds stalled = loop_.now() - parked_since_;
       context_.engine.StallEnds(stalled);
       context_.command_watch.latency().Note(LatencyEvent::kWriteStall, stalled, loop_.now_ms() / 1000);

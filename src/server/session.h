@@ -139,6 +139,8 @@ class Session {
   static bool Waits(State state) { return state >= State::kSuspended && state <= State::kPaused; }
   bool HasArguments() const { return Waits(state_); }
   void SetState(State state);
+  /// When it is parked: what for. It does not change meanwhile.
+  bool IsStalledWriter() const { return (run_flags_ & kWrite) != 0 && !large_read_.waits(); }
   bool Receive();
   void CannotRead(std::uint32_t events, bool hung_up);
   void RunCommands();
@@ -156,6 +158,8 @@ class Session {
   void RunOnLoop();
   void Suspend(ThreadPool& pool);
   void RunOnPool();
+  bool MayRunAgain() const;
+  void GiveUpOnPool(ClientState& client, resp::Writer& writer);
   void HandleOutcome(Outcome outcome, std::size_t reply_begin);
   void FinishReply(std::size_t reply_begin);
   template <typename Write>

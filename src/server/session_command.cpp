@@ -171,18 +171,38 @@ void Session::RunOnPool() {
     ClientState& client = job_client_ ? *job_client_ : client_;
     CommandContext context{args_,           *command_,     writer, client, context_.keyspace, context_.api,
                            context_.clock.WallMillis(), true};
-    if ((command_->flags & kReadOnly) != 0) context.large_values = &large_read_;
+    if (MayRunAgain()) context.large_values = &large_read_;
     job_outcome_ = command_->handler(context);
-    if (job_outcome_ == Outcome::kWouldBlock) job_replies_.Clear();
-    if (job_outcome_ == Outcome::kWouldBlock && !large_read_.waits()) {
-      writer.Error("ERR the command could not get what it waited for");
-      job_outcome_ = Outcome::kDone;
-    }
+    if (job_outcome_ == Outcome::kWouldBlock) GiveUpOnPool(client, writer);
+    large_read_.End(job_replies_.size());
   }
   if (large_bytes_ != 0) job_slow_args_ = SlowArguments(*command_, args_);
   context_.engine.ReleaseThreadView();
   job_cycles_ = CycleClock::Now() - begin;
   loop_.Deliver(this);   // last: from here on the session is the loop's again
+}
+
+/// It changes nothing before it has read all that it replies with.
+bool Session::MayRunAgain() const {
+  if (IsExec(*command_)) return client_.transaction != nullptr && !client_.transaction->has_other_effects;
+  return (command_->flags & (kReadOnly | kWrite)) != 0;
+}
+
+// It has changed nothing. If it waits for room it will be run again.
+void Session::GiveUpOnPool(ClientState& client, resp::Writer& writer) {
+  job_replies_.Clear();
+  if (large_read_.waits()) return;
+  std::string error = "ERR the command could not get what it waited for";
+  if (large_read_.too_large()) {
+    error = "ERR the values of this reply have more than the " + std::to_string(context_.client_memory.large_reads().MostOfOneReply()) +
+            " bytes that one reply may hold in memory; ask for fewer at a time, or raise maxmemory-clients";
+  }
+  if (IsExec(*command_)) {
+    EndTransaction(client, context_.api);
+    error = ExecRefused(error);
+  }
+  writer.Error(error);
+  job_outcome_ = Outcome::kDone;
 }
 
 void Session::JobFinished() {
@@ -218,6 +238,7 @@ void Session::JobFinished() {
 void Session::WaitForLargeRead() {
   job_outcome_ = Outcome::kDone;
   job_client_.reset();
+  if (large_bytes_ != 0) context_.client_memory.EndLarge(std::exchange(large_bytes_, 0));    // others may run theirs meanwhile
   if (state_ == State::kClosed) return loop_.Bury(this);
   if (peer_gone_) return Close();
   loop_.counters().large_reads_put_off.Add();

@@ -88,7 +88,7 @@ class alignas(64) LoopStats {
   Counter query_buffer_disconnects;
   Counter output_buffer_disconnects;
   Counter memory_holds;        ///< times a session was held (client_memory.h)
-  Counter large_reads_put_off; ///< times a command had to wait before it read large values (large_reads.h)
+  Counter large_reads_put_off; ///< times a command had to wait for room for its reply (large_reads.h)
   Counter held_now;            ///< and how many are
   Counter error_replies;
   std::vector<CommandCounters> by_command;

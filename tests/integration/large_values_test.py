@@ -6,7 +6,7 @@ import threading
 import unittest
 
 import lsmkv_server
-from lsmkv_server import Server
+from lsmkv_server import Server, wait_until
 from raw_client import RawClient, command
 
 MB = 1 << 20
@@ -94,6 +94,95 @@ class LargeValues(unittest.TestCase):
             self.assertEqual(self.client.ask("STRLEN", "large2"), b":%d" % len(value(2)))
             self.assertEqual(self.server.client().info("stats")["large_reads_put_off"], 0)
             self.assertEqual(slow.reply(), value(0))
+
+
+class LargeReplies(unittest.TestCase):
+    """Replies that are large together: of many values, or of a transaction."""
+
+    def fill(self, *directives):
+        self.server = self.enterContext(Server(directives=["--memory-budget", f"{BUDGET_MB}mb", *directives]))
+        self.client = self.enterContext(RawClient(self.server))
+
+    def set(self, prefix, count, megabytes):
+        values = [random.Random(f"{prefix}{number}").randbytes(megabytes * MB) for number in range(count)]
+        for number, data in enumerate(values):
+            self.assertEqual(self.client.ask("SET", f"{prefix}{number}", data), b"+OK")
+        self.assertEqual(self.client.ask("LSM", "FLUSH"), b"+OK")
+        return values
+
+    def waiting(self):
+        return self.server.client().info("clients")["clients_waiting_to_read_large"]
+
+    def ask_and_do_not_read(self, clients, question, most_served, most_bytes):
+        """They all ask, a few are served, the others wait, others are answered; then they read. Returns their last replies."""
+        with open(f"/proc/{self.server.process.pid}/clear_refs", "w", encoding="ascii") as peak:
+            peak.write("5")
+        before = status_bytes(self.server, "VmRSS")
+        askers = [self.enterContext(RawClient(self.server)) for _ in range(clients)]
+        for asker in askers:
+            asker.send(question)
+        wait_until(lambda: self.waiting() >= clients - most_served, "most of them wait for memory")
+        self.assertEqual(self.client.ask("PING"), b"+PONG")
+        replies = [None] * clients
+
+        def read(index):
+            for _ in range(question.count(b"*")):
+                replies[index] = askers[index].reply()
+            askers[index].socket.close()
+
+        threads = [threading.Thread(target=read, args=(index,)) for index in range(clients)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            self.assertEqual(self.client.ask("PING"), b"+PONG")
+            threads[-1].join(0.01)
+            threads[0].join(0.01)
+        used = status_bytes(self.server, "VmHWM") - before
+        if self.server.client().info("memory")["mem_allocator"] == "jemalloc":
+            self.assertLess(used, most_bytes, f"{used / MB:.0f} MB")
+        return replies
+
+    def test_of_many_values_that_are_not_large(self):
+        self.fill()
+        values = self.set("v", 70, 1)
+        question = command("MGET", *[f"v{number}" for number in range(70)])
+        for reply in self.ask_and_do_not_read(8, question, 2, 280 * MB):
+            self.assertEqual(reply, values)
+
+    def test_of_transactions(self):
+        self.fill()
+        values = self.set("t", 3, VALUE_MB)
+        gets = b"".join(command("GET", f"t{number}") for number in range(3))
+        for reply in self.ask_and_do_not_read(6, command("MULTI") + gets + command("EXEC"), 2, 260 * MB):
+            self.assertEqual(reply, values)
+        writing = command("MULTI") + command("INCR", "ran") + gets + command("EXEC")
+        replies = self.ask_and_do_not_read(6, writing, 2, 260 * MB)
+        self.assertEqual(sorted(reply[0] for reply in replies), [b":%d" % number for number in range(1, 7)])
+        for reply in replies:
+            self.assertEqual(reply[1:], values)
+        self.assertEqual(self.client.ask("GET", "ran"), b"6")
+
+    def test_of_values_in_tables(self):
+        self.fill("--min-blob-size", "0")
+        values = self.set("in", 1, VALUE_MB)
+        for reply in self.ask_and_do_not_read(20, command("GET", "in0"), 4, 300 * MB):
+            self.assertEqual(reply, values[0])
+
+    def test_one_that_would_take_more_than_any_value_is_refused_and_changes_nothing(self):
+        self.fill()
+        self.set("m", 4, VALUE_MB)
+        names = [f"m{number % 4}" for number in range(512 // VALUE_MB + 2)]
+        error = self.client.ask("MGET", *names)
+        self.assertIn(b"-ERR the values of this reply have more than the 536870912 bytes", error)
+        self.assertEqual(self.client.ask("MULTI"), b"+OK")
+        self.client.ask("SET", "written", "1")
+        for name in names:
+            self.client.ask("GET", name)
+        error = self.client.ask("EXEC")
+        self.assertIn(b"-EXECABORT Transaction discarded because of: the values of this reply have more than", error)
+        self.assertEqual(self.client.ask("EXISTS", "written"), b":0")
+        self.assertEqual(self.client.ask("EXEC"), b"-ERR EXEC without MULTI")
+        self.assertEqual(len(self.client.ask("MGET", "m0", "m1")), 2)
 
 
 if __name__ == "__main__":

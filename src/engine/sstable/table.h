@@ -38,7 +38,7 @@ class LargeValueGate;   // lsmkv/engine.h
 struct ReadMode {
   bool memory_only = false;  ///< kWouldBlock rather than a wait for the disk
   bool fill_cache = true;    ///< keep what had to be read
-  LargeValueGate* large_values = nullptr;   ///< kWouldBlock when it does not admit a large value of a blob file
+  LargeValueGate* large_values = nullptr;   ///< kWouldBlock when it does not admit a value of a blob file
 };
 
 struct TableGetResult {

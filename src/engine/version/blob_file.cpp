@@ -17,9 +17,7 @@ BlobFile::~BlobFile() {
 
 Result<std::shared_ptr<const BlobValue>> BlobFile::Get(const BlobPointer& pointer, std::uint64_t key_hash, ReadMode mode) const {
   // Also when it is in the cache: it may go from there and stay in a reply.
-  if (mode.large_values != nullptr && pointer.value_bytes >= Engine::kLargeBatchBytes && !mode.large_values->Admit(pointer.value_bytes)) {
-    return Status::WouldBlock();
-  }
+  if (mode.large_values != nullptr && !mode.large_values->Admit(pointer.value_bytes)) return Status::WouldBlock();
   const BlockKey key{id_, pointer.offset};
   BlockRef cached = store_->block_cache.Lookup(key);
   if (cached == nullptr) {

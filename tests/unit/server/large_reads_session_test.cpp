@@ -148,3 +148,69 @@ TEST_CASE_METHOD(LargeReplies, "several large values of one command are one repl
   CHECK(first.Receive(reply.size()) == reply);
   CHECK(second.Receive(4 + 3 * reply.size()) == "*3\r\n" + reply + reply + reply);
 }
+
+// A reader's, and those of commands that write, which have written nothing when they are made to wait.
+TEST_CASE_METHOD(LargeReplies, "whatever replies with a large value waits for room, and happens once", "[loop][large_reads]") {
+  struct Case {
+    const char* commands;
+    std::string reply;
+    const char* left;       // what there is of `count` and `large` afterwards
+  };
+  const std::string queued = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
+  const std::string all = reply;
+  const auto c = GENERATE_COPY(values<Case>({
+      {"MULTI\r\nGET large\r\nGET large\r\nEXEC\r\n", queued + "*2\r\n" + all + all, "*2\r\n:0\r\n:1\r\n"},
+      {"MULTI\r\nINCR count\r\nGET large\r\nEXEC\r\n", queued + "*2\r\n:1\r\n" + all, "*2\r\n:1\r\n:1\r\n"},
+      {"MULTI\r\nINCR count\r\nGETDEL large\r\nEXEC\r\n", queued + "*2\r\n:1\r\n" + all, "*2\r\n:1\r\n:0\r\n"},
+      {"GETDEL large\r\n", all, "*2\r\n:0\r\n:0\r\n"},
+      {"GETSET large new\r\n", all, "*2\r\n:0\r\n:1\r\n"},
+  }));
+  CAPTURE(c.commands);
+  Client holder = Silent();
+  Client client = Connect();
+  client.Send(c.commands);
+  while (client_memory.large_reads().waiting() == 0) std::this_thread::yield();
+  const std::string_view before = "*2\r\n:0\r\n:1\r\n";
+  bystander.Send("MULTI\r\nEXISTS count\r\nEXISTS large\r\nEXEC\r\n");      // nothing is locked while it waits
+  CHECK(bystander.Receive(queued.size() + before.size()) == queued + std::string(before));
+  CHECK(engine.stalls == 0);
+  CHECK(holder.Receive(reply.size()) == reply);
+  CHECK(client.Receive(c.reply.size()) == c.reply);
+  bystander.Send("MULTI\r\nEXISTS count\r\nEXISTS large\r\nEXEC\r\n");
+  CHECK(bystander.Receive(queued.size() + before.size()) == queued + c.left);
+  bystander.Send("GET count\r\n");
+  const std::string count = c.left[5] == '1' ? "$1\r\n1\r\n" : "$-1\r\n";
+  CHECK(bystander.Receive(count.size()) == count);
+  while (client_memory.large_reads().held_bytes() > 0) std::this_thread::yield();
+}
+
+TEST_CASE_METHOD(LargeReplies, "many values that are not large are one large reply", "[loop][large_reads]") {
+  const std::string value(kBytes / 3, 'm');
+  for (const char* key : {"m1", "m2", "m3", "m4"}) {
+    bystander.SendAll("*3\r\n$3\r\nSET\r\n$2\r\n" + std::string(key) + "\r\n$" + std::to_string(value.size()) + "\r\n" + value + "\r\n");
+    REQUIRE(bystander.Receive(5) == "+OK\r\n");
+  }
+  const std::string one = "$" + std::to_string(value.size()) + "\r\n" + value + "\r\n";
+  Client first = Silent();
+  Client second = Connect();
+  second.Send("MGET m1 m2 m3 m4\r\n");
+  while (client_memory.large_reads().waiting() == 0) std::this_thread::yield();
+  CHECK(first.Receive(reply.size()) == reply);
+  CHECK(second.Receive(4 + 4 * one.size()) == "*4\r\n" + one + one + one + one);
+}
+
+TEST_CASE_METHOD(LargeReplies, "a transaction holds what it replies with, not all that it has looked at", "[loop][large_reads]") {
+  Client client = Connect();
+  std::string commands = "MULTI\r\n";
+  std::string replies = "+OK\r\n";
+  constexpr std::size_t kRanges = 200;                          // of far more than one reply may hold
+  static_assert(kRanges * kBytes > LargeReads::kLargestReply);
+  for (std::size_t i = 0; i < kRanges; ++i) {
+    commands += "GETRANGE large 0 0\r\n";
+    replies += "+QUEUED\r\n";
+  }
+  client.SendAll(commands + "EXEC\r\n");
+  replies += "*" + std::to_string(kRanges) + "\r\n";
+  for (std::size_t i = 0; i < kRanges; ++i) replies += "$1\r\nv\r\n";
+  CHECK(client.Receive(replies.size()) == replies);
+}
