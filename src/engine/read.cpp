@@ -61,6 +61,7 @@ Result<std::optional<PinnedValue>> EngineImpl::Get(std::string_view key, const R
   SwitchPoint();
   const SuperVersionPtr& view = snapshot != nullptr ? snapshot->view.super_version : tree_->View();
   const std::uint64_t hash = Hash(key);
+  context_.tables->row_cache.PrefetchSlots(hash);      // comes while the memtables are asked
   const auto answer = [&view](const EntryView& entry) -> std::optional<PinnedValue> {
     if (entry.kind == EntryKind::kTombstone) return std::nullopt;
     return PinnedValue(entry.value, ExpiryOf(entry), view);

@@ -14,9 +14,9 @@ constexpr std::uint8_t kHitCount = 2;  // rounds a hit is worth
 constexpr std::uint8_t kMaxDataCount = 4;
 constexpr std::uint8_t kFirstIndexCount = 4;
 constexpr std::uint8_t kMaxIndexCount = 8;
-constexpr std::size_t kFirstBuckets = 16;
-constexpr std::size_t kSweepSteps = 64;     // blocks a hand passes under one lock
-constexpr std::size_t kEraseBuckets = 512;  // buckets EraseTable empties under one lock
+constexpr std::size_t kFirstSlots = 16;
+constexpr std::size_t kSweepSteps = 64;     // places a hand passes under one lock
+constexpr std::size_t kErasePlaces = 512;   // places EraseTable looks at under one lock
 constexpr std::uint64_t kLargestShare = 8;  // a block may take capacity / this
 
 bool HoldsValues(BlockKind kind) { return kind == BlockKind::kData || kind == BlockKind::kBlob; }
@@ -35,94 +35,128 @@ struct BlockCache::Flight {
 };
 
 struct alignas(64) BlockCache::Shard {
+  struct Slot {
+    const CachedBlock* block = nullptr;
+    std::uint32_t hash = 0;      // low bits of the key's: tells nearly all others apart without touching their blocks
+    std::uint32_t position = 0;  // in the ring
+  };
   Mutex mutex;
-  std::vector<const CachedBlock*> buckets LSMKV_GUARDED_BY(mutex) = std::vector<const CachedBlock*>(kFirstBuckets);
+  std::vector<Slot> slots LSMKV_GUARDED_BY(mutex) = std::vector<Slot>(kFirstSlots);  // a power of two, at most half of them taken
+  std::vector<const CachedBlock*> ring LSMKV_GUARDED_BY(mutex);                      // null: a place that is free
+  std::vector<std::uint8_t> counts LSMKV_GUARDED_BY(mutex);                          // of the ring's places: rounds each block has left
+  std::vector<std::uint32_t> free_places LSMKV_GUARDED_BY(mutex);                    // the last one is the nearest behind the hand
+  std::size_t hand LSMKV_GUARDED_BY(mutex) = 0;                                      // into the ring
   std::size_t block_count LSMKV_GUARDED_BY(mutex) = 0;
-  const CachedBlock* hand LSMKV_GUARDED_BY(mutex) = nullptr;
   std::uint64_t hits LSMKV_GUARDED_BY(mutex) = 0;
   std::uint64_t misses LSMKV_GUARDED_BY(mutex) = 0;
   std::vector<std::shared_ptr<Flight>> flights LSMKV_GUARDED_BY(mutex);
   std::atomic<std::uint64_t> charged{0};  // relaxed; changed under the mutex, compared by who looks for a victim
 
-  const CachedBlock*& Bucket(std::uint64_t hash) LSMKV_REQUIRES(mutex) { return buckets[hash & (buckets.size() - 1)]; }
-  const CachedBlock* Find(BlockKey key, std::uint64_t hash) LSMKV_REQUIRES(mutex);
+  std::size_t Home(std::uint64_t hash) const LSMKV_REQUIRES(mutex) { return hash & (slots.size() - 1); }
+  std::size_t After(std::size_t slot) const LSMKV_REQUIRES(mutex) { return (slot + 1) & (slots.size() - 1); }
+  /// The first slot from `hash`'s on that is free or of a block that `is` names.
+  template <typename Is>
+  Slot& Probe(std::uint64_t hash, Is&& is) LSMKV_REQUIRES(mutex);
+  /// The block's slot; a free one if it is not here.
+  Slot& Find(BlockKey key, std::uint64_t hash) LSMKV_REQUIRES(mutex);
   BlockRef Hit(BlockKey key, std::uint64_t hash) LSMKV_REQUIRES(mutex);
   /// Takes the reference that keeps the block here; its links say where it belongs.
-  void Add(BlockRef block) LSMKV_REQUIRES(mutex);
+  void Add(BlockRef block, std::uint8_t count) LSMKV_REQUIRES(mutex);
+  std::uint32_t TakePlace() LSMKV_REQUIRES(mutex);
   /// Gives that reference back, to be dropped after unlocking.
   BlockRef Remove(const CachedBlock& block) LSMKV_REQUIRES(mutex);
+  void CloseGap(std::size_t gap) LSMKV_REQUIRES(mutex);
   void Grow() LSMKV_REQUIRES(mutex);
   /// Moves the hand until one block falls or kSweepSteps are done.
   BlockRef Sweep() LSMKV_REQUIRES(mutex);
   void RemoveFlight(const Flight& flight) LSMKV_REQUIRES(mutex);
 };
 
-const CachedBlock* BlockCache::Shard::Find(BlockKey key, std::uint64_t hash) {
-  const CachedBlock* block = Bucket(hash);
-  while (block != nullptr && LinksOf(*block).key != key) block = LinksOf(*block).chain;
-  return block;
+template <typename Is>
+BlockCache::Shard::Slot& BlockCache::Shard::Probe(std::uint64_t hash, Is&& is) {
+  const auto low = static_cast<std::uint32_t>(hash);
+  std::size_t at = Home(hash);
+  while (slots[at].block != nullptr && !(slots[at].hash == low && is(*slots[at].block))) at = After(at);
+  return slots[at];
+}
+
+BlockCache::Shard::Slot& BlockCache::Shard::Find(BlockKey key, std::uint64_t hash) {
+  return Probe(hash, [&key](const CachedBlock& block) { return LinksOf(block).key == key; });
 }
 
 BlockRef BlockCache::Shard::Hit(BlockKey key, std::uint64_t hash) {
-  const CachedBlock* const block = Find(key, hash);
-  if (block == nullptr) return nullptr;
-  CacheLinks& links = LinksOf(*block);
-  const std::uint8_t most = MaxCount(block->kind());
-  if (links.count < most) links.count = std::min<std::uint8_t>(links.count + kHitCount, most);
-  return links.self;
+  const Slot& slot = Find(key, hash);
+  if (slot.block == nullptr) return nullptr;
+  const std::uint8_t most = MaxCount(slot.block->kind());
+  std::uint8_t& count = counts[slot.position];
+  if (count < most) count = std::min<std::uint8_t>(count + kHitCount, most);
+  return LinksOf(*slot.block).self;
 }
 
-void BlockCache::Shard::Add(BlockRef block) {
-  if (block_count >= buckets.size()) Grow();
+void BlockCache::Shard::Add(BlockRef block, std::uint8_t count) {
+  if (2 * (block_count + 1) > slots.size()) Grow();
   const CachedBlock* const added = block.get();
   CacheLinks& links = LinksOf(*added);
-  const CachedBlock*& bucket = Bucket(links.hash);
-  links.chain = bucket;
-  bucket = added;
+  const std::uint32_t position = TakePlace();
+  Probe(links.hash, [](const CachedBlock&) { return false; }) = {added, static_cast<std::uint32_t>(links.hash), position};
+  ring[position] = added;
+  counts[position] = count;
   links.self = std::move(block);
   ++block_count;
   charged.fetch_add(added->charge_bytes(), std::memory_order_relaxed);
-  if (hand == nullptr) {
-    hand = links.before = links.after = added;
-    return;
+}
+
+/// Just behind the hand, a whole round away from it: where the last block fell. While nothing has fallen the ring grows at its end,
+/// which is behind the hand, too.
+std::uint32_t BlockCache::Shard::TakePlace() {
+  if (free_places.empty()) {
+    ring.push_back(nullptr);
+    counts.push_back(0);
+    return static_cast<std::uint32_t>(ring.size() - 1);
   }
-  links.after = hand;  // just behind the hand: a whole round away from it
-  links.before = LinksOf(*hand).before;
-  LinksOf(*links.before).after = added;
-  LinksOf(*hand).before = added;
+  const std::uint32_t place = free_places.back();
+  free_places.pop_back();
+  return place;
 }
 
 BlockRef BlockCache::Shard::Remove(const CachedBlock& block) {
   CacheLinks& links = LinksOf(block);
-  const CachedBlock** link = &Bucket(links.hash);
-  while (*link != &block) link = &LinksOf(**link).chain;
-  *link = links.chain;
-  LinksOf(*links.before).after = links.after;
-  LinksOf(*links.after).before = links.before;
-  if (hand == &block) hand = links.after == &block ? nullptr : links.after;
+  const Slot& slot = Probe(links.hash, [&block](const CachedBlock& other) { return &other == &block; });
+  LSMKV_ASSERT(slot.block == &block);
+  ring[slot.position] = nullptr;
+  free_places.push_back(slot.position);
+  CloseGap(static_cast<std::size_t>(&slot - slots.data()));
   --block_count;
   charged.fetch_sub(block.charge_bytes(), std::memory_order_relaxed);
   return std::move(links.self);
 }
 
-void BlockCache::Shard::Grow() {
-  std::vector<const CachedBlock*> wider(buckets.size() * 2);
-  for (const CachedBlock* block : buckets) {
-    while (block != nullptr) {
-      CacheLinks& links = LinksOf(*block);
-      const CachedBlock*& bucket = wider[links.hash & (wider.size() - 1)];
-      block = std::exchange(links.chain, std::exchange(bucket, block));
-    }
+/// Linear probing without tombstones: what stands behind the gap, and would be looked for at the gap first, moves into it (Knuth,
+/// "The Art of Computer Programming", volume 3, 6.4, algorithm R).
+void BlockCache::Shard::CloseGap(std::size_t gap) {
+  for (std::size_t at = After(gap); slots[at].block != nullptr; at = After(at)) {
+    const std::size_t from_home = (at - Home(slots[at].hash)) & (slots.size() - 1);
+    const std::size_t from_gap = (at - gap) & (slots.size() - 1);
+    if (from_home < from_gap) continue;
+    slots[gap] = slots[at];
+    gap = at;
   }
-  buckets.swap(wider);
+  slots[gap] = Slot();
+}
+
+void BlockCache::Shard::Grow() {
+  const std::vector<Slot> before = std::exchange(slots, std::vector<Slot>(slots.size() * 2));
+  for (const Slot& slot : before)
+    if (slot.block != nullptr) Probe(slot.hash, [](const CachedBlock&) { return false; }) = slot;
 }
 
 BlockRef BlockCache::Shard::Sweep() {
-  for (std::size_t step = 0; step < kSweepSteps && hand != nullptr; ++step) {
-    CacheLinks& links = LinksOf(*hand);
-    if (links.count == 0) return Remove(*hand);
-    --links.count;
-    hand = links.after;
+  for (std::size_t step = 0; step < kSweepSteps && block_count > 0; ++step) {
+    if (hand >= ring.size()) hand = 0;
+    const std::size_t at = hand++;
+    if (ring[at] == nullptr) continue;
+    if (counts[at] == 0) return Remove(*ring[at]);
+    --counts[at];
   }
   return nullptr;
 }
@@ -141,7 +175,8 @@ BlockCache::~BlockCache() {
     Shard& shard = shards_[i];
     const MutexLock lock(shard.mutex);
     LSMKV_ASSERT(shard.flights.empty());
-    while (shard.hand != nullptr) shard.Remove(*shard.hand).reset();
+    for (const CachedBlock* block : shard.ring)
+      if (block != nullptr) shard.Remove(*block).reset();
   }
 }
 
@@ -167,22 +202,22 @@ BlockRef BlockCache::Peek(BlockKey key) {
   const std::uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);
   const MutexLock lock(shard.mutex);
-  const CachedBlock* const block = shard.Find(key, hash);
+  const CachedBlock* const block = shard.Find(key, hash).block;
   return block == nullptr ? nullptr : LinksOf(*block).self;
 }
 
-void BlockCache::PrefetchBucket(BlockKey key) {
+void BlockCache::PrefetchSlot(BlockKey key) {
   const std::uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);
   const MutexLock lock(shard.mutex);
-  Prefetch(&shard.Bucket(hash));
+  Prefetch(&shard.slots[shard.Home(hash)]);
 }
 
 void BlockCache::PrefetchBlock(BlockKey key) {
   const std::uint64_t hash = HashOf(key);
   Shard& shard = ShardOf(hash);
   const MutexLock lock(shard.mutex);
-  const CachedBlock* const block = shard.Bucket(hash);
+  const CachedBlock* const block = shard.Probe(hash, [](const CachedBlock&) { return true; }).block;
   if (block == nullptr) return;
   Prefetch(block);                                              // its links
   Prefetch(reinterpret_cast<const char*>(block) + sizeof(CachedBlock));   // what the kind adds to them
@@ -234,13 +269,13 @@ void BlockCache::Insert(BlockKey key, BlockRef block) {
   LSMKV_ASSERT(links.self == nullptr);  // nobody else has seen it, so that its links may be set without the mutex
   links.key = key;
   links.hash = hash;
-  links.count = FirstCount(block->kind());
   {
     Shard& shard = ShardOf(hash);
     const MutexLock lock(shard.mutex);
-    if (shard.Find(key, hash) != nullptr) return;  // the same bytes, from another reader
+    if (shard.Find(key, hash).block != nullptr) return;  // the same bytes, from another reader
     CountIn(*block);
-    shard.Add(std::move(block));
+    const std::uint8_t rounds = FirstCount(block->kind());
+    shard.Add(std::move(block), rounds);
   }
   EvictToCapacity();
 }
@@ -276,20 +311,16 @@ void BlockCache::EvictToCapacity() {
 void BlockCache::EraseTable(std::uint64_t table) {
   for (std::size_t i = 0; i < kShardCount; ++i) {
     Shard& shard = shards_[i];
-    // When the table of buckets doubles between two steps, bucket b splits into b and b + old size: those already emptied
-    // stay so, and the others are still ahead.
+    // Blocks keep their places, and new ones of this table are read by nobody but who has begun already.
     for (std::size_t next = 0, more = 1; more != 0;) {
       std::vector<BlockRef> erased;
       const MutexLock lock(shard.mutex);
-      const std::size_t end = std::min(shard.buckets.size(), next + kEraseBuckets);
+      const std::size_t end = std::min(shard.ring.size(), next + kErasePlaces);
       for (; next < end; ++next) {
-        for (const CachedBlock* block = shard.buckets[next]; block != nullptr;) {
-          const CachedBlock* const chain = LinksOf(*block).chain;
-          if (LinksOf(*block).key.table == table) erased.push_back(shard.Remove(*block));
-          block = chain;
-        }
+        const CachedBlock* const block = shard.ring[next];
+        if (block != nullptr && LinksOf(*block).key.table == table) erased.push_back(shard.Remove(*block));
       }
-      more = next < shard.buckets.size();
+      more = next < shard.ring.size();
       for (const BlockRef& block : erased) CountOut(*block);
     }
   }

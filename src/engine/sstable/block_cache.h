@@ -1,8 +1,13 @@
 // Block cache: parsed blocks of all tables under one byte budget, the indexes and filters among them, and values of blob
 // files, whose numbers come from the same counter as those of tables.
 //
-// It is cut into 64 shards by the hash of (table, offset). A shard is a chained hash table and a ring of its blocks under
-// one mutex that is held for a lookup of some tens of nanoseconds, never for I/O, and never while a block is freed.
+// It is cut into 64 shards by the hash of (table, offset). A shard is an open-addressing hash table and a ring of its blocks under
+// one mutex that is held for a lookup of some tens of nanoseconds, never for I/O, and never while a block is freed. Both are plain
+// arrays, so that neither a search that finds nothing nor the hand waits for the memory of blocks that it leaves alone:
+//
+//   slots   hash bits | place in the ring | address of the block      linear probing
+//   ring    address of the block, by place                            what falls leaves its place to the next one
+//   counts  rounds it has left, by place
 //
 // Eviction is CLOCK with small counters, over a budget that all shards share: a hit adds two to its block's counter (no
 // list is touched); when the sum of all charges is over the budget, the hand of the fuller of two random shards moves on,
@@ -53,8 +58,8 @@ class BlockCache {
   BlockRef Lookup(BlockKey key);
   /// The same, but nothing is counted and nothing is made to stay longer: for hints.
   BlockRef Peek(BlockKey key);
-  /// Start loading what Lookup and Peek will touch: first where the block is noted, then, once that has come, the block.
-  void PrefetchBucket(BlockKey key);
+  /// Start loading what Lookup and Peek will touch: first the block's slot, then, once that has come, the block.
+  void PrefetchSlot(BlockKey key);
   void PrefetchBlock(BlockKey key);
   /// After a Lookup that gave null: the block, from `load` or from another thread's load that is under way; then kept.
   /// Waits for the disk. `load` makes a new block, on this thread, without locks, and must not use the cache. Errors: those

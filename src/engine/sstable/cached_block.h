@@ -22,18 +22,14 @@ using BlockRef = std::shared_ptr<const CachedBlock>;
 /// A block's place in the cache. It lies inside the block, in front, so that a hit finds key, reference count and the
 /// block's own fields in neighbouring cache lines. Touched by the cache only, under the mutex of the block's shard.
 struct CacheLinks {
-  const CachedBlock* chain = nullptr;  // next in its bucket
   BlockKey key;
+  std::uint64_t hash = 0;  // of the key
   BlockRef self;           // the cache's own reference; null: not in the cache
-  std::uint8_t count = 0;  // rounds it has left
-  std::uint64_t hash = 0;
-  const CachedBlock* before = nullptr;  // the ring
-  const CachedBlock* after = nullptr;
 };
 
 class CachedBlock {
  public:
-  /// Memory beside the contents: the object with its reference count, and its place in the table of buckets.
+  /// Memory beside the contents: the object with its reference count, and its places in the cache's tables.
   static constexpr std::uint64_t kOverheadBytes = 256;
 
   BlockKind kind() const { return kind_; }

@@ -1,6 +1,7 @@
 #include "engine/sstable/index_block.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/assert.h"
 #include "base/coding.h"
@@ -61,7 +62,7 @@ void IndexBlockBuilder::Reset() {
 }
 
 IndexBlockBase::IndexBlockBase(BlockKind kind, BlockContents contents, std::size_t entry_count)
-    : CachedBlock(kind, contents.bytes.size() + entry_count * (sizeof(heads_[0]) + sizeof(slots_[0]))),
+    : CachedBlock(kind, contents.bytes.size() + entry_count * (sizeof(heads_[0]) + sizeof(slots_[0])) + (entry_count / kGroup + kGroup) * sizeof(heads_[0])),
       contents_(std::move(contents)) {}
 
 bool IndexBlockBase::ParseEntry(std::string_view* rest, std::string_view* suffix, IndexEntry* entry) const {
@@ -70,7 +71,7 @@ bool IndexBlockBase::ParseEntry(std::string_view* rest, std::string_view* suffix
 }
 
 Status IndexBlockBase::ParseEntries(std::size_t entry_count, std::uint64_t file_bytes) {
-  heads_.reserve(entry_count);
+  heads_.reserve((entry_count + kGroup - 1) / kGroup * kGroup);
   slots_.reserve(entry_count);
   std::string_view rest = contents_.bytes.substr(0, contents_.bytes.size() - sizeof(std::uint32_t));
   if (!GetLengthPrefixed(&rest, &prefix_)) return Malformed();
@@ -89,7 +90,11 @@ Status IndexBlockBase::ParseEntries(std::size_t entry_count, std::uint64_t file_
     if (kind() == BlockKind::kTopIndex) filters_.push_back(entry.filter);
     before = suffix;
   }
-  return heads_.size() == entry_count ? Status() : Malformed();
+  if (heads_.size() != entry_count) return Malformed();
+  heads_.resize((entry_count + kGroup - 1) / kGroup * kGroup, ~std::uint64_t{0});
+  fences_.reserve(heads_.size() / kGroup);
+  for (std::size_t last = kGroup - 1; last + 1 < heads_.size(); last += kGroup) fences_.push_back(heads_[last]);
+  return Status();
 }
 
 std::string_view IndexBlockBase::Suffix(std::size_t index) const {
@@ -105,22 +110,30 @@ IndexEntry IndexBlockBase::entry(std::size_t index) const {
   return {{slot.block_offset, slot.block_bytes}, filters_.empty() ? BlockHandle() : filters_[index]};
 }
 
+/// The first of the heads that is `head` or more; size() when there is none. No branch here could be mispredicted.
+std::size_t IndexBlockBase::FirstNotBelow(std::uint64_t head) const {
+  std::size_t group = 0;
+  for (std::size_t count = fences_.size(); count > 0;) {
+    const std::size_t half = (count + 1) / 2;
+    group += half & (std::size_t{0} - static_cast<std::size_t>(fences_[group + half - 1] < head));
+    count -= half;
+  }
+  std::size_t below = 0;
+  for (const std::uint64_t in_group : std::span(heads_).subspan(group * kGroup).first<kGroup>()) below += in_group < head ? 1 : 0;
+  return group * kGroup + below;
+}
+
 std::size_t IndexBlockBase::Search(std::string_view key) const {
+  PrefetchSearch();
   const std::size_t common = CommonPrefix(key, prefix_);
   if (common < prefix_.size()) {
-    return key < prefix_ ? 0 : heads_.size();
+    return key < prefix_ ? 0 : size();
   }
   const std::string_view rest = key.substr(common);
   const std::uint64_t head = Head(rest);
-  const std::uint64_t* low = heads_.data();
-  for (std::size_t count = heads_.size(); count > 1;) {  // without a branch that could be mispredicted
-    const std::size_t half = count / 2;
-    low += low[half - 1] < head ? half : 0;
-    count -= half;
-  }
-  auto first = static_cast<std::size_t>(low - heads_.data()) + (*low < head ? 1 : 0);
-  if (first == heads_.size() || heads_[first] != head) return first;
-  const std::uint64_t* const heads_end = heads_.data() + heads_.size();
+  std::size_t first = FirstNotBelow(head);
+  if (first >= size() || heads_[first] != head) return std::min(first, size());
+  const std::uint64_t* const heads_end = heads_.data() + size();
   auto last = static_cast<std::size_t>(std::upper_bound(heads_.data() + first, heads_end, head) - heads_.data());
   while (first < last) {  // equal heads: the suffixes decide
     const std::size_t middle = first + (last - first) / 2;

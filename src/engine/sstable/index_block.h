@@ -6,8 +6,9 @@
 //
 // An entry's key is prefix + suffix, and is >= every key of its block and < every key of the next block (format.h,
 // invariant 2). The prefix is what all keys of the index share. In memory the first eight bytes after it stand in an array
-// of their own, big-endian, so that a search bisects a few cache lines of integers and looks at the keys themselves only
-// where those are equal.
+// of their own, big-endian, and every 16th of these once more in an array of fences: a search bisects the fences, which come into the
+// processor's cache together, then counts in one group of 16, and looks at the keys themselves only where heads are equal. Bisecting the
+// heads alone would wait for memory some seven times in a row.
 #pragma once
 
 #include <cstdint>
@@ -50,15 +51,15 @@ class IndexBlockBuilder {
 
 class IndexBlockBase : public CachedBlock {
  public:
-  std::size_t size() const { return heads_.size(); }
+  std::size_t size() const { return slots_.size(); }
   /// The first entry whose key is >= `key`; size() when there is none.
   std::size_t Search(std::string_view key) const;
   /// Starts loading what Search looks at first.
   void PrefetchSearch() const {
     Prefetch(prefix_.data());
-    const char* const heads = reinterpret_cast<const char*>(heads_.data());
-    const std::size_t bytes = heads_.size() * sizeof(heads_[0]);
-    for (std::size_t at = 0; at < bytes && at < kMostPrefetchedBytes; at += kCacheLineBytes) Prefetch(heads + at);
+    const char* const fences = reinterpret_cast<const char*>(fences_.data());
+    const std::size_t bytes = fences_.size() * sizeof(fences_[0]);
+    for (std::size_t at = 0; at < bytes && at < kMostPrefetchedBytes; at += kCacheLineBytes) Prefetch(fences + at);
   }
   IndexEntry entry(std::size_t index) const;
   std::string key(std::size_t index) const { return std::string(prefix_).append(Suffix(index)); }
@@ -75,14 +76,17 @@ class IndexBlockBase : public CachedBlock {
     std::uint32_t block_bytes;
     std::uint32_t suffix_at;  // in the contents, its length in front
   };
+  static constexpr std::size_t kGroup = 16;   // heads between two fences
   std::string_view Suffix(std::size_t index) const;
+  std::size_t FirstNotBelow(std::uint64_t head) const;
   bool ParseEntry(std::string_view* rest, std::string_view* suffix, IndexEntry* entry) const;
 
   static constexpr std::size_t kMostPrefetchedBytes = 1024;
 
   const BlockContents contents_;
   std::string_view prefix_;
-  std::vector<std::uint64_t> heads_;  // first eight bytes of each suffix, big-endian, zeroes behind its end
+  std::vector<std::uint64_t> heads_;   // first eight bytes of each suffix, big-endian, zeroes behind its end; then, to fill the last group, the largest number
+  std::vector<std::uint64_t> fences_;  // the last head of each group but the last
   std::vector<Slot> slots_;
   std::vector<BlockHandle> filters_;  // top index only
 };

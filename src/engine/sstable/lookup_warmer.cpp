@@ -41,8 +41,8 @@ void LookupWarmer::FindSection() {
   const IndexEntry section = top.entry(at);
   filter_at_ = section.filter;
   index_at_ = section.block;
-  if (!filter_at_.empty()) table_->PrefetchBucket(filter_at_);
-  table_->PrefetchBucket(index_at_);
+  if (!filter_at_.empty()) table_->PrefetchSlot(filter_at_);
+  table_->PrefetchSlot(index_at_);
 }
 
 void LookupWarmer::FindBlocks() {
@@ -62,7 +62,7 @@ void LookupWarmer::FindData() {
   const std::size_t at = index_->Search(key_);
   if (at == index_->size()) return Stop();
   data_at_ = index_->entry(at).block;
-  table_->PrefetchBucket(data_at_);
+  table_->PrefetchSlot(data_at_);
 }
 
 }  // namespace lsmkv

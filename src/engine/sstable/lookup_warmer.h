@@ -2,10 +2,10 @@
 // begun to load, and begins to load what comes next. A lookup alone waits for main memory some ten times in a row; the same steps
 // of several lookups taken in turn, all first ones, then all second ones, wait together.
 //
-//   0  the top index says which section            the cache's buckets of the section's filter and index
+//   0  the top index says which section            the cache's slots of the section's filter and index
 //   1                                              those two blocks
 //   2                                              the filter's line for the key, the index's array
-//   3  the filter says no: the end; else           the bucket of the data block
+//   3  the filter says no: the end; else           the slot of the data block
 //   4                                              that block
 //   5                                              its tags
 //   6                                              the entry that has the key's tag

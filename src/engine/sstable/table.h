@@ -99,7 +99,7 @@ class Table {
 
   // ---- for LookupWarmer: hints about the block at a handle, which the cache may have
   const TopIndexBlock& top_index() const { return *top_index_; }
-  void PrefetchBucket(BlockHandle handle) const { context_.cache->PrefetchBucket(KeyOf(handle)); }
+  void PrefetchSlot(BlockHandle handle) const { context_.cache->PrefetchSlot(KeyOf(handle)); }
   void PrefetchBlock(BlockHandle handle) const { context_.cache->PrefetchBlock(KeyOf(handle)); }
   /// Null when the cache does not have it, or it is of another kind.
   template <typename Block>

@@ -23,6 +23,9 @@ constexpr std::uint64_t kUsualRowsPerBucket = 5;
 constexpr std::uint64_t kFirstBuckets = 16;
 constexpr std::uint64_t kLargestShare = 4;         // a row may take its shard's budget / this
 constexpr std::uint32_t kAdmitOneIn = 8;
+constexpr std::uint32_t kAdmitOneOfColdIn = 128;   // while fewer than one in kColdBelow of the last kJudgedSearches found a row
+constexpr std::uint64_t kColdBelow = 64;
+constexpr std::uint64_t kJudgedSearches = 4096;
 constexpr std::size_t kSweepBuckets = 32;          // the hand passes for one row at most
 constexpr std::size_t kClearBuckets = 256;         // Clear empties under one lock
 
@@ -59,11 +62,13 @@ struct alignas(kCacheLineBytes) RowCache::Shard {
   std::atomic<std::uint64_t> mask{0};                          // likewise
   std::atomic<std::uint64_t> bytes{0};                         // relaxed; changed under the mutex
   std::atomic<std::uint32_t> turned_away{0};                   // relaxed
+  std::atomic<std::uint32_t> admit_one_in{kAdmitOneIn};        // relaxed
   std::vector<std::unique_ptr<Bucket[]>> arrays LSMKV_GUARDED_BY(mutex);   // the last is in use; hints may still look at the others
   std::size_t hand LSMKV_GUARDED_BY(mutex) = 0;
   std::uint64_t rows LSMKV_GUARDED_BY(mutex) = 0;
   std::uint64_t hits LSMKV_GUARDED_BY(mutex) = 0;
   std::uint64_t misses LSMKV_GUARDED_BY(mutex) = 0;
+  std::uint64_t hits_judged LSMKV_GUARDED_BY(mutex) = 0;
 
   using Gone = std::vector<RowRef>;     // rows to be freed after the mutex
   Bucket* Of(std::uint64_t hash) LSMKV_REQUIRES(mutex) {
@@ -73,6 +78,7 @@ struct alignas(kCacheLineBytes) RowCache::Shard {
   std::size_t bucket_count() const {
     return buckets.load(std::memory_order_relaxed) == nullptr ? 0 : mask.load(std::memory_order_relaxed) + 1;
   }
+  void CountMiss() LSMKV_REQUIRES(mutex);
   void MakeBuckets(std::uint64_t budget) LSMKV_REQUIRES(mutex);
   void Empty(std::span<Bucket> some, Gone* gone) LSMKV_REQUIRES(mutex);
   std::atomic<std::uint64_t>* FindSlot(std::string_view key, std::uint64_t hash) LSMKV_REQUIRES(mutex);
@@ -84,6 +90,13 @@ struct alignas(kCacheLineBytes) RowCache::Shard {
   void Remove(std::atomic<std::uint64_t>& slot, Gone* gone) LSMKV_REQUIRES(mutex);
   bool MakeRoom(std::uint64_t wanted, std::uint64_t budget, Gone* gone) LSMKV_REQUIRES(mutex);
 };
+
+/// Now and then: do the rows that are kept earn the room and the time they cost?
+void RowCache::Shard::CountMiss() {
+  if (++misses % kJudgedSearches != 0) return;
+  const std::uint64_t found = hits - std::exchange(hits_judged, hits);
+  admit_one_in.store(found < kJudgedSearches / kColdBelow ? kAdmitOneOfColdIn : kAdmitOneIn, std::memory_order_relaxed);
+}
 
 /// Twice as many when they have become full, up to what the budget asks for: a few rows take little. What smaller arrays take never
 /// adds up to more than the last one.
@@ -199,7 +212,7 @@ RowRef RowCache::Find(std::string_view key, std::uint64_t hash) {
   const MutexLock lock(shard.mutex);
   std::atomic<std::uint64_t>* const at = shard.FindSlot(key, hash);
   if (at == nullptr) {
-    ++shard.misses;
+    shard.CountMiss();
     return nullptr;
   }
   ++shard.hits;
@@ -213,7 +226,7 @@ bool RowCache::Admits(Shard& shard, std::uint64_t row_bytes) const {
   const std::uint64_t budget = ShardBudget();
   if (row_bytes > budget / kLargestShare) return false;
   if (shard.bytes.load(std::memory_order_relaxed) + row_bytes <= budget) return true;
-  return shard.turned_away.fetch_add(1, std::memory_order_relaxed) % kAdmitOneIn == 0;
+  return shard.turned_away.fetch_add(1, std::memory_order_relaxed) % shard.admit_one_in.load(std::memory_order_relaxed) == 0;
 }
 
 /// `row` goes into a free slot; false when there is none.

@@ -22,7 +22,9 @@
 // Invariants
 //   1. Charges of the rows of a shard, and its buckets, are at most its share of the capacity, but for buckets that a larger one had
 //      asked for: hints look at them without a lock, so they stay. Rows that readers still hold after they went are not counted.
-//   2. While a shard is full it takes one row in kAdmitOneIn, so that a scan of cold keys costs little and hot keys still get in.
+//   2. While a shard is full it takes one row in kAdmitOneIn, so that a scan of cold keys costs little and hot keys still get in; one in
+//      kAdmitOneOfColdIn while its rows are found so rarely (keys read at random from far more than there is room for) that they do not
+//      pay for being made. Should some become hot, they get in soon enough, are found, and the door is open again.
 //   3. Every reader that compares keys does so under the shard's mutex; prefetching reads slots without, and follows no address.
 // Threads  all methods from any thread; Closed: one at a time (the scheduler's). The mutexes are leaves.
 // Source   RocksDB's row cache for the idea (it is keyed by file, so that each table must be asked); slots with tags: MemC3 (Fan,
