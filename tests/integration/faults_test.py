@@ -1,5 +1,5 @@
-"""The real server with a system that fails it: a sync of the log that fails, a wall clock that jumps, reads and writes that stop half-way. And a test of the tests: a
-server that only says it has written its log does not survive kill -9, and the torture test's model says so.
+"""The real server with a system that fails it: a sync of the log that fails, or takes long, a wall clock that jumps, reads and writes that stop half-way.
+And a test of the tests: a server that only says it has written its log does not survive kill -9, and the torture test's model says so.
 
 The faults come from a library that is preloaded (fault_shim.cpp); LSMKV_FAULT_SHIM names it.
 """
@@ -140,6 +140,23 @@ class Faults(unittest.TestCase):
         server.start()
         client = RawClient(server)
         check()
+
+    def test_a_slow_sync_and_a_slow_write_of_the_log_are_events_of_latency(self):
+        delay_ms = 300
+        for event, call, mode in (("wal-sync", "sync", "always"), ("wal-write", "write", "no")):
+            with self.subTest(event), self._server("--wal-fsync", mode, "--latency-monitor-threshold", str(delay_ms // 2)) as server:
+                client = server.client()
+                client.set("before", "1")
+                client.execute_command("LATENCY", "RESET")
+                self._set_fault("slow", f"{call} {delay_ms} /wal/wal_")
+                client.set("during", "1")
+
+                def noticed():
+                    return {name: figures for name, *figures in client.execute_command("LATENCY", "LATEST")}.get(event.encode())
+                seconds, last_ms, worst_ms = wait_until(noticed, f"{event} is an event")
+                self._end_fault("slow")
+                self.assertLess(abs(seconds - client.time()[0]), 600)
+                self.assertTrue(delay_ms <= last_ms <= worst_ms, (last_ms, worst_ms))
 
     def test_a_rewrite_of_the_configuration_that_fails_leaves_the_file_as_it_was(self):
         with tempfile.TemporaryDirectory(prefix="lsmkv-config-") as place:
