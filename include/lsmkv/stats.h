@@ -74,6 +74,7 @@ struct EngineStats {
   std::uint64_t scrubs = 0;                 ///< read to the end since the start
   std::uint64_t scrub_bytes = 0;            ///< read by them, and by the one that runs
   std::uint64_t scrub_damage = 0;           ///< damaged places found by the last one that was read to the end
+  std::uint64_t damaged_sstables = 0;       ///< tables of the tree that a compaction has met damage in, and leaves alone
   std::uint64_t last_scrub_ms = 0;          ///< when that was, since 1970; 0: not known
   bool scrub_running = false;
   std::uint64_t user_bytes_written = 0;     ///< keys and values handed to Write since the start

@@ -16,4 +16,8 @@ using LatencyBuckets = std::array<std::uint64_t, kLatencyBuckets>;
 /// What it goes by in LATENCY HISTOGRAM: the longest time it counts, in microseconds.
 constexpr std::uint64_t BucketMicros(std::size_t bucket) { return ((kLatencyBucketNanos << bucket) - 1) / 1000; }
 
+/// Within how many microseconds `percentile` of a hundred runs ended, of those that are counted: the upper end of a bucket, and so up to twice what it was.
+/// At least one run is counted.
+double MicrosAtPercentile(const LatencyBuckets& buckets, double percentile);
+
 }  // namespace lsmkv

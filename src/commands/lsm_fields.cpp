@@ -100,6 +100,7 @@ LsmFields StatsFields(const EngineStats& stats) {
       {"scrub_running", stats.scrub_running},
       {"scrub_bytes", stats.scrub_bytes},
       {"scrub_damage", stats.scrub_damage},
+      {"damaged_sstables", stats.damaged_sstables},
       {"last_scrub_time", stats.last_scrub_ms / 1000},
       {"user_bytes_written", stats.user_bytes_written},
       {"wal_bytes_written", stats.wal_bytes_written},

@@ -61,13 +61,17 @@ struct Choice {               ///< one of `names`; the index is the enumerator
   std::size_t (*get)(const Settings&);
   void (*set)(Settings&, std::size_t);
 };
+struct PercentileList {       ///< zero or more, 0 to 100 each
+  std::vector<double> Settings::*field;
+  std::size_t max_percentiles;
+};
 struct OutputLimitList {      ///< class hard soft seconds, once or several times
   OutputBufferLimits Settings::*field;
 };
 /// A name that tools ask every Redis for, whose answer is always `Directive::default_text` here.
 struct Fact {};
 
-using DirectiveType = std::variant<Flag, Count, Integer, ByteSize, Octal, Ratio, Text, WordList, Choice, OutputLimitList, Fact>;
+using DirectiveType = std::variant<Flag, Count, Integer, ByteSize, Octal, Ratio, Text, WordList, Choice, PercentileList, OutputLimitList, Fact>;
 
 enum class Mutability : std::uint8_t { kAtStart, kAtRunTime };
 enum class Category : std::uint8_t {

@@ -98,7 +98,9 @@ const Directive kDirectives[] = {
      "LATENCY keeps what took at least this many milliseconds: commands, event loops, the log's writes and syncs, stalls of\n"
      "writers. 0: nothing."},
     {"latency-tracking", "", Flag{&S::latency_tracking}, "yes", kRunTime, kMonitoring,
-     "Count how long each command takes, for LATENCY HISTOGRAM."},
+     "Count how long each command takes, for LATENCY HISTOGRAM and INFO latencystats."},
+    {"latency-tracking-info-percentiles", "", PercentileList{&S::latency_tracking_info_percentiles, 32}, "50 99 99.9", kRunTime, kMonitoring,
+     "Of each command INFO latencystats says within how long so many of a hundred calls ended, for each of these numbers."},
 
     // ---- threads
     {"io-threads", "", Count{&S::io_threads, 0, 128}, "0", kStart, kThreads,

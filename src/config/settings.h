@@ -64,6 +64,7 @@ struct Settings {
   std::uint64_t slowlog_max_entries = 0;
   std::uint64_t latency_monitor_threshold_ms = 0;  ///< 0: off
   bool latency_tracking = false;
+  std::vector<double> latency_tracking_info_percentiles;
 
   // Threads
   std::uint64_t io_threads = 0;             ///< 0: as many as IoThreads() says

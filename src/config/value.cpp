@@ -1,5 +1,5 @@
 // Values of directives: text to field and back, one overload for each type of row.
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <charconv>
 #include <cmath>
@@ -27,6 +27,14 @@ std::optional<Integer> ParseInteger(std::string_view text, int base = 10) {
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value, base);
   if (error != std::errc() || rest != end) return std::nullopt;
+  return value;
+}
+
+std::optional<double> ParseFinite(std::string_view text) {
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end || !std::isfinite(value)) return std::nullopt;
   return value;
 }
 
@@ -73,6 +81,7 @@ Refusal Parse(const Flag& type, const std::string& word, Settings* settings) {
   return {};
 }
 
+constexpr const char* kPercentileRange = "0..100";
 constexpr const char* kNotAnInteger = "argument couldn't be parsed into an integer";
 
 Refusal Parse(const Count& type, const std::string& word, Settings* settings) {
@@ -123,18 +132,16 @@ Refusal Parse(const Octal& type, const std::string& word, Settings* settings) {
 }
 
 Refusal Parse(const Ratio& type, const std::string& word, Settings* settings) {
-  double value = 0;
-  const char* const end = word.data() + word.size();
-  const auto [rest, error] = std::from_chars(word.data(), end, value);
-  if (error != std::errc() || rest != end || !std::isfinite(value)) {
+  const std::optional<double> value = ParseFinite(word);
+  if (!value) {
     return BadValue{fmt::format("'{}' is not a number, allowed {}", word, RatioRangeText(type.min, type.max)),
                     "argument couldn't be parsed into a number"};
   }
-  if (value < type.min || value > type.max) {
+  if (*value < type.min || *value > type.max) {
     return OutOfRange(word, RatioRangeText(type.min, type.max),
                       fmt::format("argument must be between {} and {} inclusive", type.min, type.max));
   }
-  settings->*type.field = value;
+  settings->*type.field = *value;
   return {};
 }
 
@@ -161,6 +168,26 @@ Refusal Parse(const WordList& type, Words words, Settings* settings) {
     return BadValue{fmt::format("has {} words, allowed 0..{}", words.size(), type.max_words), "wrong number of arguments"};
   }
   (settings->*type.field).assign(words.begin(), words.end());
+  return {};
+}
+
+Refusal Parse(const PercentileList& type, Words words, Settings* settings) {
+  if (words.size() > type.max_percentiles) {
+    return BadValue{fmt::format("has {} numbers, allowed 0..{}", words.size(), type.max_percentiles), "wrong number of arguments"};
+  }
+  std::vector<double> percentiles;
+  for (const std::string& word : words) {
+    const std::optional<double> value = ParseFinite(word);
+    if (!value) {
+      return BadValue{fmt::format("'{}' is not a number, allowed {}", word, kPercentileRange),
+                      "Invalid latency-tracking-info-percentiles parameters"};
+    }
+    if (*value < 0 || *value > 100) {
+      return OutOfRange(word, kPercentileRange, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+    }
+    percentiles.push_back(*value);
+  }
+  settings->*type.field = std::move(percentiles);
   return {};
 }
 
@@ -236,6 +263,10 @@ struct Formatter {
     }
     return for_file && joined.empty() ? "\"\"" : joined;
   }
+  std::string operator()(const PercentileList& type) const {
+    const std::string joined = fmt::format("{}", fmt::join(settings.*type.field, " "));
+    return for_file && joined.empty() ? "\"\"" : joined;
+  }
   std::string operator()(const OutputLimitList& type) const {
     std::string joined;
     for (std::size_t i = 0; i < kClientClasses; ++i) {
@@ -249,7 +280,7 @@ struct Formatter {
 };
 
 template <typename Type>
-constexpr bool kIsList = std::is_same_v<Type, WordList> || std::is_same_v<Type, OutputLimitList>;
+constexpr bool kIsList = std::is_same_v<Type, WordList> || std::is_same_v<Type, PercentileList> || std::is_same_v<Type, OutputLimitList>;
 
 /// `"a b" c` in any number of strings as the words a, b, c.
 std::vector<std::string> Respread(Words words) {
@@ -308,6 +339,7 @@ std::string AllowedText(const Directive& directive) {
     std::string operator()(const Ratio& type) const { return RatioRangeText(type.min, type.max); }
     std::string operator()(const Text&) const { return {}; }
     std::string operator()(const WordList&) const { return {}; }
+    std::string operator()(const PercentileList&) const { return kPercentileRange; }
     std::string operator()(const Choice& type) const { return Join(type.names, ", "); }
     std::string operator()(const OutputLimitList&) const { return {}; }
     std::string operator()(const Fact&) const { return {}; }

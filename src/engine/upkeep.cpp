@@ -209,6 +209,7 @@ EngineStats EngineImpl::Stats() const {
   stats.compaction_rate_bytes = scheduler_->rate().bytes_per_second();
   stats.removed_bytes_kept = context_.removal.pending_bytes();
   stats.compaction_bytes_wanted = scheduler_->bytes_wanted();
+  stats.damaged_sstables = scheduler_->damaged_tables();
   stats.disk_free_bytes = reserve_.free_bytes();
   stats.disk_reserve_bytes = reserve_.reserve_bytes();
   stats.disk_low = reserve_.low();

@@ -9,49 +9,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <filesystem>
-#include <limits>
 #include <system_error>
 #include <utility>
 
 #include "fs/errno_status.h"
-#include "fs/old_bytes.h"
+#include "fs/posix_descriptor.h"
+#include "fs/posix_writable_file.h"
 
 namespace lsmkv {
 namespace {
 
 constexpr mode_t kFileMode = 0644;
 constexpr std::size_t kReadChunkBytes = 1 << 20;
-constexpr std::uint64_t kMaxOffset = std::numeric_limits<off_t>::max();
-
-/// Repeats `call` while a signal interrupts it.
-template <typename Call>
-auto Uninterrupted(Call call) {
-  while (true) {
-    const auto result = call();
-    if (result >= 0 || errno != EINTR) return result;
-  }
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  bool open() const { return fd_ >= 0; }
-  /// Linux frees the number whatever close() answers, so it is never called twice.
-  int Close() { return ::close(std::exchange(fd_, -1)); }
-
- private:
-  int fd_;
-};
 
 Result<Descriptor> Open(const std::string& path, int flags) {
   const int fd = Uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, kFileMode); });
@@ -66,124 +37,6 @@ Result<std::uint64_t> RegularFileSize(const std::string& path, int fd) {
   if (!S_ISREG(info.st_mode)) return Status::IoError(path + ": open: not a regular file");
   return static_cast<std::uint64_t>(info.st_size);
 }
-
-class PosixWritableFile final : public WritableFile {
- public:
-  /// @param offset  where the first byte goes.
-  PosixWritableFile(std::string path, Descriptor descriptor, std::uint64_t offset = 0)
-      : path_(std::move(path)), descriptor_(std::move(descriptor)), size_(offset), writeback_started_(offset) {}
-  /// Of a file with `old_bytes` in it, to be written over.
-  PosixWritableFile(std::string path, Descriptor descriptor, std::uint64_t old_bytes, std::uint64_t zeros_behind)
-      : path_(std::move(path)), descriptor_(std::move(descriptor)), old_bytes_(old_bytes, zeros_behind), laid_end_(old_bytes),
-        reserved_(old_bytes) {}
-  ~PosixWritableFile() override {
-    if (descriptor_.open()) GiveBackReserve();
-  }
-
-  Status Append(std::string_view data) override {
-    if (Status usable = Usable("write"); !usable.ok()) return usable;
-    // Positional, so that where a byte lands depends on size_ alone, also after a write that stopped half-way.
-    while (!data.empty()) {
-      const ssize_t written = Uninterrupted([&] { return Write(data); });
-      if (written < 0) return ErrnoStatus(path_, "write", errno);
-      if (written == 0) return Status::IoError(path_ + ": write: nothing was written");
-      old_bytes_.OnWritten(size_ + static_cast<std::uint64_t>(written));
-      const std::size_t of_data = std::min(static_cast<std::size_t>(written), data.size());      // the rest were zeros behind it
-      size_ += of_data;
-      data.remove_prefix(of_data);
-    }
-    return Status::Ok();
-  }
-
-  Status Sync() override {
-    if (Status usable = Usable("fdatasync"); !usable.ok()) return usable;
-    if (Uninterrupted([&] { return ::fdatasync(descriptor_.get()); }) == 0) return Status::Ok();
-    const int error = errno;
-    sync_errno_.store(error);
-    return ErrnoStatus(path_, "fdatasync", error);
-  }
-
-  void StartWriteback() override {
-    if (!descriptor_.open() || size_ <= writeback_started_) return;
-    const auto begin = static_cast<off64_t>(writeback_started_);
-    ::sync_file_range(descriptor_.get(), begin, static_cast<off64_t>(size_) - begin, SYNC_FILE_RANGE_WRITE);
-    writeback_started_ = size_;
-  }
-
-  void Preallocate(std::uint64_t bytes) override {
-    if (!descriptor_.open() || bytes <= reserved_.load(std::memory_order_relaxed) || bytes > kMaxOffset) return;
-    const int failed = ::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
-    if (failed == 0) reserved_.store(bytes, std::memory_order_relaxed);
-  }
-
-  void ZeroAhead(std::uint64_t bytes) override {
-    if (!Usable("write").ok() || bytes > kMaxOffset - size_) return;
-    std::uint64_t begin = std::max(size_, laid_end_);
-    for (const std::uint64_t end = size_ + bytes; begin < end;) {
-      const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(end - begin, kZeros.size()));
-      const ssize_t written = ::pwrite(descriptor_.get(), kZeros.data(), part, static_cast<off_t>(begin));
-      if (written <= 0) break;
-      begin += static_cast<std::uint64_t>(written);
-    }
-    laid_end_ = begin;
-    if (laid_end_ > reserved_.load(std::memory_order_relaxed)) reserved_.store(laid_end_, std::memory_order_relaxed);
-  }
-
-  Status Truncate(std::uint64_t size) override {
-    if (Status usable = Usable("ftruncate"); !usable.ok()) return usable;
-    if (size > kMaxOffset) return ErrnoStatus(path_, "ftruncate", EFBIG);
-    if (Uninterrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0) {
-      return ErrnoStatus(path_, "ftruncate", errno);
-    }
-    size_ = size;
-    reserved_ = 0;  // the system gave back what lay behind the new end
-    laid_end_ = 0;
-    old_bytes_.Forget();
-    writeback_started_ = std::min(writeback_started_, size);
-    return Status::Ok();
-  }
-
-  Status Close() override {
-    if (!descriptor_.open()) return Status::Ok();
-    GiveBackReserve();
-    // An interrupted close() has closed; there is nothing to repeat.
-    if (descriptor_.Close() != 0 && errno != EINTR) return ErrnoStatus(path_, "close", errno);
-    return Status::Ok();
-  }
-
-  std::uint64_t size() const override { return size_; }
-
- private:
-  /// Once, perhaps in part; behind all of it the zeros that are due.
-  ssize_t Write(std::string_view data) const {
-    const std::uint64_t zeros = old_bytes_.ZerosBehind(size_ + data.size());
-    if (zeros == 0) return ::pwrite(descriptor_.get(), data.data(), data.size(), static_cast<off_t>(size_));
-    const iovec parts[] = {{const_cast<char*>(data.data()), data.size()}, {const_cast<char*>(kZeros.data()), static_cast<std::size_t>(zeros)}};
-    return ::pwritev(descriptor_.get(), parts, 2, static_cast<off_t>(size_));
-  }
-  Status Usable(std::string_view operation) const {
-    if (const int error = sync_errno_.load(); error != 0) return ErrnoStatus(path_, "fdatasync", error);  // invariant 3
-    if (!descriptor_.open()) return ErrnoStatus(path_, operation, EBADF);
-    return Status::Ok();
-  }
-  /// Space reserved behind the end would stay taken after the close. Only a hint: a failure costs space, not data.
-  void GiveBackReserve() {
-    if (reserved_ <= size_) return;
-    if (::ftruncate(descriptor_.get(), static_cast<off_t>(size_)) == 0) reserved_ = 0;
-  }
-
-  static constexpr std::array<char, 64 << 10> kZeros{};
-  static_assert(kZeros.size() >= OldBytes::kMostZeros);
-  const std::string path_;
-  Descriptor descriptor_;
-  OldBytes old_bytes_;
-  std::uint64_t size_ = 0;
-  std::uint64_t laid_end_ = 0;           // from size_ up to here, if that is more, are zeros and old bytes
-  // Bytes from the start that fallocate() has set aside, or that lie there already. Relaxed: it decides whether closing has something to give back.
-  std::atomic<std::uint64_t> reserved_ = 0;
-  std::uint64_t writeback_started_ = 0;  // bytes from the start that sync_file_range() was told of
-  std::atomic<int> sync_errno_{0};       // set by whoever syncs, read by whoever appends: they may be two threads
-};
 
 class PosixRandomAccessFile final : public RandomAccessFile {
  public:

@@ -34,6 +34,7 @@ const InfoText::Section InfoText::kSections[] = {
     {"modules", true, &InfoText::WriteModules},
     {"commandstats", false, &InfoText::WriteCommandStats},
     {"errorstats", true, &InfoText::WriteErrorStats},
+    {"latencystats", false, &InfoText::WriteLatencyStats},
     {"cluster", true, &InfoText::WriteCluster},
     {"keyspace", true, &InfoText::WriteKeyspace},
     {"lsm", true, &InfoText::WriteLsm},
@@ -237,6 +238,24 @@ void InfoText::WriteCommandStats() {
 void InfoText::WriteErrorStats() {
   for (const auto& [code, count] : SinceReset().errors) {
     fmt::format_to(std::back_inserter(text_), "errorstat_{}:count={}\r\n", code, count);
+  }
+}
+
+void InfoText::WriteLatencyStats() {
+  const auto settings = server_.config_->Current();
+  if (!settings->latency_tracking) return;
+  const std::vector<LatencyBuckets> latencies = server_.CommandLatencies();
+  const auto write = [&](const CommandSpec& spec) {
+    const LatencyBuckets& buckets = latencies[spec.index];
+    if (std::ranges::all_of(buckets, [](std::uint64_t runs) { return runs == 0; })) return;
+    std::string percentiles;
+    for (const double percentile : settings->latency_tracking_info_percentiles)
+      percentiles += fmt::format("{}p{}={:.3f}", percentiles.empty() ? "" : ",", percentile, MicrosAtPercentile(buckets, percentile));
+    Field(fmt::format("latency_percentiles_usec_{}", spec.name), percentiles);
+  };
+  for (const CommandSpec& spec : AllCommands()) {
+    write(spec);
+    for (const CommandSpec& subcommand : spec.subcommands) write(subcommand);
   }
 }
 

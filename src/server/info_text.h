@@ -48,6 +48,7 @@ class InfoText {
   void WriteCpu();
   void WriteCommandStats();
   void WriteErrorStats();
+  void WriteLatencyStats();
   void WriteKeyspace();
   void WriteLsm();
   StatsTotals SinceReset() const;

@@ -3,6 +3,8 @@
 //   LSMKV_FAULTS=DIR    DIR/fail              while it exists, calls fail. Each line is a rule: a call, an error, and a part of the file's path.
 //                                             Calls: sync (fsync, fdatasync), sync-dir (fsync of a directory), write, read, open, rename;
 //                                             errors: EIO, ENOSPC, EMFILE.
+//                       DIR/slow              while it exists, calls take longer, at most until it is gone. Rules as above, with milliseconds in
+//                                             place of the error; calls: sync, sync-dir, write.
 //                       DIR/clock-offset-ms   holds a number, which is added to the wall clock; read again every few milliseconds
 //                       DIR/short-io          while it exists, reads and writes of files, and sockets, now and then do a part of what they are asked for, or
 //                                             nothing because a signal came (EINTR): all that they may do while nothing is wrong
@@ -69,33 +71,60 @@ void ReadFaultFile(const char* name, char (&text)[512]) {
 
 int ErrorNamed(const char* name) { return std::strcmp(name, "ENOSPC") == 0 ? ENOSPC : std::strcmp(name, "EMFILE") == 0 ? EMFILE : EIO; }
 
-/// Whether a rule says that `call` on `path` fails; errno is set then.
-bool Fails(const char* call, const char* path) {
+/// Looks for the rule in DIR/`fault` that concerns `call` on `path`; `what` is the word between them then.
+bool FindRule(const char* fault, const char* call, const char* path, char (&what)[32]) {
   char rules[512];
   const int before = errno;
-  ReadFaultFile("fail", rules);
+  ReadFaultFile(fault, rules);
   errno = before;
   char* rest = nullptr;
   for (char* line = ::strtok_r(rules, "\n", &rest); line != nullptr; line = ::strtok_r(nullptr, "\n", &rest)) {
-    char failing[32], error[32], part[256];
-    if (std::sscanf(line, "%31s %31s %255s", failing, error, part) != 3) continue;
-    if (std::strcmp(failing, call) != 0 || std::strstr(path, part) == nullptr) continue;
-    errno = ErrorNamed(error);
-    return true;
+    char concerned[32], part[256];
+    if (std::sscanf(line, "%31s %31s %255s", concerned, what, part) != 3) continue;
+    if (std::strcmp(concerned, call) == 0 && std::strstr(path, part) != nullptr) return true;
   }
   return false;
 }
 
-bool Fails(const char* call, int descriptor) {
-  char fault[4096];
-  if (!FaultPath("fail", fault) || ::access(fault, F_OK) != 0) return false;    // what is not wrong shall cost little
+bool FindRule(const char* fault, const char* call, int descriptor, char (&what)[32]) {
+  char file[4096];
+  if (!FaultPath(fault, file) || ::access(file, F_OK) != 0) return false;    // what is not wrong shall cost little
   char path[4096];
-  return PathOf(descriptor, path) && Fails(call, path);
+  return PathOf(descriptor, path) && FindRule(fault, call, path, what);
+}
+
+/// Whether a rule says that `call` on `file`, a path or a descriptor, fails; errno is set then.
+template <typename File>
+bool Fails(const char* call, File file) {
+  char error[32];
+  if (!FindRule("fail", call, file, error)) return false;
+  errno = ErrorNamed(error);
+  return true;
+}
+
+/// Takes the time that a rule says `call` takes.
+void TakeTime(const char* call, int descriptor) {
+  constexpr timespec kStep{0, 10'000'000};
+  timespec begin{}, now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &begin);
+  char text[32];
+  while (FindRule("slow", call, descriptor, text)) {
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    if ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1'000'000 >= std::atol(text)) return;
+    ::nanosleep(&kStep, nullptr);
+  }
 }
 
 bool SyncFails(int descriptor) {
   struct stat info {};
-  return Fails(::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode) ? "sync-dir" : "sync", descriptor);
+  const char* const call = ::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode) ? "sync-dir" : "sync";
+  TakeTime(call, descriptor);
+  return Fails(call, descriptor);
+}
+
+bool WriteFails(int descriptor) {
+  TakeTime("write", descriptor);
+  return Fails("write", descriptor);
 }
 
 bool IsFile(int descriptor) {
@@ -183,7 +212,7 @@ ssize_t pwrite(int descriptor, const void* data, size_t size, off_t offset) {
   static const auto next = Next<ssize_t (*)(int, const void*, size_t, off_t)>("pwrite");
   static const bool loses = std::getenv("LSMKV_LOSE_WRITES") != nullptr;
   if (loses && IsWalFile(descriptor)) return static_cast<ssize_t>(size);
-  if (Fails("write", descriptor)) return -1;
+  if (WriteFails(descriptor)) return -1;
   return Shorter(size, [&](size_t part) { return next(descriptor, data, part, offset); });
 }
 
@@ -193,7 +222,7 @@ ssize_t pwritev(int descriptor, const iovec* pieces, int count, off_t offset) {
   size_t size = 0;
   for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
   if (loses && IsWalFile(descriptor)) return static_cast<ssize_t>(size);
-  if (Fails("write", descriptor)) return -1;
+  if (WriteFails(descriptor)) return -1;
   return Shorter(size, [&](size_t part) {
     const std::vector<iovec> shorter = FirstBytes(pieces, count, part);
     return next(descriptor, shorter.data(), static_cast<int>(shorter.size()), offset);
@@ -218,7 +247,7 @@ ssize_t read(int descriptor, void* data, size_t size) {
 ssize_t write(int descriptor, const void* data, size_t size) {
   static const auto next = Next<ssize_t (*)(int, const void*, size_t)>("write");
   if (size < 16 || !IsFile(descriptor)) return next(descriptor, data, size);
-  return Fails("write", descriptor) ? -1 : next(descriptor, data, size);
+  return WriteFails(descriptor) ? -1 : next(descriptor, data, size);
 }
 
 int open(const char* path, int flags, ...) {

@@ -1,17 +1,20 @@
-"""The real server with a system that fails it: a sync of the log that fails, a wall clock that jumps, reads and writes that stop half-way. And a test of the tests: a
-server that only says it has written its log does not survive kill -9, and the torture test's model says so.
+"""The real server with a system that fails it: a sync of the log that fails, or takes long, a wall clock that jumps, reads and writes that stop half-way.
+And a test of the tests: a server that only says it has written its log does not survive kill -9, and the torture test's model says so.
 
 The faults come from a library that is preloaded (fault_shim.cpp); LSMKV_FAULT_SHIM names it.
 """
 
+import glob
 import os
 import tempfile
+import threading
 import unittest
 
 import lsmkv_server
 import redis
 from lsmkv_server import Server, wait_until
 from raw_client import RawClient, command
+from scrub_test import flip_byte
 from torture_test import Run, TorturedServer
 
 LONG = "LSMKV_LONG_TESTS" in os.environ
@@ -140,6 +143,60 @@ class Faults(unittest.TestCase):
         server.start()
         client = RawClient(server)
         check()
+
+    def test_a_slow_sync_and_a_slow_write_of_the_log_are_events_of_latency(self):
+        delay_ms = 300
+        for event, call, mode in (("wal-sync", "sync", "always"), ("wal-write", "write", "no")):
+            with self.subTest(event), self._server("--wal-fsync", mode, "--latency-monitor-threshold", str(delay_ms // 2)) as server:
+                client = server.client()
+                client.set("before", "1")
+                client.execute_command("LATENCY", "RESET")
+                self._set_fault("slow", f"{call} {delay_ms} /wal/wal_")
+                client.set("during", "1")
+
+                def noticed():
+                    return {name: figures for name, *figures in client.execute_command("LATENCY", "LATEST")}.get(event.encode())
+                seconds, last_ms, worst_ms = wait_until(noticed, f"{event} is an event")
+                self._end_fault("slow")
+                self.assertLess(abs(seconds - client.time()[0]), 600)
+                self.assertTrue(delay_ms <= last_ms <= worst_ms, (last_ms, worst_ms))
+
+    def test_damage_in_closed_segments_of_the_log_is_found_while_flushes_hang_and_costs_nothing(self):
+        keys = 650
+        with self._server("--wal-fsync", "always", "--memtable-size", "100", "--max-immutable-memtables", "8") as server:
+            client = server.client()
+            client.set("before", "1")
+            client.execute_command("LSM", "FLUSH")
+            self._set_fault("slow", "sync 60000 /sst/")
+            for i in range(keys):
+                client.set(f"key:{i}", f"value of {i}")
+            self.assertGreaterEqual(info(client, "lsm", "immutable_memtables"), 6)
+            log = os.path.join(server.directory, "data", "wal")
+            closed = sorted(glob.glob(os.path.join(log, "wal_0*.log")))[-5:-1]      # the last one is written to
+            for path in closed[1::2]:
+                flip_byte(path, 1000)
+            answer = []
+            scrub = threading.Thread(target=lambda: answer.append(server.client().execute_command("LSM", "SCRUB")))
+            scrub.start()
+            for path in closed[1::2]:
+                wait_until(lambda path=path: f"{path}: offset " in server.log_text(), "the log names the damage")
+            self.assertEqual(answer, [], "it waits for the flush")
+            self._end_fault("slow")
+            scrub.join()
+            found = dict(zip(answer[0][::2], answer[0][1::2]))
+            self.assertEqual(found[b"damage"], 2)
+            self.assertGreaterEqual(found[b"log_segments"], 6)
+            for path, message in zip(closed[1::2], found[b"damaged"]):
+                self.assertRegex(message.decode(), f"^{path}: offset [0-9]+: .*Nothing is lost: .*flushed into tables")
+            figures = client.info("lsm")
+            self.assertEqual((figures["scrub_damage"], figures["immutable_memtables"], figures["memtable_entries"]), (2, 0, 0))
+            self.assertGreaterEqual(figures["flushes"], keys // 100)
+            server.kill()
+            server.start()
+            client = server.client()
+            self.assertEqual(client.get("before"), b"1")
+            self.assertEqual(client.mget([f"key:{i}" for i in range(keys)]), [b"value of %d" % i for i in range(keys)])
+            self.assertNotRegex(server.log_text(), "unsynced tail cut off")
 
     def test_a_rewrite_of_the_configuration_that_fails_leaves_the_file_as_it_was(self):
         with tempfile.TemporaryDirectory(prefix="lsmkv-config-") as place:

@@ -58,8 +58,13 @@ REPLIES = [
      b"argument must be between -1 and 9223372036854775807 inclusive"),
     ("CONFIG SET slowlog-log-slower-than x", b"-ERR CONFIG SET failed (possibly related to argument 'slowlog-log-slower-than') - "
      b"argument couldn't be parsed into an integer"),
+    ("CONFIG SET latency-tracking-info-percentiles 100.1", b"-ERR CONFIG SET failed (possibly related to argument "
+     b"'latency-tracking-info-percentiles') - latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"),
+    ("CONFIG SET latency-tracking-info-percentiles x", b"-ERR CONFIG SET failed (possibly related to argument "
+     b"'latency-tracking-info-percentiles') - Invalid latency-tracking-info-percentiles parameters"),
 ]
-DEFAULTS = {b"slowlog-log-slower-than": b"10000", b"slowlog-max-len": b"128", b"latency-monitor-threshold": b"0", b"latency-tracking": b"yes"}
+DEFAULTS = {b"slowlog-log-slower-than": b"10000", b"slowlog-max-len": b"128", b"latency-monitor-threshold": b"0", b"latency-tracking": b"yes",
+            b"latency-tracking-info-percentiles": b"50 99 99.9"}
 
 
 def words_of(text):
@@ -191,6 +196,47 @@ class AsRedis:
             client.ask("HELLO", "3")
             client.send(command("LATENCY", "HISTOGRAM", "set"))
             self.assertEqual([client.line() for _ in range(4)], [b"%1", b"$3", b"set", b"%2"])
+
+
+    def test_percentiles(self):
+        with self.server() as server, RawClient(server) as client:
+            def percentiles():
+                """By command: the names of its percentiles, and their microseconds as text."""
+                heading, *lines = client.ask("INFO", "latencystats").decode().splitlines()
+                self.assertEqual(heading, "# Latencystats")
+                found = {}
+                for line in lines:
+                    name, text = line.split(":")
+                    self.assertTrue(name.startswith("latency_percentiles_usec_"), name)
+                    found[name.removeprefix("latency_percentiles_usec_")] = [p.split("=") for p in text.split(",") if p]
+                return found
+            client.ask("CONFIG", "RESETSTAT")
+            for i in range(50):
+                client.ask("SET", "a", i)
+            client.ask("DEBUG", "SLEEP", "0.05")
+            client.ask("CONFIG", "GET", "nosuch")
+            found = percentiles()
+            self.assertIn("config|get", found)
+            self.assertNotIn("get", found)
+            for command_name, each in found.items():
+                self.assertEqual([name for name, _ in each], ["p50", "p99", "p99.9"], command_name)
+                for _, micros in each:
+                    self.assertRegex(micros, r"^\d+\.\d{3}$")
+                self.assertEqual(each, sorted(each, key=lambda pair: float(pair[1])))
+            [[_, slept], *_] = next(each for name, each in found.items() if name.startswith("debug"))
+            self.assertLessEqual(50_000, float(slept))
+            for sections, expected in (([], False), (["default"], False), (["all"], True), (["everything"], True), (["server"], False)):
+                self.assertEqual(b"# Latencystats\r\n" in client.ask("INFO", *sections), expected, sections)
+            for text, names in (("0 12.5 100", ["p0", "p12.5", "p100"]), ("99 50 50", ["p99", "p50", "p50"]), ("", [])):
+                self.assertEqual(client.ask("CONFIG", "SET", "latency-tracking-info-percentiles", text), b"+OK")
+                self.assertEqual([name for name, _ in percentiles()["set"]], names)
+                self.assertEqual(client.ask("CONFIG", "GET", "latency-tracking-info-percentiles")[1], text.encode())
+            client.ask("CONFIG", "SET", "latency-tracking", "no")
+            self.assertEqual(percentiles(), {})
+            client.ask("CONFIG", "SET", "latency-tracking", "yes")
+            self.assertIn("set", percentiles())
+            client.ask("CONFIG", "RESETSTAT")
+            self.assertNotIn("set", percentiles())
 
 
 class OfThisServer(AsRedis, unittest.TestCase):

@@ -40,7 +40,7 @@ class Picker {
     for (std::uint32_t n = 0; n < version_.level_count(); ++n) {
       LevelInputs inputs{n, {}};
       for (const TablePtr& table : version_.level(n)) {
-        if (!in_.busy.IsBusy(table) && (IsRangeDead(table) || HasExpiredWhole(n, table))) inputs.tables.push_back(table);
+        if (in_.busy.MayBeDropped(table) && (IsRangeDead(table) || HasExpiredWhole(n, table))) inputs.tables.push_back(table);
       }
       if (!inputs.tables.empty()) drop.inputs.push_back(std::move(inputs));
     }

@@ -69,7 +69,7 @@ struct Merge {
 KeySpan SpanOf(const Merge& merge);
 using CompactionPlan = std::variant<std::monostate, Drop, TrivialMove, Merge>;
 
-/// What running jobs hold.
+/// What is not to be merged: what running jobs hold, and what is damaged.
 struct BusyTables {
   struct Job {
     std::uint32_t target = 0;
@@ -77,7 +77,10 @@ struct BusyTables {
   };
   std::set<std::uint64_t> tables;
   std::vector<Job> jobs;
-  bool IsBusy(const TablePtr& table) const { return tables.contains(table->id()); }
+  std::set<std::uint64_t> damaged = {};
+  bool IsBusy(const TablePtr& table) const { return !MayBeDropped(table) || damaged.contains(table->id()); }
+  /// Which reads nothing of it.
+  bool MayBeDropped(const TablePtr& table) const { return !tables.contains(table->id()); }
 };
 
 struct PickerInput {

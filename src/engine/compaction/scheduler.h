@@ -84,6 +84,8 @@ class Scheduler {
   Status error() const LSMKV_EXCLUDES(mutex_);
   /// Not ok while merges fail, and while nothing can be merged but for damaged tables. A damaged table alone is no error here: others go on.
   Status merge_error() const LSMKV_EXCLUDES(mutex_);
+  /// Tables of the tree that a merge has met damage in.
+  std::uint64_t damaged_tables() const { return damaged_count_.load(std::memory_order_relaxed); }
   /// By how many tables and bytes L0 will have fewer when the running merges have ended.
   LevelFigures l0_in_merges() const;
   /// Levels that take part in a running job.
@@ -170,6 +172,7 @@ class Scheduler {
   void MergeFailed(const Status& status) LSMKV_EXCLUDES(mutex_);
   void ForgetMergeFailure(std::string_view why) LSMKV_EXCLUDES(mutex_);
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
+  void ForgetDamageThatIsGone() LSMKV_EXCLUDES(mutex_);
   bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
   ThreadPool& PoolOf(const RunningMerge& merge);
@@ -243,7 +246,7 @@ class Scheduler {
   std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
   std::vector<MergeSteps> steps_;                    // of merges that are done in steps for want of room
   GaveUp gave_up_;
-  std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone
+  std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone, as long as the tree has them
   struct Backoff {
     std::chrono::microseconds pause{0};              // 0: the last try went well
     std::chrono::microseconds until{0};
@@ -258,7 +261,8 @@ class Scheduler {
   bool purge_again_ = false;
   std::uint64_t kept_bytes_ = 0;                     // of removed files, when it was last looked at
   std::chrono::microseconds kept_review_{0};
-  std::atomic<std::uint64_t> bytes_wanted_{0};       // relaxed: for people
+  std::atomic<std::uint64_t> bytes_wanted_{0};       // relaxed, as the next: for people
+  std::atomic<std::uint64_t> damaged_count_{0};      // of damaged_tables_
   std::atomic<std::uint64_t> l0_tables_in_merges_{0};      // relaxed, as the next: how hard writers are held back
   std::atomic<std::uint64_t> l0_bytes_in_merges_{0};
 

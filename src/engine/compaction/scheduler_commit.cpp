@@ -95,6 +95,7 @@ bool Scheduler::FinishPendingCommit() {
   } else {
     tree_.InstallVersion(*version);
   }
+  ForgetDamageThatIsGone();
   history_.Add(commit.event);
   FinishIngest(commit.ingest, {});
   if (commit.lands_unasked) context_.ingest_point.store(0, std::memory_order_release);

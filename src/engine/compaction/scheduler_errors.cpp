@@ -82,8 +82,28 @@ void Scheduler::MarkDamaged(const Merge& merge, const Status& status) {
     }
   }
   damaged_tables_.merge(named.empty() ? all : named);
+  damaged_count_.store(damaged_tables_.size(), std::memory_order_relaxed);
   MutexLock lock(mutex_);
   damage_ = status;
+}
+
+/// A table that was dropped, taken out by hand, or merged after all by who had put its file right.
+void Scheduler::ForgetDamageThatIsGone() {
+  if (damaged_tables_.empty()) return;
+  const VersionPtr version = tree_.Current()->version;
+  std::set<std::uint64_t> left;
+  for (std::uint32_t n = 0; n < version->level_count(); ++n) {
+    for (const TablePtr& table : version->level(n))
+      if (damaged_tables_.contains(table->id())) left.insert(table->id());
+  }
+  if (left.size() == damaged_tables_.size()) return;
+  damaged_tables_ = std::move(left);
+  damaged_count_.store(damaged_tables_.size(), std::memory_order_relaxed);
+  LogInfo("compaction", "a damaged table is gone, {} are left", damaged_tables_.size());
+  if (!damaged_tables_.empty()) return;
+  MutexLock lock(mutex_);
+  damage_ = {};
+  damage_blocks_ = false;
 }
 
 void Scheduler::FinishManual(const ManualPtr& manual, Status status) {

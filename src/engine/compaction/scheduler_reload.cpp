@@ -149,6 +149,7 @@ Result<std::string> Scheduler::Adopt(Reloaded& reloaded) {
     const RowCache::Closed closed(context_.tables->row_cache);
     tree_.InstallVersion(reloaded.version);   // tables that went keep their files: the next start removes what nobody names
   }
+  ForgetDamageThatIsGone();
   history_.Add(event);
   return changes;
 }

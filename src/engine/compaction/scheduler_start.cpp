@@ -177,7 +177,7 @@ LevelFigures Scheduler::l0_in_merges() const {
 
 BusyTables Scheduler::Busy() const {
   BusyTables busy;
-  busy.tables = damaged_tables_;
+  busy.damaged = damaged_tables_;
   const auto hold = [&](const Merge& merge) {
     for (const LevelInputs& level : merge.inputs)
       for (const TablePtr& table : level.tables) busy.tables.insert(table->id());

@@ -28,13 +28,13 @@
 #include <utility>
 #include <vector>
 
+#include "engine/manifest/file_names.h"
 #include "lsmkv/status.h"
 #include "lsmkv/write_batch.h"
 
 namespace lsmkv {
 
 inline constexpr std::uint32_t kManifestFormat = 1;
-inline constexpr std::uint32_t kMaxManifestLevel = 63;
 /// More text than this is not a manifest of ours: such a one is neither written nor read, which takes about twice as much memory.
 inline constexpr std::uint64_t kMaxManifestBytes = 1ull << 30;
 
@@ -83,20 +83,6 @@ struct LevelManifest {
 
   bool operator==(const LevelManifest&) const = default;
 };
-
-/// "manifest_l1.json", beside the sst and wal directories.
-std::string ManifestFileName(std::uint32_t level);
-/// The level in "manifest_l1.json"; nullopt for any other name.
-std::optional<std::uint32_t> ParseManifestFileName(std::string_view name);
-/// "sst/sstable_000007.sst".
-std::string TableRecordFile(std::uint64_t id);
-/// The id in "sstable_000007.sst" (without a folder); nullopt for any other name.
-std::optional<std::uint64_t> ParseTableFileName(std::string_view name);
-
-/// "blob/blob_000012.blob".
-std::string BlobRecordFile(std::uint64_t id);
-/// The id in "blob_000012.blob" (without a folder); nullopt for any other name.
-std::optional<std::uint64_t> ParseBlobFileName(std::string_view name);
 
 /// Errors   kCorruption: figures no level of ours can have. Looked at before every write and after every read.
 Status CheckManifest(const LevelManifest& manifest);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/log.h"
+#include "engine/wal/dropped_tail.h"
 #include "engine/wal/durable_note.h"
 #include "engine/wal/log_reader.h"
 #include "engine/wal/unsynced_tail.h"
@@ -62,7 +64,7 @@ class Replay {
     FindUnnamedAsides();
     if (options_.read_only) return summary_;
     if (Status safe = MakeSafe(place.segment_index); !safe.ok()) return safe;
-    RemoveOldDropped();
+    dropped_.RemoveOld();
     RemoveUnnamedAsides();
     return summary_;
   }
@@ -86,7 +88,7 @@ class Replay {
       if (spare) summary_.max_segment_id = std::max(summary_.max_segment_id, *spare);
       if (!id) continue;
       summary_.max_segment_id = std::max(summary_.max_segment_id, *id);
-      if (dropped) dropped_ids_.push_back(*id);
+      if (dropped) dropped_.Found(*id);
       if (!dropped && *id >= floor_segment) ids_.push_back(*id);
     }
     std::ranges::sort(ids_);
@@ -309,81 +311,10 @@ class Replay {
                Path(ids_[cut.segment_index]), cut.offset, after.bytes, after.records, kDroppedSuffix, old);
     // Behind lost writes the tail holds the markers that prove the loss: without them another recovery, should this start be cut
     // short, would take the good records behind the loss for a tail as well. Everything stays until it is in tables.
-    const Status aside = summary_.lost_writes ? CopyAside(cut) : SetAside(cut);
+    const DroppedTail::Tail tail{std::span(ids_).subspan(cut.segment_index), std::span(tail_ends_).subspan(cut.segment_index), cut.offset};
+    const Status aside = summary_.lost_writes ? dropped_.Copy(tail) : dropped_.SetAside(tail);
     if (!aside.ok()) return aside.WithContext("setting aside the WAL's unsynced tail");
     return cut;
-  }
-
-  Status CopyAside(Place cut) {
-    for (std::size_t index = cut.segment_index; index < ids_.size(); ++index) {
-      const Result<bool> empty = index == cut.segment_index ? Result<bool>(false) : IsEmpty(ids_[index]);
-      if (!empty) return empty.error();
-      if (*empty) continue;
-      if (Status copied = CopyAside(index, index == cut.segment_index ? cut.offset : 0); !copied.ok()) return copied;
-    }
-    return fs_.SyncDirectory(dir_);
-  }
-
-  /// Copies what was written to a segment from `begin` on. The copy is for people who want to look at it: where the disk is full it is done without,
-  /// since nothing in it was ever acknowledged, and a start must not hang on it.
-  Status CopyAside(std::size_t index, std::uint64_t begin) {
-    const std::uint64_t id = ids_[index];
-    const std::string aside = Path(id) + std::string(kDroppedSuffix);
-    const std::uint64_t end = tail_ends_[index] != 0 ? tail_ends_[index] : fs_.FileSize(Path(id)).value_or(begin);
-    Status copied = Copy(Path(id), begin, end, aside);
-    if (copied.ok()) dropped_ids_.push_back(id);
-    if (copied.code() != StatusCode::kNoSpace) return copied;
-    IgnoreError(fs_.RemoveFile(aside), "it may not have come into being");
-    LogWarning("wal", "{}; what is cut off is dropped without a copy", copied.message());
-    return Status::Ok();
-  }
-
-  /// Whether nobody has written to a segment, whatever its file held before.
-  Result<bool> IsEmpty(std::uint64_t id) {
-    Result<LogReader> reader = LogReader::Open(fs_, Path(id), id);
-    if (!reader) return reader.error();
-    const Result<LogReader::Look> look = reader->At(0);
-    if (!look) return look.error();
-    return look->found == LogReader::Found::kEnd;
-  }
-
-  /// Newest first, so that what remains after a crash in between is judged as before.
-  Status SetAside(Place cut) {
-    for (std::size_t index = ids_.size(); index-- > cut.segment_index + 1;) {
-      const Result<bool> empty = IsEmpty(ids_[index]);
-      if (!empty) return empty.error();
-      if (*empty) continue;
-      const std::string path = Path(ids_[index]);
-      Status moved = fs_.Rename(path, path + std::string(kDroppedSuffix));
-      if (moved.ok()) dropped_ids_.push_back(ids_[index]);
-      if (moved.code() == StatusCode::kNoSpace) {      // not even a name
-        LogWarning("wal", "{}; removed without a copy", moved.message());
-        moved = fs_.RemoveFile(path);
-      }
-      if (!moved.ok()) return moved;
-    }
-    if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
-    const std::uint64_t id = ids_[cut.segment_index];
-    if (Status copied = CopyAside(cut.segment_index, cut.offset); !copied.ok()) return copied;
-    if (Status synced = fs_.SyncDirectory(dir_); !synced.ok()) return synced;
-    if (Status truncated = fs_.Truncate(Path(id), cut.offset); !truncated.ok()) return truncated;
-    return fs_.SyncFile(Path(id));
-  }
-
-  /// What was set aside is for people who want to look at it, and nobody else removes it.
-  void RemoveOldDropped() {
-    std::ranges::sort(dropped_ids_);
-    const auto last = std::ranges::unique(dropped_ids_).begin();
-    dropped_ids_.erase(last, dropped_ids_.end());
-    for (std::size_t index = 0; index + kDroppedKept < dropped_ids_.size(); ++index) {
-      const std::string path = Path(dropped_ids_[index]) + std::string(kDroppedSuffix);
-      const Status removed = fs_.RemoveFile(path);
-      if (removed.ok()) {
-        LogInfo("wal", "{} removed: the newest {} of what was set aside are kept", path, kDroppedKept);
-      } else {
-        LogWarning("wal", "{}", removed.message());
-      }
-    }
   }
 
   void FindUnnamedAsides() {
@@ -404,38 +335,21 @@ class Replay {
     }
   }
 
-  Status Copy(const std::string& from, std::uint64_t begin, std::uint64_t end, const std::string& to) {
-    constexpr std::uint64_t kCopyBytes = 1 << 20;
-    const Result<std::unique_ptr<RandomAccessFile>> source = fs_.NewRandomAccessFile(from);
-    if (!source) return source.error();
-    Result<std::unique_ptr<WritableFile>> file = fs_.NewWritableFile(to);
-    if (!file) return file.error();
-    std::string buffer;
-    for (std::uint64_t at = begin; at < end; at += buffer.size()) {
-      buffer.resize(static_cast<std::size_t>(std::min(kCopyBytes, end - at)));
-      if (Status read = (*source)->Read(at, buffer.size(), buffer.data()); !read.ok()) return read;
-      if (Status written = (*file)->Append(buffer); !written.ok()) return written;
-    }
-    if (Status synced = (*file)->Sync(); !synced.ok()) return synced;
-    return (*file)->Close();
-  }
-
   FileSystem& fs_;
   const std::string& dir_;
   const ReplayOptions& options_;
   const ReplayRecord& on_record_;
   std::vector<LostBatch>* const lost_;
-  static constexpr std::size_t kDroppedKept = 4;
   static constexpr std::string_view kRemedy = "Restore the file, or set `wal-skip-corruption yes` to start without the damaged writes";
 
   std::vector<std::uint64_t> ids_;          // at or above the floor, ascending
   std::vector<std::uint64_t> ends_;         // of each, where its last record ends, when it has been read
   std::vector<std::uint64_t> tail_ends_;    // of each, where what was written behind the damage ends; 0: not known
   std::vector<std::uint64_t> aside_ids_;    // there are
-  std::vector<std::uint64_t> dropped_ids_;  // set aside, now or at an earlier start
   SequenceNumber awaited_ = 0;              // the next record's; 0: any
   std::optional<std::size_t> last_record_segment_;      // its index: of the one before it; none: that was not read
   UnsyncedTail tail_;
+  DroppedTail dropped_{fs_, dir_};
   SequenceNumber noted_sequence_ = 0;       // durable_note.h; 0: not known
   ReplaySummary summary_;
   bool done_ = false;

@@ -1,3 +1,4 @@
+#include "commands/latency_buckets.h"
 #include "commands/latency_report.h"
 
 #include "commands/command_bench.h"
@@ -39,6 +40,22 @@ TEST_CASE("160 samples of an event are kept, and the maximum of all", "[latency]
   CHECK(series.samples.size() == 160);
   CHECK(series.samples.front() == LatencySample{40, 1});
   CHECK(series.max_ms == 9000);
+}
+
+TEST_CASE("a percentile is the upper end of the bucket that holds it", "[latency]") {
+  LatencyBuckets buckets{};
+  buckets[0] = 1;
+  for (const double percentile : {0.0, 50.0, 100.0}) CHECK(MicrosAtPercentile(buckets, percentile) == Approx(1.031));
+  buckets[3] = 98;
+  buckets[10] = 1;
+  CHECK(MicrosAtPercentile(buckets, 0) == Approx(1.031));
+  CHECK(MicrosAtPercentile(buckets, 1) == Approx(1.031));
+  CHECK(MicrosAtPercentile(buckets, 2) == Approx(8.255));
+  CHECK(MicrosAtPercentile(buckets, 99) == Approx(8.255));
+  CHECK(MicrosAtPercentile(buckets, 99.9) == Approx(1056.767));
+  buckets = {};
+  buckets[kLatencyBuckets - 1] = 1ull << 40;
+  CHECK(MicrosAtPercentile(buckets, 100) == Approx(2'216'203'124.735));
 }
 
 TEST_CASE("every event has its name", "[latency]") {

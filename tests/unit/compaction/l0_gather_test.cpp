@@ -127,7 +127,7 @@ TEST_CASE("L0 waits for its own merges before it goes down, and begins no new on
 
 TEST_CASE("a damaged table of L0 does not keep the others from being gathered", "[picker][gather]") {
   BusyTables damaged;                       // for good, and no job
-  damaged.tables = {3};
+  damaged.damaged = {3};
   CHECK(Pick({L0Of(std::vector<std::uint64_t>(12, 100)), L1Of(900)}, damaged).within == Ids{4, 5, 6, 7, 8, 9, 10, 11, 12});
 }
 

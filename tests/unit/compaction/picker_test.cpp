@@ -94,7 +94,7 @@ TEST_CASE("an L1 past its hard limit goes before L0, whatever the scores, and L0
   REQUIRE(held.merge() != nullptr);
   CHECK(held.merge()->target == 0);
   BusyTables damaged;                            // no job: what L1 would be merged into is left alone for good
-  damaged.tables = {102};
+  damaged.damaged = {102};
   const LevelTables whole_l1 = {FakeTable(100, "a", "m", 1, 1, 10'001)};
   const Picked stuck({l0, whole_l1, {FakeTable(102, "a", "m")}}, SmallOptions(), damaged);
   REQUIRE(stuck.merge() != nullptr);
@@ -173,6 +173,13 @@ TEST_CASE("a table that reaches into a flushed database is rewritten at once, on
   options.compaction_filter = &filter;
   const auto picked = [&](std::vector<LevelTables> levels) { return Picked(std::move(levels), options); };
   CHECK(picked({{}, {FakeTable(1, "d", "f")}}).drop() != nullptr);
+  // Nothing of it is read: so a damaged one goes too, but not one that a job reads.
+  BusyTables damaged;
+  damaged.damaged = {1};
+  CHECK(Picked({{}, {FakeTable(1, "d", "f")}}, options, damaged).drop() != nullptr);
+  BusyTables busy;
+  busy.tables = {1};
+  CHECK(Picked({{}, {FakeTable(1, "d", "f")}}, options, busy).nothing());
   CHECK(picked({{}, {FakeTable(1, "a", "c"), FakeTable(2, "m", "z")}}).nothing());
   for (const auto& table : {FakeTable(7, "a", "f"), FakeTable(7, "k", "z")}) {
     const auto in_place = picked({{}, {}, {table}});

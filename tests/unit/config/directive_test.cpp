@@ -77,6 +77,7 @@ TEST_CASE("every directive that is not a fact changes the settings", "[config]")
       std::string operator()(const Text&) const { return "/another"; }
       std::string operator()(const WordList&) const { return "10.0.0.1"; }
       std::string operator()(const Choice& t) const { return std::string(t.names[t.get(DefaultSettings()) == 0 ? 1 : 0]); }
+      std::string operator()(const PercentileList&) const { return "0 12.5"; }
       std::string operator()(const OutputLimitList&) const { return "normal 1mb 1kb 9"; }
       std::string operator()(const Fact&) const { return {}; }
     };
@@ -130,6 +131,10 @@ TEST_CASE("a bad value says what is allowed", "[config]") {
       {"unixsocketperm", {"9"}, "'9' is not an octal number up to 777", "argument couldn't be parsed as an octal number"},
       {"dir", {""}, "must not be empty", "argument must not be empty"},
       {"port", {"1", "2"}, "takes one value, got 2 (a comment needs a line of its own)", "wrong number of arguments"},
+      {"latency-tracking-info-percentiles", {"50", "101"}, "'101' is out of range, allowed 0..100",
+       "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"},
+      {"latency-tracking-info-percentiles", {"50 nan"}, "'nan' is not a number, allowed 0..100",
+       "Invalid latency-tracking-info-percentiles parameters"},
       {"client-output-buffer-limit", {"normal", "1", "2"},
        "takes a class, a hard limit, a soft limit and seconds, once or several times",
        "Wrong number of arguments in buffer limit configuration."},
@@ -152,6 +157,23 @@ TEST_CASE("a fact may be set to what is true", "[config]") {
   const std::vector<std::string> empty = {""};
   CHECK_FALSE(ParseValue(Row("appendonly"), yes, &settings).has_value());
   CHECK_FALSE(ParseValue(Row("save"), empty, &settings).has_value());
+}
+
+TEST_CASE("percentiles are a list that may be empty, in the file as in CONFIG", "[config]") {
+  Settings settings = DefaultSettings();
+  const Directive& row = Row("latency-tracking-info-percentiles");
+  CHECK(settings.latency_tracking_info_percentiles == std::vector<double>{50, 99, 99.9});
+  CHECK(FormatForFile(row, settings) == "50 99 99.9");
+  const std::vector<std::string> words{"0 12.5", "100"};
+  REQUIRE_FALSE(ParseValue(row, words, &settings).has_value());
+  CHECK(FormatValue(row, settings) == "0 12.5 100");
+  const std::string none;
+  REQUIRE_FALSE(ParseValue(row, {&none, 1}, &settings).has_value());
+  CHECK(settings.latency_tracking_info_percentiles.empty());
+  CHECK(FormatValue(row, settings).empty());
+  CHECK(FormatForFile(row, settings) == "\"\"");
+  const std::vector<std::string> many(33, "1");
+  CHECK(ParseValue(row, many, &settings)->for_file == "has 33 numbers, allowed 0..32");
 }
 
 TEST_CASE("one class of client-output-buffer-limit leaves the others alone", "[config]") {

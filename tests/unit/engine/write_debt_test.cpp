@@ -87,6 +87,14 @@ TEST_CASE("dead bytes in blob files slow writers when they are more than was pro
   CHECK(with_dead(0.9) == Approx(0.6));
 }
 
+TEST_CASE("the debt of memtables stands by itself: what writers are used to does not count against it", "[engine][admission]") {
+  const VersionPtr version = *Version::Make({{}, {FakeTable(1, "a", "z", 1, 1, 20'000)}});
+  const WriteDebt debt = DebtOfWriters(*version, DebtOptions(), WaitingL0(*version, {}), 0.875);
+  CHECK(debt.tree == Approx(0.35));
+  CHECK(debt.memtables == Approx(0.475));
+  CHECK(debt.largest() == Approx(0.475));
+}
+
 TEST_CASE("memtables slow writers before they are full, and the largest debt counts", "[engine][admission]") {
   CHECK(DebtOf({}, 0.75) == 0);
   CHECK(DebtOf({}, 0.875) == Approx(0.475));
