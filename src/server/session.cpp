@@ -85,9 +85,10 @@ void Session::SetState(State state) {
   if (state == State::kParked && state_ != State::kParked) {
     parked_since_ = loop_.now();
     loop_.counters().parked.Add();
-    if (IsStalledWriter()) context_.engine.StallBegins();
+    parked_as_writer_ = (run_flags_ & kWrite) != 0 && !large_read_.waits();      // not by a queue of readers
+    if (parked_as_writer_) context_.engine.StallBegins();
   } else if (state_ == State::kParked && state != State::kParked) {
-    if (IsStalledWriter()) {
+    if (parked_as_writer_) {
       const microseconds stalled = loop_.now() - parked_since_;
       context_.engine.StallEnds(stalled);
       context_.command_watch.latency().Note(LatencyEvent::kWriteStall, stalled, loop_.now_ms() / 1000);

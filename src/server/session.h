@@ -139,8 +139,6 @@ class Session {
   static bool Waits(State state) { return state >= State::kSuspended && state <= State::kPaused; }
   bool HasArguments() const { return Waits(state_); }
   void SetState(State state);
-  /// When it is parked: what for. It does not change meanwhile.
-  bool IsStalledWriter() const { return (run_flags_ & kWrite) != 0 && !large_read_.waits(); }
   bool Receive();
   void CannotRead(std::uint32_t events, bool hung_up);
   void RunCommands();
@@ -217,6 +215,7 @@ class Session {
   std::uint64_t ticket_ = 0;        // of this stay in kParked or kPaused
   std::optional<std::chrono::microseconds> over_soft_limit_since_;   // the output buffer
   std::chrono::microseconds parked_since_{0};
+  bool parked_as_writer_ = false;                // parked since then because the tree is behind
   std::size_t read_bytes_;          // how much room to offer to recv
   std::uint64_t received_bytes_ = 0;
   std::chrono::microseconds received_at_{0};     // the last of them, or since when it is here; loop_.now()
