@@ -84,20 +84,20 @@ class WrongState(AssertionError):
 def took_effect(state, pending, unsure, seen, before_ms, after_ms):
     """How many of the `pending`, unanswered commands explain what was `seen`; `state` is made what it is with these. `unsure`: the first of them may
     have been left out."""
-    first = None
-    last = None
+    said = []          # of each number of them that was tried
     for commands in (pending, pending[1:]) if unsure else (pending,):
         now = State()
         now.keys = dict(state.keys)
         for taken in range(len(commands) + 1):
-            last = now.difference(seen, before_ms, after_ms)
-            if last is None:
+            difference = now.difference(seen, before_ms, after_ms)
+            if difference is None:
                 state.keys = now.keys
                 return taken
-            first = first or last
+            said.append(f"with {taken} of them: {difference}")
             if taken < len(commands):
                 commands[taken].apply(now)
-    raise WrongState(f"{first}; with all {len(pending)} unanswered commands: {last}")
+    unanswered = "; ".join(f"{c.words!r:.120}" for c in pending)
+    raise WrongState(f"{len(pending)} commands were unanswered: {unanswered}. " + ". ".join(said))
 
 
 # Each command: the words to send, and apply(state) -> the reply that must come; None: any.
