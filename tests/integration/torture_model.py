@@ -3,17 +3,19 @@
 Each connection has two databases of its own, the one it has selected and another one for COPY and MOVE, so that what it sees depends on its
 own commands alone, and they take effect in the order in which they were sent. When the server is killed, the commands without an answer took effect up to some place
 and not beyond it, each wholly or not at all: so the database must be what the answered commands made, and the first n of
-the others, for some n. A transaction is one of these commands, and so is what changes a whole database: FLUSHDB, SWAPDB of the connection's
+the others, for some n. An LSM INGEST among these may have been refused, because another connection's was running. A transaction is one of these commands, and so is what changes a whole database: FLUSHDB, SWAPDB of the connection's
 two, LSM INGEST. What concerns everybody's databases at once is in torture_moments.py.
 
 A command is a function of the state and nothing else; the plan of commands (torture_plan.py) is a function of the seed. Keys that begin with
 "e:" have deadlines in the near future: what is read of them near the deadline may be either.
 """
 
+import itertools
 import time
 
 from raw_client import command
 
+MOST_REFUSED = 6           # commands of those without an answer of which each may have been refused
 DOUBT_MS = 500             # clocks are read at both ends of a connection
 
 
@@ -85,7 +87,7 @@ def took_effect(state, pending, unsure, seen, before_ms, after_ms):
     """How many of the `pending`, unanswered commands explain what was `seen`; `state` is made what it is with these. `unsure`: the first of them may
     have been left out."""
     said = []          # of each number of them that was tried
-    for commands in (pending, pending[1:]) if unsure else (pending,):
+    for commands in ways_to_go(pending, unsure):
         now = State()
         now.keys = dict(state.keys)
         for taken in range(len(commands) + 1):
@@ -93,16 +95,24 @@ def took_effect(state, pending, unsure, seen, before_ms, after_ms):
             if difference is None:
                 state.keys = now.keys
                 return taken
-            said.append(f"with {taken} of them: {difference}")
+            said.append(f"with {taken} of {len(commands)}: {difference}")
             if taken < len(commands):
                 commands[taken].apply(now)
     unanswered = "; ".join(f"{c.words!r:.120}" for c in pending)
     raise WrongState(f"{len(pending)} commands were unanswered: {unanswered}. " + ". ".join(said))
 
 
+def ways_to_go(pending, unsure):
+    """The lists of commands of which the first few may have taken effect: all, and without some of those that may have been refused."""
+    may_lack = [i for i, c in enumerate(pending) if c.may_be_refused or (unsure and i == 0)][:MOST_REFUSED]
+    for left_out in itertools.chain.from_iterable(itertools.combinations(may_lack, n) for n in range(len(may_lack) + 1)):
+        yield [c for i, c in enumerate(pending) if i not in left_out]
+
+
 # Each command: the words to send, and apply(state) -> the reply that must come; None: any.
 
 class Command:
+    may_be_refused = False       # though it was right: by what others do
     untold = {}        # verb -> what is sent in its place: for tests of the test
 
     def __init__(self, words, apply):
@@ -141,6 +151,7 @@ class Elsewhere(Command):
 
 class Transaction:
     """Commands between MULTI and EXEC: one command, whose reply is all of theirs."""
+    may_be_refused = False
 
     def __init__(self, commands):
         self.words = ["EXEC", *(c.words[:2] for c in commands)]
@@ -323,6 +334,7 @@ def swap(database, other):
 
 class Ingest(Command):
     """Takes in a bundle (torture_moments.py) of `entries`, of the connection's own or other database."""
+    may_be_refused = True
 
     def __init__(self, directory, prefix, entries):
         super().__init__(["LSM", "INGEST", directory], self._all)

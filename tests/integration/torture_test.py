@@ -20,7 +20,7 @@ import lsmkv_server
 from lsmkv_server import Server, free_port, wait_until
 from raw_client import RawClient
 from torture_load import DATABASES, FIRST_OTHER, SHARED_DATABASE, TWIN_DATABASES, Connection, Counter, Twins, Upkeep
-from torture_model import OTHER, Command, Ingest, State, WrongState, flush, swap, took_effect
+from torture_model import OTHER, Command, Ingest, State, WrongState, flush, set_, swap, took_effect
 from torture_moments import Bundles, FlushAll, Moments
 from torture_plan import Plan
 
@@ -280,6 +280,17 @@ class OfTheTest(unittest.TestCase):
                 else:
                     with self.assertRaises(WrongState):
                         took_effect(state, [pending], False, found, 0, 0)
+
+    def test_an_unanswered_ingest_may_have_been_refused_and_no_other_command(self):
+        def left_by(first):
+            state = State()
+            try:
+                took_effect(state, [first, set_(b"a", b"1"), set_(b"b", b"2")], False, {b"a": (b"1", None)}, 0, 0)
+            except WrongState:
+                return None
+            return state.keys
+        self.assertEqual(left_by(Ingest("", b"", {b"d": (b"4", None)})), {b"a": (b"1", None)})
+        self.assertIsNone(left_by(set_(b"d", b"4")))
 
     def test_an_unanswered_flush_of_all_that_took_one_database_alone_is_found(self):
         key = {b"a": (b"1", None)}
