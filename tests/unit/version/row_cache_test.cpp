@@ -114,6 +114,32 @@ TEST_CASE("rows that are found stay, a scan of others does not drive them out", 
   CHECK(still > 450);
 }
 
+TEST_CASE("while rows are hardly ever found few are made, and again more when they are", "[row_cache]") {
+  RowCache cache(256 << 10);
+  std::uint64_t next = 0;
+  // Reads keys, a `hot` one of a few every so often and else one that never comes again; returns which part of the latter was kept.
+  const auto part_kept = [&](int reads, int hot_every) {
+    double cold = 0, kept = 0;
+    for (int i = 0; i < reads; ++i) {
+      const bool hot = hot_every != 0 && i % hot_every == 0;
+      const std::string key = hot ? "hot:" + std::to_string(i / hot_every % 300) : "cold:" + std::to_string(next++);
+      if (cache.Find(key, Hash(key)) == nullptr) Insert(cache, key, std::string(100, 'v'));
+      if (hot) continue;
+      cold += 1;
+      kept += cache.PrefetchRow(Hash(key)) ? 1 : 0;
+    }
+    return kept / cold;
+  };
+  constexpr int kFewReads = 50'000;           // too few for a judgement, enough to fill it and to measure
+  constexpr int kManyReads = 600'000;         // several judgements of every shard
+  static_cast<void>(part_kept(kFewReads, 0));
+  CHECK(part_kept(kFewReads, 0) > 0.08);
+  static_cast<void>(part_kept(kManyReads, 0));
+  CHECK(part_kept(kFewReads, 0) < 0.02);
+  static_cast<void>(part_kept(kManyReads, 3));
+  CHECK(part_kept(kFewReads, 3) > 0.08);
+}
+
 TEST_CASE("what is too large, and a cache of nothing, keeps nothing", "[row_cache]") {
   RowCache cache(1 << 20);
   Insert(cache, "key", std::string(RowCache::kMaxRowBytes, 'x'));
