@@ -120,7 +120,7 @@ class EngineImpl final : public Engine {
   Status UpkeepHealth() const;
   void UpdatePressure(bool background_error);
   void ReviewDiskSpace() LSMKV_EXCLUDES(write_mutex_);
-  bool DeletionsAreWanted();
+  bool FlushIsWanted();
   double MemtableFill(const SuperVersion& now) const;
   std::uint64_t OwnBytes(const SuperVersion& now) const;
   void LogPressure(double debt, bool stopped, const SuperVersion& now);

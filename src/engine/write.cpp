@@ -50,6 +50,7 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
 
 /// Of one batch; Ok when it may pass, though others may not. What makes room passes also while compaction waits for room.
 Status EngineImpl::WhyRefused(std::uint64_t batch_bytes, bool may_use_reserve) {
+  if (!wal_->healthy()) scheduler_->Wake();      // a flush may be what helps
   if (!may_use_reserve) {
     const Status status = WriteHealth();
     return status.ok() && reserve_.near() ? reserve_.Take(batch_bytes) : status;
@@ -204,15 +205,16 @@ void EngineImpl::ReviewDiskSpace() {
   if (reserve_.near()) scheduler_->GiveBackRemoved();
   constexpr std::uint64_t kWorthFlushing = 8;      // an eighth of the reserve
   const bool large = now->active.table->bytes() >= reserve_.reserve_bytes() / kWorthFlushing;
-  if (!(flush_helps && large) && !DeletionsAreWanted()) return;
+  if (!(flush_helps && large) && !FlushIsWanted()) return;
   MutexLock lock(write_mutex_);
   if (active_.table->entries() > 0) TryRotateLocked();
 }
 
-/// A merge waits for room: the deletions that would make it may still be in memory.
-bool EngineImpl::DeletionsAreWanted() {
+/// A merge waits for room: the deletions that would make it may still be in memory. Or the log does, for records that it need not
+/// write once they are in a table, which is often smaller.
+bool EngineImpl::FlushIsWanted() {
   constexpr std::chrono::microseconds kBetweenFlushes{1'000'000};
-  if (scheduler_->bytes_wanted() == 0) return false;
+  if (scheduler_->bytes_wanted() == 0 && wal_->health().code() != StatusCode::kNoSpace) return false;
   const std::chrono::microseconds now = context_.clock.Monotonic();
   if (now < next_wanted_flush_) return false;
   next_wanted_flush_ = now + kBetweenFlushes;
@@ -248,9 +250,11 @@ void EngineImpl::AdaptCompactionRate(const Version& version) {
 std::optional<std::chrono::microseconds> EngineImpl::PressureReview() const {
   constexpr std::chrono::microseconds kUntilSegment{1000};     // the WAL's thread is about to have it ready
   constexpr std::chrono::microseconds kHeldBack{20'000};
+  constexpr std::chrono::microseconds kUnwell{100'000};        // until a flush may be wanted again
   const bool merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   if (admission_.stopped()) return wal_->RotationReady() ? kHeldBack : kUntilSegment;
   if (admission_.slowed() || refuse_writes_.load(std::memory_order_relaxed)) return kHeldBack;
+  if (!wal_->healthy()) return kUnwell;
   if (tree_->immutable_count() > 0) return kHeldBack;             // the active memtable fills while they are flushed
   const std::optional<std::chrono::microseconds> space = reserve_.ReviewIn();
   if (!merging) return space;

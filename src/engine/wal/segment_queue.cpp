@@ -6,29 +6,6 @@
 #include "base/assert.h"
 
 namespace lsmkv {
-namespace {
-
-/// How many of the first `bytes` bytes of `records` are whole records, and the last sequence number in these.
-struct WholePart {
-  std::size_t bytes = 0;
-  SequenceNumber last_sequence = 0;   // 0: none but markers
-};
-WholePart WholeRecords(std::string_view records, std::size_t bytes) {
-  WholePart whole;
-  while (records.size() - whole.bytes >= kLogHeaderBytes) {
-    const char* const header = records.data() + whole.bytes;
-    const std::size_t size = kLogPrefixBytes + DecodeFixed<std::uint32_t>(header);
-    if (whole.bytes + size > bytes) break;
-    const auto first = DecodeFixed<std::uint64_t>(header + kLogPrefixBytes);
-    const auto count = DecodeFixed<std::uint32_t>(header + kLogPrefixBytes + 8);
-    if (count > 0) whole.last_sequence = first + count - 1;
-    whole.bytes += size;
-  }
-  return whole;
-}
-
-}  // namespace
-
 SegmentQueue::SegmentQueue(SegmentPtr first, SequenceNumber last_sequence, std::uint64_t segment_bytes)
     : appended_sequence_(last_sequence),
       written_sequence_(last_sequence),
@@ -119,7 +96,9 @@ Status SegmentQueue::WriteTaken(Segment& segment) {
     if (Status cut = CutBack(segment); !cut.ok()) return cut;
   }
   if (Status appended = segment.file->Append(taken_); !appended.ok()) {
-    KeepUnwritten(segment);
+    segment.may_reserve = false;           // the disk is full, most likely
+    cut_back_due_ = true;
+    IgnoreError(CutBack(segment), "it is done before the next write then");
     return appended;
   }
   file_bytes_ += taken_.size();
@@ -133,18 +112,8 @@ Status SegmentQueue::WriteTaken(Segment& segment) {
   return Status::Ok();
 }
 
-void SegmentQueue::KeepUnwritten(Segment& segment) {
-  segment.may_reserve = false;           // the disk is full, most likely
-  const std::uint64_t file_bytes = segment.file->size();
-  const WholePart whole = WholeRecords(taken_, static_cast<std::size_t>(file_bytes - file_bytes_));
-  taken_.erase(0, whole.bytes);
-  file_bytes_ += whole.bytes;
-  bytes_written_.fetch_add(whole.bytes, std::memory_order_relaxed);
-  if (whole.last_sequence != 0) written_sequence_.store(whole.last_sequence);
-  cut_back_due_ = file_bytes > file_bytes_;
-  if (cut_back_due_) IgnoreError(CutBack(segment), "it is done before the next write then");
-}
-
+/// To what it held before the write that failed, whole records of that one or not: nobody has been told that they are written, and the
+/// room may be what a flush lacks.
 Status SegmentQueue::CutBack(Segment& segment) {
   if (Status cut = segment.file->Truncate(file_bytes_); !cut.ok()) return cut;
   cut_back_due_ = false;
@@ -220,8 +189,22 @@ std::vector<LogExtent::Part> SegmentQueue::Extent() {
 
 void SegmentQueue::Forget(const SegmentPtr& segment) {
   MutexLock lock(buffer_mutex_);
-  LSMKV_ASSERT(!left_behind_.empty() && left_behind_.front() == segment);
-  left_behind_.pop_front();
+  std::erase(left_behind_, segment);      // it may have been dropped meanwhile
+}
+
+bool SegmentQueue::DropBelow(std::uint64_t floor) {
+  MutexLock io_lock(io_mutex_);
+  MutexLock lock(buffer_mutex_);
+  const bool some = OldestIdLocked() < floor;
+  while (!left_behind_.empty() && left_behind_.front()->id < floor) left_behind_.pop_front();
+  while (segments_.size() > 1 && segments_.front()->id < floor) {
+    written_sequence_.store(segments_.front()->last_sequence);
+    segments_.pop_front();
+    taken_.clear();                         // it was the first one's, as are these
+    file_bytes_ = 0;
+    cut_back_due_ = false;
+  }
+  return some;
 }
 
 std::vector<SegmentQueue::SegmentPtr> SegmentQueue::TakeEmpty() {
@@ -259,6 +242,10 @@ bool SegmentQueue::HasLeftBehind() const {
 
 std::uint64_t SegmentQueue::OldestId() const {
   MutexLock lock(buffer_mutex_);
+  return OldestIdLocked();
+}
+
+std::uint64_t SegmentQueue::OldestIdLocked() const {
   return left_behind_.empty() ? segments_.front()->id : left_behind_.front()->id;
 }
 

@@ -5,12 +5,13 @@
 //             buffer_mutex_, a leaf          io_mutex_                                one write(2) for all that is pending
 //
 //   prepared ──Rotate()──► last ──...──► first (being written) ──WriteOut(): all written──► left behind ──Forget()──► gone
+//                                     └────────────────────────── DropBelow(): needed no more ─────────────────────────────┘
 //
 // Invariants
 //   1. Records reach the files in the order they were appended; a segment's file gets nothing before the segments before it
 //      are wholly written.
 //   2. A record's offset is fixed when it is appended (its checksum depends on it). So after a write that failed half-way
-//      the file is cut back to its last whole record before anything else is written.
+//      the file is cut back to what it held before, before anything else is written.
 // Memory   two buffers change places, so that appending goes on during a write; each keeps a sixteenth of what a segment is
 //          likely to hold, but no less than kLeastKeptBytes and no more than kMostKeptBytes.
 // Threads  Append, AppendMarker and Rotate: any, but see wal.h for who may; the rest any. A file may be synced beside it.
@@ -77,7 +78,10 @@ class SegmentQueue {
   void ReserveAhead() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
   /// Of the segment being written and the prepared one: the room behind what is written. Others take it when they need it.
   void GiveBackRoom() LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
-  /// The oldest segment left behind is synced and closed.
+  /// What the segments below `floor` hold is durable elsewhere: they need not be written or synced, and are gone from here. Not the
+  /// one that is appended to. Returns whether there were any.
+  bool DropBelow(std::uint64_t floor) LSMKV_EXCLUDES(io_mutex_, buffer_mutex_);
+  /// A segment left behind is synced and closed.
   void Forget(const SegmentPtr& segment) LSMKV_EXCLUDES(buffer_mutex_);
   /// Segments that hold no record at all, the prepared one and maybe the current one; for the end.
   std::vector<SegmentPtr> TakeEmpty() LSMKV_EXCLUDES(buffer_mutex_);
@@ -97,10 +101,10 @@ class SegmentQueue {
 
  private:
   Status WritePending(SequenceNumber target) LSMKV_REQUIRES(io_mutex_) LSMKV_EXCLUDES(buffer_mutex_);
+  std::uint64_t OldestIdLocked() const LSMKV_REQUIRES(buffer_mutex_);
   SegmentPtr BeingWritten() LSMKV_EXCLUDES(buffer_mutex_);
   SegmentPtr Take() LSMKV_REQUIRES(io_mutex_) LSMKV_EXCLUDES(buffer_mutex_);
   Status WriteTaken(Segment& segment) LSMKV_REQUIRES(io_mutex_);
-  void KeepUnwritten(Segment& segment) LSMKV_REQUIRES(io_mutex_);
   Status CutBack(Segment& segment) LSMKV_REQUIRES(io_mutex_);
   void ZeroAhead(Segment& segment, std::size_t written) LSMKV_REQUIRES(io_mutex_);
 
@@ -122,7 +126,7 @@ class SegmentQueue {
   std::string taken_ LSMKV_GUARDED_BY(io_mutex_);
   SequenceNumber taken_sequence_ LSMKV_GUARDED_BY(io_mutex_) = 0;   // the last in taken_
   std::uint64_t file_bytes_ LSMKV_GUARDED_BY(io_mutex_) = 0;        // of whole records in the first segment's file
-  bool cut_back_due_ LSMKV_GUARDED_BY(io_mutex_) = false;           // the file has more than that
+  bool cut_back_due_ LSMKV_GUARDED_BY(io_mutex_) = false;           // the file may have more than that
 
   mutable Mutex buffer_mutex_;                      // a leaf
   std::deque<SegmentPtr> segments_ LSMKV_GUARDED_BY(buffer_mutex_);      // first: being written; last: appended to

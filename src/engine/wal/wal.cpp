@@ -213,6 +213,8 @@ void Wal::Wake() {
 // ---- upkeep
 
 Status Wal::RemoveSegmentsBelow(std::uint64_t floor) {
+  // What is in tables needs no room in the log, which may be all the room that the rest waits for.
+  if (full() && queue_.DropBelow(floor)) Wake();
   const std::uint64_t in_use = queue_.OldestId();
   Result<std::vector<std::uint64_t>> ids = ListSegments(fs_, wal_dir_);
   if (!ids) return ids.error();

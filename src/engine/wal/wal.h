@@ -17,8 +17,9 @@
 // Failures
 //   fsync          permanent, whatever the reason: health() and Commit() repeat it as kIoError, nothing more is written
 //                  or synced.
-//   no space       nothing is lost: what was not written stays pending; the file is cut back to its last whole record; the
+//   no space       nothing is lost: what was not written stays pending; the file is cut back to what it held before; the
 //                  WAL thread retries every 100 ms and clears the error when it succeeds. Commit() repeats it meanwhile.
+//                  What is in tables by then is not written any more (RemoveSegmentsBelow).
 //   other writes   permanent, as fsync.
 //   Listeners hear of each: OnDurable(durable, error), and OnDurable(durable, Ok) when a full disk is over.
 //
@@ -132,7 +133,8 @@ class Wal {
   /// Calls come from the WAL thread, one at a time, and once RemoveListener() has returned there are no more.
   void AddListener(CommitListener* listener) { listeners_.Add(listener); }
   void RemoveListener(CommitListener* listener) { listeners_.Remove(listener); }
-  /// Gives up the segments below `floor`, and the files beside them, but none that this WAL still writes or has to sync. Some of their files
+  /// Gives up the segments below `floor`, and the files beside them, but none that this WAL still writes or has to sync, unless the disk is
+  /// full: then these are given up as well, written or not. Some of their files
   /// stay, to be written over (segment_recycler.h). `floor` is durable. Blocks on the disk.
   Status RemoveSegmentsBelow(std::uint64_t floor) LSMKV_EXCLUDES(aside_mutex_);
   /// After writes that durable_note.h told of were given up.

@@ -148,6 +148,37 @@ TEST_CASE("L0 that finds no room to go down is gathered as far as there is room,
   CHECK(Get(*engine, NameOf(20)) == value + std::to_string(2 * kKeys - 19));
 }
 
+TEST_CASE("what the log has no room for goes into a table, and writing goes on", "[engine][space]") {
+  constexpr int kVersions = 300;
+  FaultFileSystem fs;
+  fs.SetCapacity(kDiskBytes);
+  Options options = ReserveOptions(&fs);
+  options.disk_reserve_bytes = 0;
+  options.memtable_entries = 10 * kVersions;          // full it never is
+  options.wal_fsync = GENERATE(WalFsync::kNo, WalFsync::kAlways);
+  auto engine = MustOpen(options);
+  REQUIRE(Put(*engine, "first", "x").ok());
+  REQUIRE(engine->Sync().ok());
+  fs.SetCapacity(kDiskBytes - *fs.FreeBytes("db") + 100'000);
+  const std::string value(1000, 'v');
+  for (int i = 0; i < kVersions; ++i) REQUIRE(Put(*engine, NameOf(i % 10), value + std::to_string(i)).ok());
+  CHECK(engine->Sync().code() == StatusCode::kNoSpace);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!Put(*engine, "again", "y").ok()) {
+    REQUIRE(std::chrono::steady_clock::now() < end);
+    std::this_thread::yield();
+  }
+  REQUIRE(engine->Sync().ok());
+  engine->ReleaseThreadView();
+  CutPower(fs, 1, CutMode::kLost);
+  engine.reset();
+  fs.ClearFaults();
+  engine = MustOpen(options);
+  CHECK(Get(*engine, "first") == "x");
+  CHECK(Get(*engine, "again") == "y");
+  for (int i = kVersions - 10; i < kVersions; ++i) CHECK(Get(*engine, NameOf(i % 10)) == value + std::to_string(i));
+}
+
 TEST_CASE("a write that cannot fit is refused before it takes the disk", "[engine][space]") {
   FaultFileSystem fs;
   fs.SetCapacity(kDiskBytes);
