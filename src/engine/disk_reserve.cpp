@@ -49,7 +49,7 @@ bool DiskReserve::Review(std::uint64_t unflushed_bytes, std::uint64_t written_by
   reserve_bytes_.store(reserve, std::memory_order_relaxed);
   free_bytes_.store(*free, std::memory_order_relaxed);
   headroom_bytes_.store(headroom, std::memory_order_relaxed);
-  const std::uint64_t usable = *free - std::min(*free, reserve / 4 + unflushed_bytes);
+  const std::uint64_t usable = *free - std::min(*free, reserve / 2 + unflushed_bytes);
   usable_bytes_.store(usable, std::memory_order_relaxed);
   const bool was_low = low();
   // A sixteenth early, so that few writes find nothing left that are not told so by status().

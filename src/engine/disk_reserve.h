@@ -10,8 +10,9 @@
 // refuses everything until there is room (wal.h); nothing depends on the looks being in time.
 //
 // A quarter of the reserve is for flushes and manifests alone, without which nothing gives room back: merges are tried if they fit, in
-// steps if they do not (compaction/merge_room.h), or if what they are expected to write fits, and give up when they come to that quarter; deletions that are quicker than the
-// flushes are refused there until these have caught up.
+// steps if they do not (compaction/merge_room.h), or if what they are expected to write fits, and give up when they come to that quarter.
+// Another quarter is for merges: deletions that are quicker than the flushes are refused at the half until these have caught up. They
+// would take it all otherwise, and wait for ever for the merges that it is lacking to.
 //
 // While a merge waits for room the active memtable is flushed early, however small it is: the deletions that the merge lacks may be in it.
 //

@@ -201,6 +201,7 @@ void EngineImpl::ReviewDiskSpace() {
   std::uint64_t unflushed_bytes = now->active.table->bytes();
   for (const Memory& memory : now->immutables) unflushed_bytes += memory.table->bytes();
   const bool flush_helps = reserve_.Review(unflushed_bytes, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
+  context_.disk_low.store(reserve_.low(), std::memory_order_relaxed);
   context_.merges_leave_bytes.store(reserve_.merges_leave_bytes(), std::memory_order_relaxed);
   if (reserve_.near()) scheduler_->GiveBackRemoved();
   constexpr std::uint64_t kWorthFlushing = 8;      // an eighth of the reserve

@@ -1,5 +1,7 @@
 #include "engine/compaction/merge_piece.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <set>
 
@@ -104,7 +106,8 @@ Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
   if (leave_bytes == 0) return {};
   const Result<std::uint64_t> free = context_.fs.FreeBytes(context_.options.dir);
   if (!free || *free >= leave_bytes) return {};
-  return Status::NoSpace(context_.options.dir + ": a compaction gives its room back, as the disk's reserve is running out");
+  return Status::NoSpace(fmt::format("{}: a compaction gives its {} bytes back, as the disk's reserve is running out: {} are free, and "
+                                     "{} are kept for flushes", context_.options.dir, written, *free, leave_bytes));
 }
 
 /// Several merges may come to the end of the room at once: what each writes past it must be little beside what is left to flushes.

@@ -25,9 +25,17 @@ class Picker {
     if (CompactionPlan plan = PickByScore(); !IsNothing(plan)) return plan;
     if (in_.l0_only) return {};
     if (CompactionPlan plan = PickPartlyFlushed(); !IsNothing(plan)) return plan;
-    if (CompactionPlan plan = PickDeadFor(in_.options.dead_max_age_ms / 2); !IsNothing(plan)) return plan;
+    if (CompactionPlan plan = PickDeadFor(in_.disk_low ? 0 : in_.options.dead_max_age_ms / 2); !IsNothing(plan)) return plan;
     if (CompactionPlan plan = PickBlobGarbage(); !IsNothing(plan)) return plan;
     return in_.idle ? PickSettling() : CompactionPlan();
+  }
+  std::vector<CompactionPlan> PlansOfOneOfL0(const std::string& reason) const {
+    std::vector<CompactionPlan> plans;
+    for (const TablePtr& table : version_.level(0)) {
+      if (CoversOlderOfL0(table->record())) continue;
+      if (CompactionPlan plan = PlanDown(0, {table}, reason); !IsNothing(plan)) plans.push_back(std::move(plan));
+    }
+    return plans;
   }
 
  private:
@@ -59,13 +67,15 @@ class Picker {
   }
   bool CoversOlder(std::uint32_t n, const TablePtr& table) const {
     const TableRecord& record = table->record();
-    if (n == 0) {
-      for (const TablePtr& other : version_.Overlapping(0, record.smallest_key, record.largest_key))
-        if (other->record().smallest_seq < record.smallest_seq) return true;
-    }
+    if (n == 0 && CoversOlderOfL0(record)) return true;
     for (std::uint32_t deeper = n + 1; deeper < version_.level_count(); ++deeper)
       if (!version_.Overlapping(deeper, record.smallest_key, record.largest_key).empty()) return true;
     return false;
+  }
+
+  bool CoversOlderOfL0(const TableRecord& record) const {
+    return std::ranges::any_of(version_.Overlapping(0, record.smallest_key, record.largest_key),
+                               [&](const TablePtr& other) { return other->record().smallest_seq < record.smallest_seq; });
   }
 
   // ---- rules 2 and 3
@@ -351,6 +361,10 @@ CompactionPlan PickCompaction(const PickerInput& input) {
   CompactionPlan plan = Picker(input).Pick();
   ChooseBlobsToEmpty(input.version, &plan);
   return plan;
+}
+
+std::vector<CompactionPlan> PlansOfOneOfL0(const PickerInput& input, const std::string& reason) {
+  return Picker(input).PlansOfOneOfL0(reason);
 }
 
 CompactionPlan PlanManual(const Version& version, std::optional<std::uint32_t> from, std::uint32_t target) {

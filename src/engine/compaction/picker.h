@@ -9,7 +9,7 @@
 //   4. A table whose first or last key belongs to a flushed database is rewritten where it is, or goes down with L0.
 //      A table whose tombstones and expired entries have made up dead-ratio of it for half of dead-max-age goes one level
 //      down, or is rewritten where it is when nothing older lies below, even when no limit is reached. After all of dead-max-age it goes
-//      before rule 2, as long as L0 does not slow writers.
+//      before rule 2, as long as L0 does not slow writers. On a disk that is low none of them waits.
 //   5. When dead values make up too much of the blob files, a table that refers to the file with the largest dead share is
 //      rewritten where it stands, and the values move (blob_garbage.h). Of L0, which cannot be rewritten in part, all goes down.
 //   6. While nothing is written, upper levels that are more than a tenth of the last one move down, so that a tree at rest
@@ -92,9 +92,12 @@ struct PickerInput {
   bool filling = false;              ///< memtables are being flushed, one soon after the other
   SequenceNumber ingest_point = 0;   ///< of the ingest under way; 0: none
   bool l0_only = false;              ///< nothing but what makes L0 smaller
+  bool disk_low = false;             ///< what is dead goes whatever its age
 };
 
 CompactionPlan PickCompaction(const PickerInput& input);
+/// Instead of all of L0 at once, where that finds no room: each of its tables that lies over no older one, down to L1 alone.
+std::vector<CompactionPlan> PlansOfOneOfL0(const PickerInput& input, const std::string& reason);
 /// What one merge moves out of blob files, about: a second or two of a disk's time.
 inline constexpr std::uint64_t kMostMovedBytes = 256ull << 20;
 

@@ -182,6 +182,8 @@ class Scheduler {
   std::optional<std::uint64_t> RoomForMerge() const;
   /// kNoSpace, with figures, when the disk could not take so much beside what is there and what others may write.
   Status HasRoomFor(std::uint64_t bytes) const;
+  Result<CompactionPlan> PlanWithinRoom(const PickerInput& input, const Merge& merge);
+  std::optional<CompactionPlan> OneOfL0WithinRoom(const PickerInput& input, const Merge& merge);
   Result<Merge> FitToDisk(const Merge& merge);
   std::optional<Merge> GatherWithinRoom(const PickerInput& input, const Merge& merge) const;
   void LacksRoom(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);

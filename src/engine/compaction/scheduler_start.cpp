@@ -62,20 +62,21 @@ void Scheduler::StartCompactions() {
     picked_while_filling_ = IsFilling();
     // What is newer than an ingest that has not landed was flushed after this was set: it is seen here if `version` has any of it.
     const SequenceNumber ingest_point = context_.ingest_point.load(std::memory_order_acquire);
-    const PickerInput input{*version, context_.options, busy, context_.clock.WallMillis(), idle, picked_while_filling_, ingest_point, l0_only};
+    const PickerInput input{*version, context_.options, busy, context_.clock.WallMillis(), idle, picked_while_filling_, ingest_point, l0_only,
+                            context_.disk_low.load(std::memory_order_relaxed)};
     CompactionPlan plan = PickCompaction(input);
     Status status;
     if (const auto* merge = std::get_if<Merge>(&plan)) {
-      Result<Merge> fitting = FitToDisk(*merge);
-      if (!fitting) {
-        if (std::optional<Merge> gathering = GatherWithinRoom(input, *merge)) fitting = std::move(*gathering);
-      }
+      Result<CompactionPlan> fitting = PlanWithinRoom(input, *merge);
       if (!fitting) {
         if (without_room.empty()) LacksRoom(*merge, fitting.error());
         without_room.merge(InputIdsOf(*merge));
         continue;
       }
-      StartMerge(std::move(*fitting), nullptr);
+      plan = std::move(*fitting);
+    }
+    if (auto* merge = std::get_if<Merge>(&plan)) {
+      StartMerge(std::move(*merge), nullptr);
     } else if (const auto* move = std::get_if<TrivialMove>(&plan)) {
       status = CommitMove(*move);
     } else if (const auto* drop = std::get_if<Drop>(&plan)) {

@@ -69,6 +69,7 @@ struct EngineContext {
   BlobFiles blob_files;
   std::atomic<std::uint64_t> next_table_id{1};
   std::atomic<bool> closing{false};                 ///< jobs look at it and give up
+  std::atomic<bool> disk_low{false};                 ///< as the last look found it (disk_reserve.h)
   std::atomic<std::uint64_t> merges_leave_bytes{0};   ///< so much of the disk, for flushes (disk_reserve.h)
   /// While an ingest is under way, its sequence number: tombstones after it are kept by merges, since older data may come to lie below
   /// them. 0: none. Release by the ingest before any later write, acquire by merges.

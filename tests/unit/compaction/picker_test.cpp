@@ -225,6 +225,40 @@ TEST_CASE("a table of tombstones is compacted though no limit is reached", "[pic
   CHECK(Picked({{}, {FakeTableOf(dead)}}, SmallOptions(), {}, due).nothing());
 }
 
+TEST_CASE("on a disk that is low what is dead goes at once", "[picker][space]") {
+  TableRecord dead;
+  dead.id = 1;
+  dead.smallest_key = dead.largest_key = "a";
+  dead.entries = 100;
+  dead.tombstones = 30;
+  dead.created_at_ms = 5000;
+  const VersionPtr version = *Version::Make({{}, {FakeTableOf(dead)}});
+  const Options options = SmallOptions();
+  const BusyTables busy;
+  PickerInput input{*version, options, busy, dead.created_at_ms};
+  CHECK(std::holds_alternative<std::monostate>(PickCompaction(input)));
+  input.disk_low = true;
+  CHECK(std::holds_alternative<Merge>(PickCompaction(input)));
+}
+
+TEST_CASE("of L0 a table may go down alone that lies over no older one", "[picker][space]") {
+  const VersionPtr version = *Version::Make({{FakeTable(1, "a", "f", 1, 1), FakeTable(2, "c", "h", 2, 2), FakeTable(3, "m", "n", 3, 3),
+                                              FakeTable(4, "x", "z", 4, 4)}, {FakeTable(5, "a", "b"), FakeTable(6, "n", "p")}});
+  const Options options = SmallOptions();
+  const BusyTables busy{.tables = {4}, .jobs = {}};
+  const std::vector<CompactionPlan> plans = PlansOfOneOfL0({*version, options, busy}, "no room");
+  std::vector<Ids> taken;
+  for (const CompactionPlan& plan : plans) {
+    const auto& merge = std::get<Merge>(plan);
+    CHECK(merge.target == 1);
+    taken.push_back({merge.inputs[0].tables[0]->id(), merge.inputs[1].tables[0]->id()});
+  }
+  CHECK(taken == std::vector<Ids>{{3, 6}, {1, 5}});      // 2 lies over 1, and 4 is busy
+  const std::vector<CompactionPlan> move = PlansOfOneOfL0({*version, options, {.tables = {1, 2, 3}, .jobs = {}}}, "no room");
+  REQUIRE(move.size() == 1);
+  CHECK(std::holds_alternative<TrivialMove>(move[0]));
+}
+
 TEST_CASE("a table that has been dead for all of dead-max-age goes before levels over their limits, but not before an L0 that slows writers", "[picker]") {
   TableRecord dead;
   dead.id = 9;

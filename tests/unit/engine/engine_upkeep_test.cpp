@@ -281,7 +281,7 @@ TEST_CASE("a compaction that waits for room is in the figures until it runs, or 
   while (engine->Stats().compaction_bytes_wanted == 0) std::this_thread::yield();
   CHECK(engine->Stats().compaction_bytes_wanted > 900'000);
   CHECK(engine->Stats().compactions == 0);
-  CHECK(engine->Stats().levels[0].sstables == 10);
+  CHECK(engine->Stats().levels[0].sstables == 9);      // the oldest has moved: it lay over nothing
   bool has_run = false;
   SECTION("there is room") {
     fs.SetCapacity(1 << 30);
