@@ -125,7 +125,8 @@ void EngineImpl::RotateIfFullLocked() {
   if (TryRotateLocked() && !MemtablesFull(*tree_->Current())) return;
   // At once, not when the scheduler comes round: until then another memtable could be filled. It grows by what is in flight;
   // those who ask for admission wait for a flush, or for the WAL's next segment.
-  if (!admission_.stopped() && !refuse_writes_.load(std::memory_order_relaxed)) {
+  // Nor where writes are refused for what is over by now: they pass, and nothing else would hold them back before the scheduler looks.
+  if (!admission_.stopped() && UpkeepHealth().ok()) {
     if (scheduler_->error().ok()) admission_.SetPressure({}, true, context_.counters.user_bytes_written.load(std::memory_order_relaxed));
     scheduler_->Wake();
   }
@@ -215,7 +216,9 @@ void EngineImpl::ReviewDiskSpace() {
 /// write once they are in a table, which is often smaller.
 bool EngineImpl::FlushIsWanted() {
   constexpr std::chrono::microseconds kBetweenFlushes{1'000'000};
-  if (scheduler_->bytes_wanted() == 0 && wal_->health().code() != StatusCode::kNoSpace) return false;
+  // Where the disk is far from full the merge waits for another one's end, and small tables would only be in the way.
+  const bool merge_lacks_room = scheduler_->bytes_wanted() != 0 && reserve_.near();
+  if (!merge_lacks_room && wal_->health().code() != StatusCode::kNoSpace) return false;
   const std::chrono::microseconds now = context_.clock.Monotonic();
   if (now < next_wanted_flush_) return false;
   next_wanted_flush_ = now + kBetweenFlushes;

@@ -23,12 +23,16 @@ double DebtOfLevel(const LevelFigures& figures, const LevelLimits& limits) {
 
 double DebtOfL0Bytes(const Version& version, const Options& options, std::uint64_t waiting) {
   constexpr double kL0BytesOfLimit = 4;
+  constexpr double kMostWaiting = 0.7;
+  constexpr double kMostInAll = 0.9;
   const std::uint64_t limit = LimitsOfLevel(options, 0).bytes.hard;
   if (limit == 0) return 0;
   std::uint64_t deeper = 0;
   for (std::uint32_t n = 1; n < version.level_count(); ++n) deeper += version.figures(n).bytes;
-  const double from = std::max(kL0BytesOfLimit * static_cast<double>(limit), static_cast<double>(deeper));
-  return Over(static_cast<double>(waiting), from, 3 * from);
+  const double much = std::max(kL0BytesOfLimit * static_cast<double>(limit), static_cast<double>(deeper));
+  const double of_waiting = Over(static_cast<double>(waiting), 0.75 * much, 1.5 * much);
+  const double in_all = Over(static_cast<double>(version.figures(0).bytes), 2 * much, 4 * much);
+  return std::max(kMostWaiting * of_waiting, kMostInAll * in_all);
 }
 
 }  // namespace
@@ -46,7 +50,7 @@ WriteDebt DebtOfWriters(const Version& version, const Options& options, const Le
   constexpr double kFillThatSlows = 0.75;
   constexpr double kMostForMemtables = 0.95;
   double debt = Over(static_cast<double>(l0_waiting.sstables), options.l0_slowdown_sstables, options.l0_stop_sstables);
-  debt = std::max(debt, kMostForBytes * DebtOfL0Bytes(version, options, l0_waiting.bytes));
+  debt = std::max(debt, DebtOfL0Bytes(version, options, l0_waiting.bytes));
   for (std::uint32_t n = 1; n < version.level_count(); ++n)
     debt = std::max(debt, kMostForBytes * DebtOfLevel(version.figures(n), LimitsOfLevel(options, n)));
   debt = std::max(debt, kMostForGarbage * Over(BlobGarbage(version).dead_share(), kBlobDeadLimit, 2 * kBlobDeadLimit));

@@ -53,6 +53,19 @@ L0Way WayOfL0(const PickerInput& input, LimitKind reached) {
   return L0Way::kDown;
 }
 
+std::span<const TablePtr> OldestOfL0(const PickerInput& input) {
+  constexpr std::uint64_t kMostOfBelow = 2;
+  constexpr std::uint64_t kMostOfLimit = 8;
+  const std::span<const TablePtr> l0 = input.version.level(0);                   // newest first
+  const std::uint64_t limit = LimitsOfLevel(input.options, 0).bytes.hard;
+  if (limit == 0 || input.version.level_count() < 2) return l0;
+  const std::uint64_t most = std::max(kMostOfBelow * input.version.figures(1).bytes, limit > UINT64_MAX / kMostOfLimit ? UINT64_MAX : kMostOfLimit * limit);
+  std::uint64_t bytes = 0;
+  std::size_t count = 0;
+  while (count < l0.size() && (count == 0 || bytes <= most)) bytes += l0[l0.size() - 1 - count++]->record().size_bytes;
+  return l0.last(count);
+}
+
 std::size_t WaitingTables(const PickerInput& input) {
   const auto waits = [&](const TablePtr& table) { return !input.busy.IsBusy(table); };
   return static_cast<std::size_t>(std::ranges::count_if(input.version.level(0), waits));

@@ -28,6 +28,10 @@ enum class L0Way : std::uint8_t { kDown, kTooLittle, kLater };   ///< as above
 /// `reached`: the limit that L0 has reached.
 L0Way WayOfL0(const PickerInput& input, LimitKind reached);
 
+/// What goes down at a time: all of L0, unless it is several times what lies below (and several times its limit); then the oldest of it, so that a
+/// merge ends, and leaves less behind, before the next stop of the process.
+std::span<const TablePtr> OldestOfL0(const PickerInput& input);
+
 /// Tables of L0 that no running merge takes away, nor damage holds: as writers are slowed by them (write_debt.h).
 std::size_t WaitingTables(const PickerInput& input);
 

@@ -123,7 +123,7 @@ class Picker {
   }
 
   CompactionPlan PlanL0(const std::string& reason) const {
-    const std::span<const TablePtr> l0 = version_.level(0);
+    const std::span<const TablePtr> l0 = OldestOfL0(in_);
     return PlanDown(0, {l0.begin(), l0.end()}, reason);
   }
 

@@ -18,9 +18,13 @@ constexpr microseconds kFillingInterval{2'000'000};      // flushes farther apar
 constexpr microseconds kLeastReviewInterval{100'000};
 constexpr microseconds kPurgeInterval{100'000};       // while readers hold a replaced version
 constexpr microseconds kKeptUnwritten{500'000};        // what is removed, while nothing is written that it would make room for
-// How far merges stand back for the event loops. Those within L0 less: they take a second or two, and writers are slowed by what waits for
-// their end, above all while a merge of all of L0 and L1 goes on beside them for half a minute. So the shortest goes first.
-constexpr int kGatherNice = 2;
+// How far each stands back for the event loops where there is one core for all. Writers are slowed by what L0 holds, and only its merge
+// down ends that: at 9, behind loops, flushes and gathering, it had an eighth of the core, took two minutes, found three times as much
+// when it ended, and 60 % of the highest rate could not be kept up for long. At 3 it takes half a minute; there is less to be gathered
+// meanwhile, and what is asked of the core in all is less. Deeper merges have time.
+constexpr int kFlushNice = 2;
+constexpr int kL0Nice = 3;
+constexpr int kGatherNice = 4;
 constexpr int kMergeNice = 9;
 
 }  // namespace
@@ -32,9 +36,9 @@ Scheduler::Scheduler(EngineContext& context, Tree& tree, std::unique_ptr<Manifes
       manifests_(std::move(manifests)),
       history_(context.fs, context.options.dir, context.clock),
       rate_(context.clock, context.options.compaction_bytes_per_second),
-      flush_pool_("flush", context.options.flush_workers),
+      flush_pool_("flush", context.options.flush_workers, kFlushNice),
       merge_pool_("compact", context.options.compaction_workers, kMergeNice),
-      spare_pool_("compact-l0", 1, kMergeNice),
+      spare_pool_("compact-l0", 1, kL0Nice),
       gather_pool_("gather-l0", 1, kGatherNice),
       removal_pool_("remove", 1, kMergeNice),
       last_flush_(context.clock.Monotonic()) {}

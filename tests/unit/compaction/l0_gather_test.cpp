@@ -166,3 +166,12 @@ TEST_CASE("while L0 grows by choice L1 goes down from its soft limit on", "[pick
   REQUIRE(merge != nullptr);
   CHECK(merge->target == 2);
 }
+
+TEST_CASE("of an L0 that is several times what lies below the oldest go down", "[picker][l0]") {
+  const std::vector<std::uint64_t> sizes(20, 1000);
+  CHECK(Pick({L0Of(sizes), L1Of(10'000)}).down.size() == 20);                             // twice
+  CHECK(Pick({L0Of(sizes), L1Of(6'000)}).down == Ids{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13});
+  CHECK(Pick({L0Of(sizes), L1Of(1'000)}).down == Ids{1, 2, 3, 4, 5, 6, 7, 8, 9});         // no less than eight times L0's limit
+  CHECK(Pick({L0Of({50'000, 1000, 1000, 1000}), L1Of(1'000)}).down == Ids{1});            // one at least
+  CHECK(Pick({L0Of(sizes)}).down.size() == 20);                                           // below there is nothing to be rewritten
+}

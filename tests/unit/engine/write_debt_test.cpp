@@ -59,13 +59,15 @@ TEST_CASE("the bytes of L0 slow writers when they are many beside what lies deep
     return DebtOf({{FakeTable(1, "a", "z", 1, 1, 90'000, l0 * kMega)}, {}, {FakeTable(2, "a", "z", 1, 1, 1, deeper * kMega)}}, 0,
                   {0, 0, 0, in_merges * kMega});
   };
-  CHECK(with(4, 0) == 0);
-  CHECK(with(8, 0) == Approx(0.35));
-  CHECK(with(12, 0) == Approx(0.7));
-  CHECK(with(80, 80) == 0);
-  CHECK(with(160, 80) == Approx(0.35));
-  CHECK(with(400, 80) == Approx(0.7));
-  CHECK(with(400, 80, 360) == 0);              // what goes down does not count
+  CHECK(with(3, 0) == 0);
+  CHECK(with(5, 0) == Approx(0.7 * 2 / 3));
+  CHECK(with(6, 0) == Approx(0.7));
+  CHECK(with(60, 80) == 0);
+  CHECK(with(90, 80) == Approx(0.35));
+  CHECK(with(160, 80) == Approx(0.7));
+  CHECK(with(160, 80, 120) == 0);              // what goes down does not count,
+  CHECK(with(240, 80, 200) == Approx(0.45));   // unless it is too much in all: it may have to go down from the start
+  CHECK(with(400, 80, 400) == Approx(0.9));
   CHECK(with(4, 80, 5) == 0);
 }
 
