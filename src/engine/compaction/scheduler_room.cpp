@@ -78,7 +78,7 @@ Result<CompactionPlan> Scheduler::PlanWithinRoom(const PickerInput& input, const
 std::optional<CompactionPlan> Scheduler::OneOfL0WithinRoom(const PickerInput& input, const Merge& merge) {
   std::vector<CompactionPlan> plans = PlansOfOneOfL0(input, merge.reason + "; one table, for want of room on the disk");
   const auto bytes = [](const CompactionPlan& plan) { return std::holds_alternative<Merge>(plan) ? BytesOf(std::get<Merge>(plan)) : 0; };
-  std::ranges::stable_sort(plans, {}, bytes);
+  std::ranges::sort(plans, {}, bytes);
   for (CompactionPlan& plan : plans) {
     const auto* one = std::get_if<Merge>(&plan);
     if (one == nullptr) return std::move(plan);
