@@ -14,7 +14,8 @@
 // Another quarter is for merges: deletions that are quicker than the flushes are refused at the half until these have caught up. They
 // would take it all otherwise, and wait for ever for the merges that it is lacking to.
 //
-// While a merge waits for room the active memtable is flushed early, however small it is: the deletions that the merge lacks may be in it.
+// While a merge waits for room the active memtable is flushed early, however small it is: the deletions that the merge lacks may be in it. And
+// while the log finds no room: what is in tables it need not write.
 //
 // The free space is looked at by the scheduler, in its rounds: once a second, more often the less is left and while somebody writes.
 // Large batches, and near the end all of them, do not wait for the next look: they are taken off what the last one found (Take).

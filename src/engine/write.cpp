@@ -50,7 +50,7 @@ Result<SequenceNumber> EngineImpl::Write(const WriteBatch& batch, const WriteOpt
 
 /// Of one batch; Ok when it may pass, though others may not. What makes room passes also while compaction waits for room.
 Status EngineImpl::WhyRefused(std::uint64_t batch_bytes, bool may_use_reserve) {
-  if (!wal_->healthy()) scheduler_->Wake();      // a flush may be what helps
+  if (wal_->full()) scheduler_->Wake();          // a flush may be what helps
   if (!may_use_reserve) {
     const Status status = WriteHealth();
     return status.ok() && reserve_.near() ? reserve_.Take(batch_bytes) : status;
@@ -218,7 +218,7 @@ bool EngineImpl::FlushIsWanted() {
   constexpr std::chrono::microseconds kBetweenFlushes{1'000'000};
   // Where the disk is far from full the merge waits for another one's end, and small tables would only be in the way.
   const bool merge_lacks_room = scheduler_->bytes_wanted() != 0 && reserve_.near();
-  if (!merge_lacks_room && wal_->health().code() != StatusCode::kNoSpace) return false;
+  if (!merge_lacks_room && !wal_->full()) return false;
   const std::chrono::microseconds now = context_.clock.Monotonic();
   if (now < next_wanted_flush_) return false;
   next_wanted_flush_ = now + kBetweenFlushes;
@@ -254,11 +254,11 @@ void EngineImpl::AdaptCompactionRate(const Version& version) {
 std::optional<std::chrono::microseconds> EngineImpl::PressureReview() const {
   constexpr std::chrono::microseconds kUntilSegment{1000};     // the WAL's thread is about to have it ready
   constexpr std::chrono::microseconds kHeldBack{20'000};
-  constexpr std::chrono::microseconds kUnwell{100'000};        // until a flush may be wanted again
+  constexpr std::chrono::microseconds kLogFull{100'000};       // until a flush may be wanted again
   const bool merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   if (admission_.stopped()) return wal_->RotationReady() ? kHeldBack : kUntilSegment;
   if (admission_.slowed() || refuse_writes_.load(std::memory_order_relaxed)) return kHeldBack;
-  if (!wal_->healthy()) return kUnwell;
+  if (wal_->full()) return kLogFull;
   if (tree_->immutable_count() > 0) return kHeldBack;             // the active memtable fills while they are flushed
   const std::optional<std::chrono::microseconds> space = reserve_.ReviewIn();
   if (!merging) return space;

@@ -39,7 +39,8 @@ Status Scheduler::HasRoomFor(std::uint64_t bytes) const {
                                      "flushes may take", context_.options.dir, bytes, *room));
 }
 
-/// `merge`; or where it may not fit a step of it that does, going by what its sources hold for a table below on average; or, where a part of
+/// `merge`; or where it may not fit a step of it that does, going by what its sources hold for a table below on average, and smaller if such a
+/// one has given up; the first only if there is room for the copies of all; or, where a part of
 /// the disk is kept, which it may run into, `merge` all the same if what is likely to live on fits. Either gives up should it be more
 /// (MergePiece::Pause), and is not tried again before something has succeeded, its tables are others, or there is more room.
 Result<Merge> Scheduler::FitToDisk(const Merge& merge) {

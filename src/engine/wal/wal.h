@@ -119,6 +119,8 @@ class Wal {
   Status health() const LSMKV_EXCLUDES(status_mutex_);
   /// health().ok(), for hot paths.
   bool healthy() const { return health_code_.load(std::memory_order_acquire) == StatusCode::kOk; }
+  /// The log has no room on the disk; that passes.
+  bool full() const { return health_code_.load(std::memory_order_acquire) == StatusCode::kNoSpace; }
   WalStats stats() const;
   /// What can be read of the log while it is in use; for CheckLog().
   LogExtent Extent() {
@@ -154,7 +156,6 @@ class Wal {
   void ReportSyncFailure(const Status& status);
   void SetHealth(Status health) LSMKV_EXCLUDES(status_mutex_);
   void SetRotationStatus(Status status) LSMKV_EXCLUDES(status_mutex_);
-  bool full() const { return health_code_.load(std::memory_order_acquire) == StatusCode::kNoSpace; }
   bool broken() const { return !healthy() && !full(); }
   void WantDurable(SequenceNumber sequence);
   void Wake() LSMKV_EXCLUDES(thread_mutex_);

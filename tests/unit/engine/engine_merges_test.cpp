@@ -6,8 +6,8 @@
 
 #include <condition_variable>
 #include <map>
-#include <set>
 #include <mutex>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
