@@ -91,6 +91,9 @@ struct EngineStats {
   std::uint64_t longest_stall_micros = 0;
   std::uint64_t last_sequence = 0;
   std::uint64_t durable_sequence = 0;
+  double write_debt = 0;                    ///< for which writers are held back: 0 not at all, 1 as far as it goes
+  std::uint64_t write_limit_bytes = 0;      ///< a second, that pass while writers are slowed; 0: no limit
+  std::uint64_t l0_sstables_in_merges = 0;  ///< that running merges take away, and that no longer slow writers
   bool writes_slowed = false;
   bool writes_stopped = false;
   /// (flushes' + compactions' bytes written) / flushes' bytes written, over the latest events that LSM HISTORY remembers, also

@@ -64,6 +64,7 @@ void WriteAdmission::SetPressure(const WriteDebt& debt, bool stopped, std::uint6
   {
     MutexLock lock(mutex_);
     LearnRateLocked(written_bytes);
+    debt_ = stopped ? 1 : debt.largest();
     rate_ = RateLocked(debt);
     const State state = closed_ ? State::kFree : stopped ? State::kStopped : debt.largest() > 0 ? State::kSlowed : State::kFree;
     state_.store(state, std::memory_order_relaxed);
@@ -72,9 +73,14 @@ void WriteAdmission::SetPressure(const WriteDebt& debt, bool stopped, std::uint6
   ResumeAll(std::move(waiters));
 }
 
-double WriteAdmission::bytes_per_second() {
+double WriteAdmission::debt() const {
   MutexLock lock(mutex_);
-  return rate_;
+  return debt_;
+}
+
+double WriteAdmission::limit() const {
+  MutexLock lock(mutex_);
+  return slowed() ? rate_ : 0;
 }
 
 void WriteAdmission::Close() {

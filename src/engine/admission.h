@@ -56,7 +56,8 @@ class WriteAdmission {
   void StallEnds(std::chrono::microseconds duration);
   bool slowed() const { return state_.load(std::memory_order_relaxed) == State::kSlowed; }
   bool stopped() const { return state_.load(std::memory_order_relaxed) == State::kStopped; }
-  double bytes_per_second() LSMKV_EXCLUDES(mutex_);      ///< that pass while writers are slowed
+  double debt() const LSMKV_EXCLUDES(mutex_);
+  double limit() const LSMKV_EXCLUDES(mutex_);               ///< bytes a second that pass while writers are slowed; 0: they are not
   std::uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
   std::uint64_t stalls() const { return stalls_.load(std::memory_order_relaxed); }
   std::uint64_t stall_micros() const { return stall_micros_.load(std::memory_order_relaxed); }
@@ -86,12 +87,13 @@ class WriteAdmission {
   std::atomic<std::uint64_t> stall_micros_{0};
   std::atomic<std::uint64_t> longest_stall_micros_{0};
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar resumed_;
   bool closed_ LSMKV_GUARDED_BY(mutex_) = false;
   double free_rate_ LSMKV_GUARDED_BY(mutex_) = kLeastFreeRate;
   double steady_rate_ LSMKV_GUARDED_BY(mutex_) = 0;                   // what was written of late, slowed or not
   double rate_ LSMKV_GUARDED_BY(mutex_) = kLeastFreeRate;
+  double debt_ LSMKV_GUARDED_BY(mutex_) = 0;
   std::chrono::microseconds next_free_ LSMKV_GUARDED_BY(mutex_){0};   // when the bytes admitted so far are paid for
   std::chrono::microseconds measured_at_ LSMKV_GUARDED_BY(mutex_){0};
   std::uint64_t measured_bytes_ LSMKV_GUARDED_BY(mutex_) = 0;

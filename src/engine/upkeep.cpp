@@ -244,6 +244,9 @@ EngineStats EngineImpl::Stats() const {
   stats.longest_stall_micros = admission_.longest_stall_micros();
   stats.last_sequence = last_sequence();
   stats.durable_sequence = durable_sequence();
+  stats.write_debt = admission_.debt();
+  stats.write_limit_bytes = static_cast<std::uint64_t>(admission_.limit());
+  stats.l0_sstables_in_merges = scheduler_->l0_in_merges().sstables;
   stats.writes_slowed = admission_.slowed();
   stats.writes_stopped = admission_.stopped();
   const HistoryLog::Totals remembered = scheduler_->HistoryTotals();

@@ -233,7 +233,7 @@ void EngineImpl::LogPressure(double debt, bool stopped, const SuperVersion& now)
   if (state == logged_pressure_ || time < pressure_logged_at_ + kBetweenLines) return;
   logged_pressure_ = state;
   pressure_logged_at_ = time;
-  const std::string limit = debt > 0 && !stopped ? fmt::format(", at most {:.0f} MB/s", admission_.bytes_per_second() / 1e6) : "";
+  const std::string limit = debt > 0 && !stopped ? fmt::format(", at most {:.0f} MB/s", admission_.limit() / 1e6) : "";
   LogInfo("admission", "writers are {}: debt {:.2f}{}, L0 has {} tables, merges take {} of them away, {} memtables wait for their flush; {} "
           "writers wait, {} pauses so far, {:.3f} s in all, the longest {:.1f} ms", state, debt, limit, now.version->figures(0).sstables,
           scheduler_->l0_in_merges().sstables, now.immutables.size(), admission_.waiting(), admission_.stalls(), static_cast<double>(admission_.stall_micros()) / 1e6,
@@ -248,6 +248,8 @@ void EngineImpl::AdaptCompactionRate(const Version& version) {
   pressure.merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   pressure.foreground_p99 = foreground_.TakeP99();
   pressure.debt = CompactionDebt(version, context_.options);
+  const auto waiting = static_cast<double>(WaitingL0(version, scheduler_->l0_in_merges()).sstables);
+  pressure.near_slowdown = admission_.debt() > 0 ? 1 : waiting / static_cast<double>(context_.options.l0_slowdown_sstables);
   scheduler_->rate().Adapt(pressure);
 }
 

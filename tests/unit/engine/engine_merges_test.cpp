@@ -11,6 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "manual_clock.h"
+
 using namespace lsmkv;
 using namespace lsmkv::engine_test;
 
@@ -241,21 +243,6 @@ TEST_CASE("writers that L0 stops are told which table is damaged when nothing el
   CHECK(refused.code() == StatusCode::kCorruption);
   CHECK(refused.message().find(named) != std::string::npos);
 }
-
-namespace {
-
-/// Stands still, so that how long something takes does not hang on the machine.
-class ManualClock final : public Clock {
- public:
-  std::uint64_t WallMillis() const override { return Clock::System().WallMillis(); }
-  std::chrono::microseconds Monotonic() const override { return std::chrono::microseconds(now_us_.load()); }
-  void Advance(std::chrono::microseconds time) { now_us_ += time.count(); }
-
- private:
-  std::atomic<std::int64_t> now_us_{1'000'000};
-};
-
-}  // namespace
 
 TEST_CASE("merges are slowed while the syncs that writers wait for take long, and only then", "[engine][merges][rate]") {
   FaultFileSystem fs;

@@ -305,11 +305,15 @@ TEST_CASE("writers are slowed before the memtables are full, and free again when
   REQUIRE(Put(*engine, "a", "1").ok());
   REQUIRE(engine->Flush().ok());
   CHECK_FALSE(engine->Stats().writes_slowed);
+  CHECK(engine->Stats().write_debt == 0);
+  CHECK(engine->Stats().write_limit_bytes == 0);
   fs.FailSyncs("db/sst");
   for (int i = 0; engine->Stats().immutable_memtables < options.max_immutable_memtables; ++i) {
     while (!Put(*engine, "k" + std::to_string(i), "1").ok()) std::this_thread::yield();    // the next segment of the log is being made
   }
   while (!engine->Stats().writes_slowed) std::this_thread::yield();
+  CHECK(engine->Stats().write_debt > 0);
+  CHECK(engine->Stats().write_limit_bytes > 0);
   CHECK(Put(*engine, "b", "2").ok());        // slowed, not stopped: the active memtable has room
   fs.ClearFaults();
   while (engine->Stats().writes_slowed || engine->Stats().immutable_memtables > 0) std::this_thread::yield();

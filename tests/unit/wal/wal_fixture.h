@@ -16,6 +16,7 @@
 #include "engine/wal/wal.h"
 #include "engine/wal/wal_replay.h"
 #include "fs/fault_file_system.h"
+#include "manual_clock.h"
 
 namespace lsmkv::wal_test {
 
@@ -27,16 +28,6 @@ inline std::string PathOf(std::uint64_t segment) { return kDir + "/" + SegmentFi
 inline std::string OperationsOf(SequenceNumber first, std::uint32_t count, std::size_t padding = 0) {
   return "ops-" + std::to_string(first) + std::string(2 * count + padding, 'x');
 }
-
-class ManualClock final : public Clock {
- public:
-  std::uint64_t WallMillis() const override { return 1'000'000 + static_cast<std::uint64_t>(Monotonic().count()) / 1000; }
-  std::chrono::microseconds Monotonic() const override { return std::chrono::microseconds(micros_.load()); }
-  void Advance(std::chrono::microseconds time) { micros_ += time.count(); }
-
- private:
-  std::atomic<std::int64_t> micros_{1'000'000};
-};
 
 /// A segment as a writer would leave it, byte by byte under the test's control.
 class SegmentText {
