@@ -85,6 +85,8 @@ std::optional<Merge> NextStep(const Merge& merge, std::span<const MergeSteps> be
   std::erase_if(targets, [&](const TablePtr& table) {
     return table->record().smallest_key > last_key || (step.bounds.begin && table->record().largest_key < *step.bounds.begin);
   });
+  // The target's tables may have been cut anew since, by another merge: whoever takes one takes all of it.
+  if (step.bounds.begin && !targets.empty()) step.bounds.begin = std::min(*step.bounds.begin, targets.front()->record().smallest_key);
   LevelInputs taken{merge.target, {}};
   for (const TablePtr& table : targets) {
     const std::uint64_t table_bytes = table->record().size_bytes;
@@ -103,14 +105,18 @@ std::optional<Merge> NextStep(const Merge& merge, std::span<const MergeSteps> be
   return step;
 }
 
-std::optional<MergeSteps> ReachedBy(const Merge& step) {
-  if (!step.bounds.end) return {};
+void NoteStep(const Merge& step, std::vector<MergeSteps>* begun) {
+  if (!step.bounds.end) return;      // the last one
   MergeSteps reached{{}, step.target, *step.bounds.end};
   for (const LevelInputs& level : step.inputs) {
     if (level.level == step.target) continue;
     for (const TablePtr& table : level.tables) reached.sources.insert(table->id());
   }
-  return reached;
+  const auto shares_source = [&](std::uint64_t id) { return reached.sources.contains(id); };
+  std::erase_if(*begun, [&](const MergeSteps& steps) {
+    return steps.target == reached.target && std::ranges::any_of(steps.sources, shares_source);
+  });
+  begun->push_back(std::move(reached));
 }
 
 }  // namespace lsmkv

@@ -9,7 +9,8 @@
 //
 // Between two steps the target holds versions that a source above it holds as well: the same key with the same sequence number,
 // or nothing where a source holds a tombstone. So a reader finds the same in either, and a step done twice changes nothing: after a
-// crash the sources are merged from the start again. What deletions in the sources have ended is freed with each step; what it
+// crash the sources are merged from the start again. Not so with some of the sources, or one more: what a tombstone of one set has ended, the
+// other may bring back below it. So a step of one set makes the steps of all that share a table with it begin anew (NoteStep). What deletions in the sources have ended is freed with each step; what it
 // costs meanwhile is the sources' own bytes once more.
 #pragma once
 
@@ -55,7 +56,7 @@ struct MergeSteps {
 /// The next step of `merge` that needs at most `room_bytes`: from where one of `begun` has come with the same sources or with some of
 /// them, else from the start. Nothing where it cannot be done in steps, or not even one table of the target fits.
 std::optional<Merge> NextStep(const Merge& merge, std::span<const MergeSteps> begun, std::uint64_t room_bytes);
-/// What has been reached when `step` is in the tree; nothing after the last one.
-std::optional<MergeSteps> ReachedBy(const Merge& step);
+/// `step` is in the tree: how far it has come is added to `begun`, and what that makes untrue goes.
+void NoteStep(const Merge& step, std::vector<MergeSteps>* begun);
 
 }  // namespace lsmkv

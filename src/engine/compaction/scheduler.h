@@ -187,7 +187,6 @@ class Scheduler {
   Result<Merge> FitToDisk(const Merge& merge);
   std::optional<Merge> GatherWithinRoom(const PickerInput& input, const Merge& merge) const;
   void LacksRoom(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
-  void NoteStep(const Merge& merge);
   void FinishManual(const ManualPtr& manual, Status status) LSMKV_EXCLUDES(mutex_);
   // scheduler_ingest.cpp
   void StartIngest();

@@ -188,7 +188,11 @@ void Scheduler::CommitMerges() {
     const auto running = merges_.find(job);
     const Status status = CommitMerge(running->second, result);
     ForgetMergeFailure("compactions succeed again");
-    NoteStep(running->second.merge);
+    // Refused as a whole it is not in the tree, nor will be.
+    if (status.ok() || pending_commit_) {
+      gave_up_.Clear();
+      if (running->second.merge.step_bytes != 0) NoteStep(running->second.merge, &steps_);
+    }
     LogInfo("compaction", "job {}: {} of {} entries live; L{} gets {} in {:.1f} ms{}", job, result.entries_out, result.entries_in,
             running->second.merge.target, DescribeOutputs(result), static_cast<double>(result.duration.count()) / 1000,
             result.pieces > 1 ? fmt::format(", in {} pieces", result.pieces) : std::string());

@@ -111,14 +111,4 @@ void Scheduler::GiveBackRemoved() {
   });
 }
 
-/// `merge` is in the tree.
-void Scheduler::NoteStep(const Merge& merge) {
-  gave_up_.Clear();
-  if (merge.step_bytes == 0) return;
-  std::optional<MergeSteps> reached = ReachedBy(merge);
-  if (!reached) return;
-  std::erase_if(steps_, [&](const MergeSteps& steps) { return steps.target == reached->target && steps.sources == reached->sources; });
-  steps_.push_back(std::move(*reached));
-}
-
 }  // namespace lsmkv

@@ -41,11 +41,11 @@ TEST_CASE("steps go over the target from end to end, and the last one takes the 
     CHECK(step->Removes(1));
     CHECK(step->Removes(0) == !step->bounds.end.has_value());
     taken.push_back(TargetIds(*step));
-    const std::optional<MergeSteps> reached = ReachedBy(*step);
-    if (!reached) break;
-    CHECK(reached->sources == std::set<std::uint64_t>{9, 10});
-    end = reached->next_key;
-    begun = {*reached};
+    if (!step->bounds.end) break;
+    NoteStep(*step, &begun);
+    REQUIRE(begun.size() == 1);
+    CHECK(begun[0].sources == std::set<std::uint64_t>{9, 10});
+    end = begun[0].next_key;
   }
   CHECK(taken == std::vector<std::vector<std::uint64_t>>{{1, 2}, {3, 4}});
 }
