@@ -120,7 +120,7 @@ class EngineImpl final : public Engine {
   Status UpkeepHealth() const;
   void UpdatePressure(bool background_error);
   void ReviewDiskSpace() LSMKV_EXCLUDES(write_mutex_);
-  bool FlushIsWanted();
+  bool FlushIsWanted(bool reserve_is_used_up);
   double MemtableFill(const SuperVersion& now) const;
   std::uint64_t OwnBytes(const SuperVersion& now) const;
   void LogPressure(double debt, bool stopped, const SuperVersion& now);

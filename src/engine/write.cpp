@@ -207,18 +207,18 @@ void EngineImpl::ReviewDiskSpace() {
   if (reserve_.near()) scheduler_->GiveBackRemoved();
   constexpr std::uint64_t kWorthFlushing = 8;      // an eighth of the reserve
   const bool large = now->active.table->bytes() >= reserve_.reserve_bytes() / kWorthFlushing;
-  if (!(flush_helps && large) && !FlushIsWanted()) return;
+  if (!(flush_helps && large) && !FlushIsWanted(flush_helps)) return;
   MutexLock lock(write_mutex_);
   if (active_.table->entries() > 0) TryRotateLocked();
 }
 
-/// A merge waits for room: the deletions that would make it may still be in memory. Or the log does, for records that it need not
-/// write once they are in a table, which is often smaller.
-bool EngineImpl::FlushIsWanted() {
+/// However little there is to be flushed. A merge waits for room: the deletions that would make it may still be in memory. Or the log does,
+/// for records that it need not write once they are in a table, which is often smaller. Or deletions do, for their share of the reserve.
+bool EngineImpl::FlushIsWanted(bool reserve_is_used_up) {
   constexpr std::chrono::microseconds kBetweenFlushes{1'000'000};
   // Where the disk is far from full the merge waits for another one's end, and small tables would only be in the way.
-  const bool merge_lacks_room = scheduler_->bytes_wanted() != 0 && reserve_.near();
-  if (!merge_lacks_room && !wal_->full()) return false;
+  const bool merge_lacks_room = scheduler_->bytes_wanted() != 0 && (reserve_.near() || reserve_.reserve_bytes() == 0);
+  if (!merge_lacks_room && !wal_->full() && !reserve_is_used_up) return false;
   const std::chrono::microseconds now = context_.clock.Monotonic();
   if (now < next_wanted_flush_) return false;
   next_wanted_flush_ = now + kBetweenFlushes;

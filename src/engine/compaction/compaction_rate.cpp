@@ -40,7 +40,6 @@ void CompactionRate::StandBack() const {
 void CompactionRate::Charge(std::uint64_t bytes, const std::atomic<bool>& hurry) {
   constexpr microseconds kBurst{20'000};       // shorter pauses than this are saved up
   constexpr microseconds kSlice{10'000};       // how late `hurry` and a new rate are noticed
-  StandBack();
   const std::uint64_t rate = bytes_per_second();
   if (rate == 0) return;
   microseconds wait{0};

@@ -10,7 +10,7 @@
 // the longest waits; nearer to it merges would fall behind.
 //
 // Flushes are never slowed: a writer may be waiting for them.
-// Threads  Charge: the merge workers. Adapt: the scheduler.
+// Threads  Charge, StandBack: the merge workers. Adapt: the scheduler.
 // Source   the feedback is that of TCP's congestion control (Jacobson, 1988): gentle up, sharply down.
 #pragma once
 
@@ -33,8 +33,10 @@ class CompactionRate {
   /// @param fixed_bytes_per_second  0: automatic
   CompactionRate(Clock& clock, std::uint64_t fixed_bytes_per_second);
 
-  /// Waits until `bytes` more may be written; returns early, paid or not, when `hurry` becomes true. The thread stands back as it should.
+  /// Waits until `bytes` more may be written; returns early, paid or not, when `hurry` becomes true.
   void Charge(std::uint64_t bytes, const std::atomic<bool>& hurry) LSMKV_EXCLUDES(mutex_);
+  /// Sets how far this thread, one of the workers, stands back from now on.
+  void StandBack() const;
 
   struct Pressure {
     double debt = 0;                                 ///< CompactionDebt()
@@ -54,8 +56,6 @@ class CompactionRate {
   static constexpr int kCalmNice = 6;
 
  private:
-  void StandBack() const;
-
   Clock& clock_;
   const bool fixed_;
   const bool may_come_back_;

@@ -193,18 +193,22 @@ void SegmentQueue::Forget(const SegmentPtr& segment) {
 }
 
 bool SegmentQueue::DropBelow(std::uint64_t floor) {
+  std::vector<SegmentPtr> dropped;          // goes last: files are closed without the locks that writers take
   MutexLock io_lock(io_mutex_);
   MutexLock lock(buffer_mutex_);
-  const bool some = OldestIdLocked() < floor;
-  while (!left_behind_.empty() && left_behind_.front()->id < floor) left_behind_.pop_front();
+  const auto drop_front = [&dropped](auto& segments) {
+    dropped.push_back(std::move(segments.front()));
+    segments.pop_front();
+  };
+  while (!left_behind_.empty() && left_behind_.front()->id < floor) drop_front(left_behind_);
   while (segments_.size() > 1 && segments_.front()->id < floor) {
     written_sequence_.store(segments_.front()->last_sequence);
-    segments_.pop_front();
+    drop_front(segments_);
     taken_.clear();                         // it was the first one's, as are these
     file_bytes_ = 0;
     cut_back_due_ = false;
   }
-  return some;
+  return !dropped.empty();
 }
 
 std::vector<SegmentQueue::SegmentPtr> SegmentQueue::TakeEmpty() {

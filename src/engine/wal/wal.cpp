@@ -213,16 +213,19 @@ void Wal::Wake() {
 // ---- upkeep
 
 Status Wal::RemoveSegmentsBelow(std::uint64_t floor) {
-  // What is in tables needs no room in the log, which may be all the room that the rest waits for.
-  if (full() && queue_.DropBelow(floor)) Wake();
+  MutexLock one_at_a_time(give_up_mutex_);
+  flushed_below_.store(std::max(floor, flushed_below_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  if (full()) {
+    // What is in tables needs no room in the log, which may be all the room that the rest waits for.
+    given_up_below_.store(std::max(floor, given_up_below()), std::memory_order_release);
+    if (queue_.DropBelow(floor)) Wake();
+  }
   const std::uint64_t in_use = queue_.OldestId();
   Result<std::vector<std::uint64_t>> ids = ListSegments(fs_, wal_dir_);
   if (!ids) return ids.error();
   bool some = false;
   const std::uint64_t given_up = std::min(floor, in_use);
-  std::uint64_t said = given_up_below();
-  while (said < given_up && !given_up_below_.compare_exchange_weak(said, given_up, std::memory_order_release)) {
-  }
+  given_up_below_.store(std::max(given_up, given_up_below()), std::memory_order_release);
   for (const std::uint64_t id : *ids) {
     if (id >= given_up) continue;
     some = true;

@@ -138,7 +138,7 @@ class Wal {
   /// Gives up the segments below `floor`, and the files beside them, but none that this WAL still writes or has to sync, unless the disk is
   /// full: then these are given up as well, written or not. Some of their files
   /// stay, to be written over (segment_recycler.h). `floor` is durable. Blocks on the disk.
-  Status RemoveSegmentsBelow(std::uint64_t floor) LSMKV_EXCLUDES(aside_mutex_);
+  Status RemoveSegmentsBelow(std::uint64_t floor) LSMKV_EXCLUDES(give_up_mutex_, aside_mutex_);
   /// After writes that durable_note.h told of were given up.
   Status RemoveNote() { return note_.Remove(); }
 
@@ -171,6 +171,8 @@ class Wal {
   void Publish(SequenceNumber durable);
   void PrepareSegment();
   void TellIfHealthChanged();
+  void TellHealth();
+  bool GiveUpFlushed();
   std::optional<Micros> TimeToNextTurn() const;
   std::optional<Micros> TimeToNote() const;
   std::optional<Micros> TimeToRest() const;
@@ -190,6 +192,8 @@ class Wal {
   CommitListeners listeners_;
   const std::function<void(Micros)> on_sync_;
 
+  Mutex give_up_mutex_;
+  std::atomic<std::uint64_t> flushed_below_{0};       // relaxed: what RemoveSegmentsBelow() has been told of
   std::atomic<std::uint64_t> given_up_below_{0};      // release before the first file is touched, acquire by who has read one
   std::atomic<std::uint64_t> next_aside_;             // relaxed: a number
   Mutex aside_mutex_;                                 // a leaf

@@ -114,11 +114,19 @@ void Wal::RetryOrWrite() {
   if (was_full) recycler_->RemoveAll();
   if (Status written = queue_.WriteOut(); !written.ok()) {
     ReportWriteFailure(written);
-    retry_at_ = clock_.Monotonic() + kRetryPeriod;
+    retry_at_ = clock_.Monotonic() + (GiveUpFlushed() ? Micros(0) : kRetryPeriod);
     return;
   }
   marker_pending_ = false;
   if (was_full) ClearNoSpace();
+}
+
+/// A flush whose end came before the log was found full has not made it give anything up.
+bool Wal::GiveUpFlushed() {
+  const std::uint64_t floor = flushed_below_.load(std::memory_order_relaxed);
+  if (!full() || queue_.OldestId() >= floor) return false;
+  IgnoreError(RemoveSegmentsBelow(floor), "the next flush tries again");
+  return queue_.OldestId() >= floor;
 }
 
 void Wal::ClearNoSpace() {
@@ -166,7 +174,7 @@ void Wal::Publish(SequenceNumber durable) {
   durable_sequence_.store(durable, std::memory_order_release);
   queue_.Append({durable, 0, {}});   // the marker; log_format.h, invariant 2
   marker_pending_ = true;
-  listeners_.Tell(durable, Status::Ok());
+  TellHealth();      // a disk may be full, and what was given up for it durable in tables
 }
 
 // ---- the rest
@@ -212,8 +220,11 @@ void Wal::RestIfQuiet() {
 }
 
 void Wal::TellIfHealthChanged() {
+  if (health().code() != told_) TellHealth();
+}
+
+void Wal::TellHealth() {
   const Status now = health();
-  if (now.code() == told_) return;
   told_ = now.code();
   listeners_.Tell(durable_sequence(), now);
 }

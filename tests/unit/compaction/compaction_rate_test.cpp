@@ -109,13 +109,12 @@ TEST_CASE("merges stand back further while writers are far from being slowed, an
   if (!MayLowerNiceAgain()) return;      // not this process: it leaves them where they are
   ManualClock clock;
   CompactionRate rate(clock, 0);
-  const std::atomic<bool> hurry{false};
   const int own = NiceOfThisThread();
   const auto nice_when = [&](double near_slowdown) {
     CompactionRate::Pressure pressure = Merging(0, 1);
     pressure.near_slowdown = near_slowdown;
     rate.Adapt(pressure);
-    rate.Charge(1, hurry);
+    rate.StandBack();
     return NiceOfThisThread() - own;
   };
   CHECK(nice_when(0) == 0);                                     // it may have been otherwise a moment ago

@@ -242,6 +242,51 @@ TEST_CASE("a full disk refuses commits, loses nothing, and passes by itself", "[
   wal->RemoveListener(&listener);
 }
 
+TEST_CASE("a log that finds the disk full gives up what has come into tables before that", "[wal]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
+  const auto wal = OpenWal(fs, mode, clock);
+  Eventually([&] { return wal->RotationReady(); });
+  AppendOne(*wal, 1, 4000);
+  REQUIRE(wal->Rotate() == 2);
+  REQUIRE(wal->RemoveSegmentsBelow(2).ok());               // not yet: it is not written, and nothing is the matter
+  fs.SetCapacity(2000);
+  static_cast<void>(wal->Commit());
+  EventuallyInTime(clock, [&] { return wal->health().ok() && !fs.FileSize(PathOf(1)); });
+  AppendOne(*wal);
+  REQUIRE(wal->Commit());
+  REQUIRE(wal->Sync().ok());
+  CHECK(wal->durable_sequence() == 2);
+}
+
+TEST_CASE("what becomes durable while the disk is full is no news of room", "[wal]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  const auto wal = OpenWal(fs, WalFsync::kAlways, clock);
+  struct : CommitListener {
+    void OnDurable(SequenceNumber durable, const Status& status) override {
+      if (durable == 1 && status.ok()) wrong = true;
+      if (durable == 1) told = true;
+    }
+    std::atomic<bool> wrong{false};
+    std::atomic<bool> told{false};
+  } listener;
+  wal->AddListener(&listener);
+  Eventually([&] { return wal->RotationReady(); });
+  fs.SetCapacity(2000);
+  AppendOne(*wal, 1, 4000);
+  REQUIRE(wal->Rotate() == 2);
+  AppendOne(*wal, 1, 4000);
+  REQUIRE(wal->Commit());
+  Eventually([&] { return wal->full(); });
+  REQUIRE(wal->RemoveSegmentsBelow(2).ok());
+  EventuallyInTime(clock, [&] { return listener.told.load(); });
+  CHECK_FALSE(listener.wrong);
+  CHECK(wal->health().code() == StatusCode::kNoSpace);
+  wal->RemoveListener(&listener);
+}
+
 TEST_CASE("a sync that fails for want of room does not pass, though a write that does would", "[wal]") {
   const bool left_behind = GENERATE(false, true);      // of the current segment, or of the one before it
   CAPTURE(left_behind);
