@@ -19,13 +19,13 @@ using std::chrono::microseconds;
 /// another job above all, waits for a piece and not for a merge.
 class PiecewiseMerge : public std::enable_shared_from_this<PiecewiseMerge> {
  public:
-  PiecewiseMerge(EngineContext& context, VersionPtr version, const Merge& merge, std::vector<std::string> cuts, CompactionRate& rate)
+  PiecewiseMerge(EngineContext& context, VersionPtr version, const Merge& merge, std::vector<std::string> cuts, const MergeResources& resources)
       : version_(std::move(version)), merge_(merge) {
     for (std::size_t i = 0; i <= cuts.size(); ++i) {
       KeyBounds bounds = merge.bounds;
       if (i > 0) bounds.begin = cuts[i - 1];
       if (i < cuts.size()) bounds.end = cuts[i];
-      pieces_.push_back(std::make_unique<MergePiece>(context, *version_, merge_, std::move(bounds), rate));
+      pieces_.push_back(std::make_unique<MergePiece>(context, *version_, merge_, std::move(bounds), resources.rate, resources.ingest_point));
     }
   }
 
@@ -138,7 +138,7 @@ Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Mer
   }
   std::vector<std::string> cuts = SplitMerge(merge, context.options.max_sstable_bytes);
   result.pieces = static_cast<std::uint32_t>(cuts.size() + 1);
-  const auto work = std::make_shared<PiecewiseMerge>(context, std::move(version), merge, std::move(cuts), resources.rate);
+  const auto work = std::make_shared<PiecewiseMerge>(context, std::move(version), merge, std::move(cuts), resources);
   const std::size_t useful = std::min<std::size_t>(result.pieces, context.options.compaction_workers);
   for (std::size_t i = 1; i < useful; ++i) work->HelpFrom(resources.helpers);
   work->Work();

@@ -35,6 +35,7 @@ Result<JobResult> RunFlush(EngineContext& context, const MemTable& memtable);
 struct MergeResources {
   ThreadPool& helpers;                  ///< its idle threads take pieces of a large merge
   CompactionRate& rate;
+  SequenceNumber ingest_point = 0;      ///< EngineContext::ingest_point when the plan was made; each piece of it goes by that
 };
 /// `version` is the one the plan was made for: it tells what lies below. kShuttingDown when the engine closes.
 Result<JobResult> RunMerge(EngineContext& context, VersionPtr version, const Merge& merge, const MergeResources& resources);

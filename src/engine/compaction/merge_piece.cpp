@@ -91,8 +91,8 @@ bool IsFiltered(EngineContext& context, std::string_view key) {
 }
 
 MergePiece::MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds,
-                       CompactionRate& rate)
-    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)), rate_(rate),
+                       CompactionRate& rate, SequenceNumber ingest_point)
+    : context_(context), version_(version), merge_(merge), bounds_(std::move(bounds)), rate_(rate), ingest_point_(ingest_point),
       output_(context, FormOf(context, version, merge), {&version, merge.blobs_to_empty}) {}
 
 Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
@@ -123,8 +123,6 @@ Status MergePiece::Run(const std::atomic<bool>& cancelled) {
   constexpr std::uint64_t kEntriesBetweenChecks = 1024;
   const std::uint64_t now_ms = context_.clock.WallMillis();
   OlderData older(version_, merge_);
-  // What is newer than an ingest that has not landed was flushed after this was set, so a merge of it sees it here.
-  const SequenceNumber ingest_point = context_.ingest_point.load(std::memory_order_acquire);
   const JobMemory memory(context_, SourceCount(merge_), ValueSink::BufferBytes(context_.options));
   const std::unique_ptr<InternalIterator> entries = MergedInputs(merge_, memory.buffers().readahead_bytes);
   bounds_.begin ? entries->Seek(*bounds_.begin) : entries->SeekToFirst();
@@ -145,7 +143,7 @@ Status MergePiece::Run(const std::atomic<bool>& cancelled) {
       entry.value = {};
       entry.expire_at_ms = 0;
     }
-    const bool covers_ingest = ingest_point != 0 && entry.sequence > ingest_point;
+    const bool covers_ingest = ingest_point_ != 0 && entry.sequence > ingest_point_;
     if (entry.kind == EntryKind::kTombstone && !covers_ingest && !older.MayHold(entry.key)) continue;
     if (Status status = output_.Add(entry); !status.ok()) return status;
     ++entries_out_;

@@ -28,7 +28,8 @@ bool IsFiltered(EngineContext& context, std::string_view key);
 class MergePiece {
  public:
   /// All outlive the piece. `version` is the one the merge was planned for: it tells what lies below the inputs.
-  MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds, CompactionRate& rate);
+  /// `ingest_point`: of that moment too, since an ingest that has landed meanwhile is not in that version.
+  MergePiece(EngineContext& context, const Version& version, const Merge& merge, KeyBounds bounds, CompactionRate& rate, SequenceNumber ingest_point);
 
   /// `cancelled` is looked at now and then. Errors: kShuttingDown when it or the engine's end stopped the work.
   Status Run(const std::atomic<bool>& cancelled);
@@ -50,6 +51,7 @@ class MergePiece {
   const Merge& merge_;
   const KeyBounds bounds_;
   CompactionRate& rate_;
+  const SequenceNumber ingest_point_;
   TableOutput output_;
   std::uint64_t entries_out_ = 0;
   std::uint64_t expired_ = 0;

@@ -10,8 +10,10 @@
 // Between two steps the target holds versions that a source above it holds as well: the same key with the same sequence number,
 // or nothing where a source holds a tombstone. So a reader finds the same in either, and a step done twice changes nothing: after a
 // crash the sources are merged from the start again. Not so with some of the sources, or one more: what a tombstone of one set has ended, the
-// other may bring back below it. So a step of one set makes the steps of all that share a table with it begin anew (NoteStep). What deletions in the sources have ended is freed with each step; what it
-// costs meanwhile is the sources' own bytes once more.
+// other may bring back below it. So a step of one set makes the steps of all that share a table with it begin anew (NoteStep). Nor when
+// something older than some of the sources has come into L0 by an ingest: then all begin anew.
+//
+// What deletions in the sources have ended is freed with each step; what it costs meanwhile is the sources' own bytes once more.
 #pragma once
 
 #include <cstddef>

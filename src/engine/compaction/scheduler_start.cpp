@@ -151,8 +151,10 @@ void Scheduler::StartMerge(Merge merge, ManualPtr manual, IngestPtr ingest) {
   RunningMerge running{std::move(merge), std::move(manual), std::move(ingest)};
   running.pool = &PoolOf(running);
   running.room_bytes = RoomForMerge().value_or(0);
-  running.pool->Submit([this, job, version, merge = running.merge] {
-    MergeDone done{job, RunMerge(context_, version, merge, {merge_pool_, rate_})};
+  // What is newer than an ingest that has not landed was flushed, on this thread, after the point was set.
+  const SequenceNumber ingest_point = context_.ingest_point.load(std::memory_order_acquire);
+  running.pool->Submit([this, job, version, ingest_point, merge = running.merge] {
+    MergeDone done{job, RunMerge(context_, version, merge, {merge_pool_, rate_, ingest_point})};
     MutexLock lock(mutex_);
     inbox_.merges.push_back(std::move(done));
     work_.NotifyOne();

@@ -217,7 +217,7 @@ Status Wal::RemoveSegmentsBelow(std::uint64_t floor) {
   flushed_below_.store(std::max(floor, flushed_below_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
   if (full()) {
     // What is in tables needs no room in the log, which may be all the room that the rest waits for.
-    given_up_below_.store(std::max(floor, given_up_below()), std::memory_order_release);
+    given_up_below_.store(std::max(std::min(floor, queue_.current_id()), given_up_below()), std::memory_order_release);
     if (queue_.DropBelow(floor)) Wake();
   }
   const std::uint64_t in_use = queue_.OldestId();

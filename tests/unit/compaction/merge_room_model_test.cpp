@@ -28,10 +28,28 @@ class ModelTree {
 
   void Flush() {
     Cells cells;
+    sequence_ += 1000;                                 // room for what is ingested between two flushes
     const std::uint64_t count = 1 + Random(12);
     for (std::uint64_t i = 0; i < count; ++i) cells[RandomKey()] = {++sequence_, Random(3) == 0};
     for (const auto& [key, cell] : cells) newest_[key] = cell;
     l0_.insert(l0_.begin(), Add(std::move(cells)));
+  }
+  /// Comes to lie in L0 between what was flushed before its moment and after it; nothing newer has gone below it.
+  void Ingest() {
+    if (l0_.empty()) return;
+    const std::size_t newer = 1 + Random(l0_.size());
+    const std::uint64_t sequence = l0_[newer - 1]->record().smallest_seq - 1;
+    if (newer < l0_.size() && l0_[newer]->record().largest_seq >= sequence) return;      // another one has this place
+    Cells cells;
+    const std::uint64_t count = 1 + Random(4);
+    for (std::uint64_t i = 0; i < count; ++i) cells[RandomKey()] = {sequence, false};
+    for (const auto& [smallest, table] : l1_)
+      if (table->record().largest_seq >= sequence && table->record().largest_key >= cells.begin()->first && smallest <= cells.rbegin()->first) return;
+    for (const auto& [key, cell] : cells)
+      if (Cell& newest = newest_[key]; newest.sequence < sequence) newest = cell;
+    l0_.insert(l0_.begin() + static_cast<std::ptrdiff_t>(newer), Add(std::move(cells)));
+    begun_.clear();                                    // as the scheduler does when an ingest has landed
+    ++ingests_;
   }
   /// Some of L0, the oldest, goes down, as far as there happens to be room.
   void Compact() {
@@ -71,6 +89,7 @@ class ModelTree {
     return "";
   }
   int steps() const { return steps_; }
+  int ingests() const { return ingests_; }
   std::uint64_t Random(std::uint64_t below) { return random_() % below; }
 
  private:
@@ -125,6 +144,7 @@ class ModelTree {
   std::uint64_t last_id_ = 0;
   std::uint64_t sequence_ = 0;
   int steps_ = 0;
+  int ingests_ = 0;
   std::map<std::uint64_t, Cells> contents_;            // by a table's id
   std::vector<TablePtr> l0_;                           // newest first
   std::map<std::string, TablePtr> l1_;                 // by their smallest keys
@@ -136,17 +156,20 @@ class ModelTree {
 
 TEST_CASE("merges in steps leave every key as it was, whichever sources are begun, left and taken up again", "[compaction][space]") {
   int steps = 0;
+  int ingests = 0;
   for (std::uint32_t seed = 1; seed <= 400; ++seed) {
     ModelTree tree(seed);
     for (int round = 0; round < 200; ++round) {
       switch (tree.Random(6)) {
         case 0: case 1: tree.Flush(); break;
-        case 2: tree.Rewrite(); break;
+        case 2: tree.Random(2) == 0 ? tree.Rewrite() : tree.Ingest(); break;
         default: tree.Compact();
       }
       if (const std::string wrong = tree.WrongKey(); !wrong.empty()) FAIL("seed " << seed << ", round " << round << ": " << wrong);
     }
     steps += tree.steps();
+    ingests += tree.ingests();
   }
   CHECK(steps > 5000);
+  CHECK(ingests > 500);
 }

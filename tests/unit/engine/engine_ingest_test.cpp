@@ -1,9 +1,11 @@
 // Ingest: whole, at one moment among the writes, without a trace when it fails.
 #include "engine_fixture.h"
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
+#include "gate.h"
 #include "ingest_fixture.h"
 
 using namespace lsmkv;
@@ -34,6 +36,65 @@ TEST_CASE("what is deleted after an ingest's moment is not brought back by it, t
   CHECK(Contents(*engine).empty());
   REQUIRE(engine->Compact().ok());
   CHECK(Contents(*engine).empty());
+}
+
+namespace {
+
+/// Holds whoever comes to "x" first, and all who come to "held".
+class TwoGates final : public CompactionFilter {
+ public:
+  bool IsDead(std::string_view key) const override {
+    if (key == "x") return !came_.exchange(true) && first.IsDead(key);
+    return others.IsDead(key);
+  }
+  bool IsRangeDead(std::string_view smallest, std::string_view largest) const override {
+    return first.IsRangeDead(smallest, largest) || others.IsRangeDead(smallest, largest);
+  }
+  Gate first{"x"};
+  Gate others{"held", true};
+
+ private:
+  mutable std::atomic<bool> came_{false};
+};
+
+}  // namespace
+
+TEST_CASE("nor by a merge that was planned before the ingest landed, and comes to the deletion afterwards", "[engine][ingest]") {
+  FaultFileSystem fs;
+  TwoGates gates;
+  Options options = TinyOptions(&fs);
+  options.memtable_entries = 5000;
+  options.compression = Compression::kNone;
+  options.compaction_filter = &gates;
+  options.compaction_workers = 1;              // the merge's pieces come one after another
+  options.max_l0_sstables = 1;
+  auto engine = MustOpen(options);
+  REQUIRE(Put(*engine, "deep", "so that there is a level for the ingest").ok());
+  REQUIRE(engine->Compact(std::nullopt, 2).ok());
+  REQUIRE(Put(*engine, "held", "so that what is flushed has something to merge with").ok());
+  REQUIRE(engine->Flush().ok());
+  REQUIRE(engine->Compact(0, 1).ok());
+  REQUIRE(engine->Stats().levels[1].entries == 1);
+  WriteBundle(fs, "in", {{"x", {"ingested"}}});
+  std::thread ingest([&] {
+    const Result<IngestReport> report = engine->Ingest({"in", {}});
+    CHECK(report);
+    if (report) CHECK(report->level == 2);
+  });
+  gates.first.WaitUntilHeld(1);                // it has begun
+  gates.others.Close();
+  REQUIRE(Put(*engine, "a", "1").ok());
+  REQUIRE(engine->Flush().ok());
+  for (int i = 0; i < 2000; ++i) REQUIRE(Put(*engine, "m" + std::to_string(1000 + i), std::string(100, 'v')).ok());
+  REQUIRE(Delete(*engine, "x").ok());
+  REQUIRE(engine->Flush().ok());               // two tables more than the limit: L0 has a job of its own beside the ingest
+  gates.others.WaitUntilHeld(1);               // in the first piece of L0's merge into L1
+  gates.first.Open();
+  ingest.join();
+  gates.others.Open();
+  while (engine->Stats().compactions_running > 0) std::this_thread::yield();
+  CHECK(engine->Stats().subcompactions > 0);
+  CHECK(Get(*engine, "x") == std::nullopt);
 }
 
 TEST_CASE("what is written after an ingest's moment wins, however deep it has sunk before the ingest finds a place", "[engine][ingest]") {
