@@ -98,6 +98,7 @@ class EngineImpl final : public Engine {
   Status Start();
   Result<RecoveredState> Recover();
   Status RecoverWal(RecoveredState* state);
+  void NoteWhereLogBegins(ManifestStore& manifests, SequenceNumber flushed_sequence);
   void RemoveOrphans(const std::vector<std::string>& files);
   void StartScheduler(std::unique_ptr<ManifestStore> manifests);
   void LogLimits() const;

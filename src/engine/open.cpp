@@ -147,8 +147,20 @@ Result<RecoveredState> EngineImpl::Recover() {
   if (!version) return version.error();
   state.tree.version = std::move(*version);
   LogInfo("recovery", "{} tables in {} levels", tables, state.tree.version->level_count());
+  const auto l0 = recovered->levels.find(0);
+  const bool says_where_log_begins = l0 != recovered->levels.end() && l0->second.flushed_sequence.has_value();
+  if (tables > 0 && !says_where_log_begins) NoteWhereLogBegins(*state.manifests, state.flushed_sequence);
   if (Status status = RecoverWal(&state); !status.ok()) return status;
   return state;
+}
+
+/// Until the first flush the tables say where the log begins (FlushedSequence): of a directory that was restored, built or only ingested
+/// into. A merge or a drop may take the one that says so away, so it is written down before anything is merged.
+void EngineImpl::NoteWhereLogBegins(ManifestStore& manifests, SequenceNumber flushed_sequence) {
+  if (manifests.unfinished()) return;      // the disk is full: the next start does it
+  VersionEdit edit;
+  edit.flushed_sequence = flushed_sequence;
+  if (Status status = manifests.Commit(edit); !status.ok()) LogWarning("recovery", "where the log begins: {}", status.message());
 }
 
 void EngineImpl::RemoveOrphans(const std::vector<std::string>& files) {
@@ -196,6 +208,8 @@ Status EngineImpl::RecoverWal(RecoveredState* state) {
   LogInfo("recovery", "WAL: {} records with {} entries in {} segments; last sequence number {}", summary->records,
           summary->entries, summary->segments, state->last_sequence);
   if (memories.empty()) memories.push_back({std::make_shared<MemTable>(), state->next_segment});
+  // Writes lost at the log's end, and accepted as such: their numbers are given, and the flush that follows is to say so.
+  if (MemTable& last = *memories.back().table; summary->lost_writes && last.largest_sequence() < state->last_sequence) last.Skip(state->last_sequence);
   state->tree.active = memories.back();
   memories.pop_back();
   for (Memory& memory : memories) memory.table->Freeze();

@@ -148,7 +148,7 @@ Status EngineImpl::RotateForFlush() {
   while (true) {
     {
       MutexLock lock(write_mutex_);
-      if (active_.table->entries() == 0 || TryRotateLocked()) return {};
+      if (active_.table->largest_sequence() == 0 || TryRotateLocked()) return {};
     }
     if (Status status = WaitForRotation(); !status.ok()) return status;
   }

@@ -251,6 +251,60 @@ TEST_CASE("a checkpoint opens like any data directory and does not move", "[engi
   CHECK(Get(*engine, "k3") == "after");
 }
 
+TEST_CASE("a copy goes on where its tables ended, though the last of them has gone before anything is flushed", "[engine]") {
+  FaultFileSystem fs;
+  WallClock clock;
+  Options options = TinyOptions(&fs, &clock);
+  {
+    auto engine = MustOpen(options);
+    REQUIRE(Put(*engine, "a", "1").ok());
+    REQUIRE(engine->Flush().ok());
+    REQUIRE(Put(*engine, "k", "short", clock.WallMillis() + 10).ok());
+    REQUIRE(engine->Checkpoint("copy").ok());
+  }
+  clock.Advance(1000);
+  options.dir = "copy";
+  {
+    auto copy = MustOpen(options);
+    REQUIRE(copy->Compact().ok());
+    REQUIRE(copy->last_sequence() == 2);
+    REQUIRE(Put(*copy, "x", "own").ok());
+  }
+  auto copy = MustOpen(options);
+  CHECK(Contents(*copy) == std::map<std::string, std::string>{{"a", "1"}, {"x", "own"}});
+}
+
+TEST_CASE("a loss at the log's end that was accepted once is accepted for good", "[engine]") {
+  const bool something_is_left = GENERATE(true, false);
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  const std::string log = "db/wal/wal_000001.log";
+  std::uint64_t kept_bytes = 0;
+  {
+    auto engine = MustOpen(options);
+    if (something_is_left) {
+      REQUIRE(Put(*engine, "a", "1").ok());
+      REQUIRE(engine->Commit());
+      kept_bytes = *fs.FileSize(log);
+    }
+    REQUIRE(Put(*engine, "b", "lost").ok());
+    REQUIRE(engine->Sync().ok());
+  }
+  REQUIRE(fs.Truncate(log, kept_bytes).ok());
+  REQUIRE(Engine::Open(options).error().code() == StatusCode::kCorruption);
+  options.wal_skip_corruption = true;
+  {
+    auto engine = MustOpen(options);
+    REQUIRE(Put(*engine, "c", "3").ok());
+    REQUIRE(engine->Sync().ok());
+  }
+  options.wal_skip_corruption = false;
+  auto engine = MustOpen(options);
+  CHECK(Get(*engine, "a") == (something_is_left ? std::optional<std::string>("1") : std::nullopt));
+  CHECK(Get(*engine, "b") == std::nullopt);
+  CHECK(Get(*engine, "c") == "3");
+}
+
 TEST_CASE("a checkpoint outlives a power cut, and so do the directories it is in", "[engine][crash]") {
   FaultFileSystem fs;
   Options options = TinyOptions(&fs);
