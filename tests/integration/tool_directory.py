@@ -84,6 +84,9 @@ class OnCopies(unittest.TestCase):
             client.set("expiring large", b"x" * 9000, ex=100000)
             cls.model[b"expiring large"] = b"x" * 9000
             client.execute_command("LSM", "FLUSH")
+            blobs = os.path.join(cls.made, "data", "blob")
+            lsmkv_server.wait_until(lambda: client.info("lsm")["compactions_running"] == 0 and client.info("lsm")["blob_files"] == len(os.listdir(blobs)),
+                                    "the tree is at rest, and what it needs no more is gone")
             pipe = client.pipeline(transaction=False)
             for i in range(200):
                 pipe.set(b"logged:%d" % i, b"y" * 50)
