@@ -233,7 +233,8 @@ void EngineImpl::LogPressure(double debt, bool stopped, const SuperVersion& now)
   if (state == logged_pressure_ || time < pressure_logged_at_ + kBetweenLines) return;
   logged_pressure_ = state;
   pressure_logged_at_ = time;
-  const std::string limit = debt > 0 && !stopped ? fmt::format(", at most {:.0f} MB/s", admission_.limit() / 1e6) : "";
+  const double passes = admission_.limit();      // 0 where a writer has stopped them since
+  const std::string limit = passes > 0 ? fmt::format(", at most {:.0f} MB/s", passes / 1e6) : "";
   LogInfo("admission", "writers are {}: debt {:.2f}{}, L0 has {} tables, merges take {} of them away, {} memtables wait for their flush; {} "
           "writers wait, {} pauses so far, {:.3f} s in all, the longest {:.1f} ms", state, debt, limit, now.version->figures(0).sstables,
           scheduler_->l0_in_merges().sstables, now.immutables.size(), admission_.waiting(), admission_.stalls(), static_cast<double>(admission_.stall_micros()) / 1e6,

@@ -136,7 +136,7 @@ class Wal {
   void AddListener(CommitListener* listener) { listeners_.Add(listener); }
   void RemoveListener(CommitListener* listener) { listeners_.Remove(listener); }
   /// Gives up the segments below `floor`, and the files beside them, but none that this WAL still writes or has to sync, unless the disk is
-  /// full: then these are given up as well, written or not. Some of their files
+  /// full: then these are given up as well, written or not, and also when it is found full only later. Some of their files
   /// stay, to be written over (segment_recycler.h). `floor` is durable. Blocks on the disk.
   Status RemoveSegmentsBelow(std::uint64_t floor) LSMKV_EXCLUDES(give_up_mutex_, aside_mutex_);
   /// After writes that durable_note.h told of were given up.
@@ -192,8 +192,8 @@ class Wal {
   CommitListeners listeners_;
   const std::function<void(Micros)> on_sync_;
 
-  Mutex give_up_mutex_;
-  std::atomic<std::uint64_t> flushed_below_{0};       // relaxed: what RemoveSegmentsBelow() has been told of
+  Mutex give_up_mutex_;                               // one RemoveSegmentsBelow() at a time: the scheduler's, and the WAL thread's on a full disk
+  std::atomic<std::uint64_t> flushed_below_{0};       // relaxed: the largest floor that it has been told of
   std::atomic<std::uint64_t> given_up_below_{0};      // release before the first file is touched, acquire by who has read one
   std::atomic<std::uint64_t> next_aside_;             // relaxed: a number
   Mutex aside_mutex_;                                 // a leaf
