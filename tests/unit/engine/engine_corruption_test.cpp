@@ -344,3 +344,34 @@ TEST_CASE("the test fails where checksums do not see the damage", "[engine][corr
   const bool caught = wrong.find("has a wrong value") != std::string::npos || wrong.find("is missing without an error") != std::string::npos;
   CHECK(caught);
 }
+
+TEST_CASE("a loss at the log's end that was accepted once is accepted for good", "[engine]") {
+  const bool something_is_left = GENERATE(true, false);
+  FaultFileSystem fs;
+  Options options = TinyOptions(&fs);
+  const std::string log = "db/wal/wal_000001.log";
+  std::uint64_t kept_bytes = 0;
+  {
+    auto engine = MustOpen(options);
+    if (something_is_left) {
+      REQUIRE(Put(*engine, "a", "1").ok());
+      REQUIRE(engine->Commit());
+      kept_bytes = *fs.FileSize(log);
+    }
+    REQUIRE(Put(*engine, "b", "lost").ok());
+    REQUIRE(engine->Sync().ok());
+  }
+  REQUIRE(fs.Truncate(log, kept_bytes).ok());
+  REQUIRE(Engine::Open(options).error().code() == StatusCode::kCorruption);
+  options.wal_skip_corruption = true;
+  {
+    auto engine = MustOpen(options);
+    REQUIRE(Put(*engine, "c", "3").ok());
+    REQUIRE(engine->Sync().ok());
+  }
+  options.wal_skip_corruption = false;
+  auto engine = MustOpen(options);
+  CHECK(Get(*engine, "a") == (something_is_left ? std::optional<std::string>("1") : std::nullopt));
+  CHECK(Get(*engine, "b") == std::nullopt);
+  CHECK(Get(*engine, "c") == "3");
+}
