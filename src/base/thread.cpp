@@ -1,15 +1,17 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <utility>
-
-#include "base/low_priority.h"
 
 namespace lsmkv {
 namespace {
 
 constexpr std::size_t kMaxThreadNameBytes = 15;
+constexpr int kNicest = 19;
 
 #ifdef LSMKV_SIMULATION
 
@@ -35,7 +37,9 @@ void RunSimulated(std::shared_ptr<SimulatedThread> thread, const std::function<v
 
 void RunNamed(const std::string& name, int nice, const std::function<void()>& run) {
   pthread_setname_np(pthread_self(), name.substr(0, kMaxThreadNameBytes).c_str());
-  if (nice != 0) SetNiceOfThisThread(NiceOfThisThread() + nice);
+  // On Linux a nice level belongs to the thread, against what POSIX says (setpriority(2), NOTES).
+  const auto self = static_cast<id_t>(gettid());
+  if (nice != 0) setpriority(PRIO_PROCESS, self, std::min(getpriority(PRIO_PROCESS, self) + nice, kNicest));
   run();
 }
 

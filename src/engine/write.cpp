@@ -249,8 +249,6 @@ void EngineImpl::AdaptCompactionRate(const Version& version) {
   pressure.merging = context_.counters.compactions_running.load(std::memory_order_relaxed) > 0;
   pressure.foreground_p99 = foreground_.TakeP99();
   pressure.debt = CompactionDebt(version, context_.options);
-  const auto waiting = static_cast<double>(WaitingL0(version, scheduler_->l0_in_merges()).sstables);
-  pressure.near_slowdown = admission_.debt() > 0 ? 1 : waiting / static_cast<double>(context_.options.l0_slowdown_sstables);
   scheduler_->rate().Adapt(pressure);
 }
 

@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 
-#include "base/low_priority.h"
 #include "base/thread.h"
 #include "engine/compaction/blob_garbage.h"
 
@@ -26,16 +25,7 @@ double CompactionDebt(const Version& version, const Options& options) {
 }
 
 CompactionRate::CompactionRate(Clock& clock, std::uint64_t fixed_bytes_per_second)
-    : clock_(clock), fixed_(fixed_bytes_per_second != 0), may_come_back_(MayLowerNiceAgain()), rate_(fixed_bytes_per_second),
-      calm_from_(clock.Monotonic() + kCalmAfter) {}
-
-void CompactionRate::StandBack() const {
-  if (!may_come_back_) return;
-  static thread_local const int own = NiceOfThisThread();
-  static thread_local int level = own;
-  const int wanted = calm_.load(std::memory_order_relaxed) ? own + kCalmNice : own;
-  if (wanted != level) SetNiceOfThisThread(level = wanted);
-}
+    : clock_(clock), fixed_(fixed_bytes_per_second != 0), rate_(fixed_bytes_per_second) {}
 
 void CompactionRate::Charge(std::uint64_t bytes, const std::atomic<bool>& hurry) {
   constexpr microseconds kBurst{20'000};       // shorter pauses than this are saved up
@@ -57,8 +47,6 @@ void CompactionRate::Charge(std::uint64_t bytes, const std::atomic<bool>& hurry)
 void CompactionRate::Adapt(const Pressure& pressure) {
   constexpr double kTooSlow = 3;               // times the quiet p99
   constexpr double kNoticeable = 1000;         // microseconds: below this nobody is disturbed
-  if (pressure.near_slowdown >= kPressing) calm_from_ = clock_.Monotonic() + kCalmAfter;
-  calm_.store(clock_.Monotonic() >= calm_from_, std::memory_order_relaxed);
   if (fixed_) return;
   const auto p99 = static_cast<double>(pressure.foreground_p99.count());
   if (!pressure.merging && p99 > 0) quiet_p99_us_ = quiet_p99_us_ == 0 ? p99 : 0.9 * quiet_p99_us_ + 0.1 * p99;

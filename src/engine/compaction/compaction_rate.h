@@ -5,12 +5,8 @@
 //               several times what it is without compaction, and rises again when it is not; the nearer the hard limit, the
 //               higher the least rate, so that there is no step when the limit is passed.
 //
-// And how far they stand back at the processor: while writers have been far from being slowed for kCalmAfter, kCalmNice further than their
-// threads' own levels, where the process may come back from there. On one core, at 40 % of the highest rate, that takes a third off
-// the longest waits; nearer to it merges would fall behind.
-//
 // Flushes are never slowed: a writer may be waiting for them.
-// Threads  Charge, StandBack: the merge workers. Adapt: the scheduler.
+// Threads  Charge: the merge workers. Adapt: the scheduler.
 // Source   the feedback is that of TCP's congestion control (Jacobson, 1988): gentle up, sharply down.
 #pragma once
 
@@ -35,14 +31,11 @@ class CompactionRate {
 
   /// Waits until `bytes` more may be written; returns early, paid or not, when `hurry` becomes true.
   void Charge(std::uint64_t bytes, const std::atomic<bool>& hurry) LSMKV_EXCLUDES(mutex_);
-  /// Sets how far this thread, one of the workers, stands back from now on.
-  void StandBack() const;
 
   struct Pressure {
     double debt = 0;                                 ///< CompactionDebt()
     bool merging = false;
     std::chrono::microseconds foreground_p99{0};     ///< since the last call; 0: nobody was there
-    double near_slowdown = 0;                        ///< how near writers are to being slowed, 1 where they are
   };
   void Adapt(const Pressure& pressure);
   /// 0: no bound.
@@ -51,18 +44,12 @@ class CompactionRate {
   static constexpr std::uint64_t kLeastRate = 16 << 20;
   static constexpr std::uint64_t kMostRate = 1 << 30;
   static constexpr std::chrono::microseconds kAdaptInterval{100'000};
-  static constexpr double kPressing = 0.7;           // of near_slowdown
-  static constexpr std::chrono::microseconds kCalmAfter{5'000'000};
-  static constexpr int kCalmNice = 6;
 
  private:
   Clock& clock_;
   const bool fixed_;
-  const bool may_come_back_;
-  std::atomic<bool> calm_{false};                    // relaxed, as the next: a measure
-  std::atomic<std::uint64_t> rate_;
-  std::chrono::microseconds calm_from_;              // the scheduler's, as are the next
-  double wanted_ = kMostRate;
+  std::atomic<std::uint64_t> rate_;                  // relaxed: a measure
+  double wanted_ = kMostRate;                        // the scheduler's, as is the next
   double quiet_p99_us_ = 0;                          // without compaction; 0: not known
   Mutex mutex_;                                      // a leaf
   std::chrono::microseconds paid_until_ LSMKV_GUARDED_BY(mutex_){0};

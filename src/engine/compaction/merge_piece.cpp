@@ -99,7 +99,6 @@ Status MergePiece::Pause(const std::atomic<bool>& cancelled) {
   const std::uint64_t written = std::max(bytes_paid_, output_.bytes_so_far());   // of an open table it is an estimate
   const std::uint64_t unpaid = written - std::exchange(bytes_paid_, written);
   context_.removal.OnWritten(unpaid);
-  rate_.StandBack();
   rate_.Charge(unpaid, context_.closing);
   const bool end = context_.closing.load(std::memory_order_relaxed) || cancelled.load(std::memory_order_relaxed);
   if (end) return Status::ShuttingDown();

@@ -3,9 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/low_priority.h"
 #include "engine/compaction/compaction_rate.h"
-#include "manual_clock.h"
 #include "table_maker.h"
 
 using namespace lsmkv;
@@ -103,27 +101,4 @@ TEST_CASE("the debt of L0 is how near writers are to being slowed, not how far i
   CHECK(debt(5, 12'000) == Approx(1.2));
   options.max_sstable_bytes = 0;                             // one table a level: nothing is put off there
   CHECK(debt(8, 1000) == Approx(7.2));
-}
-
-TEST_CASE("merges stand back further while writers are far from being slowed, and come forward at once", "[rate]") {
-  if (!MayLowerNiceAgain()) return;      // not this process: it leaves them where they are
-  ManualClock clock;
-  CompactionRate rate(clock, 0);
-  const int own = NiceOfThisThread();
-  const auto nice_when = [&](double near_slowdown) {
-    CompactionRate::Pressure pressure = Merging(0, 1);
-    pressure.near_slowdown = near_slowdown;
-    rate.Adapt(pressure);
-    rate.StandBack();
-    return NiceOfThisThread() - own;
-  };
-  CHECK(nice_when(0) == 0);                                     // it may have been otherwise a moment ago
-  clock.Advance(CompactionRate::kCalmAfter);
-  CHECK(nice_when(CompactionRate::kPressing / 2) == CompactionRate::kCalmNice);
-  CHECK(nice_when(CompactionRate::kPressing) == 0);
-  clock.Advance(CompactionRate::kCalmAfter / 2);
-  CHECK(nice_when(0) == 0);
-  clock.Advance(CompactionRate::kCalmAfter);
-  CHECK(nice_when(0) == CompactionRate::kCalmNice);
-  CHECK(nice_when(1) == 0);
 }
