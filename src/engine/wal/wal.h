@@ -95,9 +95,9 @@ class Wal {
   /// Whether Rotate() may be called: the next segment is there.
   bool RotationReady() const { return queue_.prepared(); }
   /// True while the disk refuses a next segment (it is tried again and again).
+  bool RotationBlocked() const { return rotation_blocked_.load(std::memory_order_relaxed); }
   /// Why; ok while it is not.
   Status rotation_status() const LSMKV_EXCLUDES(status_mutex_);
-  bool RotationBlocked() const { return rotation_blocked_.load(std::memory_order_relaxed); }
   /// Later appends go to the next segment, whose id it returns. No disk work. Needs RotationReady().
   std::uint64_t Rotate();
   std::uint64_t current_segment() const { return queue_.current_id(); }

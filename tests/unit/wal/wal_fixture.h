@@ -123,19 +123,22 @@ class WaitingListener final : public CommitListener {
   int calls_ LSMKV_GUARDED_BY(mutex_) = 0;
 };
 
-/// Waits until `condition` holds, which another thread brings about.
+/// Waits until `condition` holds, which another thread brings about. After two minutes it fails: here and by name, instead of the
+/// whole program's at its time limit.
 template <typename Condition>
-void Eventually(Condition condition) {
-  while (!condition()) std::this_thread::yield();
+void Eventually(Condition condition, ManualClock* clock = nullptr) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) FAIL("what is waited for does not come");
+    if (clock != nullptr) clock->Advance(std::chrono::milliseconds(100));
+    std::this_thread::yield();
+  }
 }
 
 /// The same for what waits for the clock too.
 template <typename Condition>
 void EventuallyInTime(ManualClock& clock, Condition condition) {
-  while (!condition()) {
-    clock.Advance(std::chrono::milliseconds(100));
-    std::this_thread::yield();
-  }
+  Eventually(condition, &clock);
 }
 
 inline std::unique_ptr<Wal> OpenWal(FileSystem& fs, WalFsync mode, Clock& clock = Clock::System(), std::uint64_t segment = 1,

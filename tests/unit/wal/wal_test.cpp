@@ -176,8 +176,8 @@ TEST_CASE("mode no syncs nothing but what is left behind", "[wal]") {
 TEST_CASE("a failed sync ends writing for good, and everybody hears why", "[wal]") {
   FaultFileSystem fs;
   const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
-  const auto wal = OpenWal(fs, mode);
   WaitingListener listener;
+  const auto wal = OpenWal(fs, mode);
   wal->AddListener(&listener);
   AppendOne(*wal);
   REQUIRE(wal->Sync().ok());
@@ -213,8 +213,8 @@ TEST_CASE("a full disk refuses commits, loses nothing, and passes by itself", "[
   FaultFileSystem fs;
   const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
   ManualClock clock;
-  const auto wal = OpenWal(fs, mode, clock);
   WaitingListener listener;
+  const auto wal = OpenWal(fs, mode, clock);
   wal->AddListener(&listener);
   AppendOne(*wal);
   REQUIRE(wal->Sync().ok());
@@ -248,12 +248,13 @@ TEST_CASE("a log that finds the disk full gives up what has come into tables bef
   const auto mode = GENERATE(WalFsync::kAlways, WalFsync::kEverySec);
   const auto wal = OpenWal(fs, mode, clock);
   Eventually([&] { return wal->RotationReady(); });
-  AppendOne(*wal, 1, 4000);
-  REQUIRE(wal->Rotate() == 2);
-  REQUIRE(wal->RemoveSegmentsBelow(2).ok());               // not yet: it is not written, and nothing is the matter
   fs.SetCapacity(2000);
-  static_cast<void>(wal->Commit());
-  EventuallyInTime(clock, [&] { return wal->health().ok() && !fs.FileSize(PathOf(1)); });
+  AppendOne(*wal, 1, 4000);                                // the WAL thread has no reason to write it before Rotate()
+  REQUIRE(wal->RemoveSegmentsBelow(2).ok());               // not yet: nothing is the matter
+  REQUIRE(wal->Rotate() == 2);
+  IgnoreError(wal->Commit().status(), "the WAL thread may have found it full by now");
+  EventuallyInTime(clock, [&] { return !fs.FileSize(PathOf(1)); });
+  EventuallyInTime(clock, [&] { return wal->health().ok(); });
   AppendOne(*wal);
   REQUIRE(wal->Commit());
   REQUIRE(wal->Sync().ok());
@@ -263,7 +264,6 @@ TEST_CASE("a log that finds the disk full gives up what has come into tables bef
 TEST_CASE("what becomes durable while the disk is full is no news of room", "[wal]") {
   FaultFileSystem fs;
   ManualClock clock;
-  const auto wal = OpenWal(fs, WalFsync::kAlways, clock);
   struct : CommitListener {
     void OnDurable(SequenceNumber durable, const Status& status) override {
       if (durable == 1 && status.ok()) wrong = true;
@@ -272,13 +272,14 @@ TEST_CASE("what becomes durable while the disk is full is no news of room", "[wa
     std::atomic<bool> wrong{false};
     std::atomic<bool> told{false};
   } listener;
+  const auto wal = OpenWal(fs, WalFsync::kAlways, clock);
   wal->AddListener(&listener);
   Eventually([&] { return wal->RotationReady(); });
   fs.SetCapacity(2000);
   AppendOne(*wal, 1, 4000);
+  REQUIRE(wal->Commit());                                  // somebody waits for it: nothing has been tried before
   REQUIRE(wal->Rotate() == 2);
   AppendOne(*wal, 1, 4000);
-  REQUIRE(wal->Commit());
   Eventually([&] { return wal->full(); });
   REQUIRE(wal->RemoveSegmentsBelow(2).ok());
   EventuallyInTime(clock, [&] { return listener.told.load(); });
@@ -344,8 +345,8 @@ TEST_CASE("listeners hear how long each sync took, before what it made durable",
 
 TEST_CASE("a listener that was removed is not called again", "[wal]") {
   FaultFileSystem fs;
-  const auto wal = OpenWal(fs, WalFsync::kAlways);
   WaitingListener listener;
+  const auto wal = OpenWal(fs, WalFsync::kAlways);
   wal->AddListener(&listener);
   AppendOne(*wal);
   REQUIRE(wal->Commit().has_value());
