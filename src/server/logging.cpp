@@ -16,23 +16,43 @@ namespace {
 
 constexpr std::size_t kQueuedLines = 8192;
 
-/// A file sink that opens its file again when asked to, on the thread that writes.
+/// A file sink that opens its file again when asked to, on the thread that writes. Where that fails it goes on with the one it has:
+/// spdlog's own reopen() would have closed that first, and write into nothing from then on.
 class ReopeningFileSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  explicit ReopeningFileSink(const std::string& path) { file_.open(path); }
+  explicit ReopeningFileSink(const std::string& path) : file_(OpenFile(path)) {}
   void RequestReopen() { reopen_.store(true, std::memory_order_relaxed); }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    if (reopen_.exchange(false, std::memory_order_relaxed)) file_.reopen(false);
-    spdlog::memory_buf_t line;
-    formatter_->format(message, line);
-    file_.write(line);
+    if (reopen_.exchange(false, std::memory_order_relaxed)) Reopen();
+    Write(message);
   }
-  void flush_() override { file_.flush(); }
+  void flush_() override { file_->flush(); }
 
  private:
-  spdlog::details::file_helper file_;
+  using File = spdlog::details::file_helper;
+
+  static std::unique_ptr<File> OpenFile(const std::string& path) {
+    auto file = std::make_unique<File>();
+    file->open(path);
+    return file;
+  }
+  void Reopen() {
+    try {
+      file_ = OpenFile(file_->filename());
+    } catch (const spdlog::spdlog_ex& error) {
+      const std::string text = std::string("the log file could not be opened again, and goes on where it was: ") + error.what();
+      Write(spdlog::details::log_msg("", spdlog::level::err, text));
+    }
+  }
+  void Write(const spdlog::details::log_msg& message) {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    file_->write(line);
+  }
+
+  std::unique_ptr<File> file_;
   std::atomic<bool> reopen_{false};
 };
 

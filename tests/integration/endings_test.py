@@ -114,6 +114,22 @@ class Endings(unittest.TestCase):
                 server.process.send_signal(signal.SIGHUP)
                 lsmkv_server.wait_until(lambda: os.path.exists(log) and "SIGHUP" in pathlib.Path(log).read_text(), "a new log file")
 
+    def test_sighup_goes_on_with_the_log_it_has_where_no_other_can_be_opened(self):
+        with Server() as probe:
+            log = os.path.join(probe.directory, "lsmkv.log")
+            with Server(directives=["--logfile", log]) as server, RawClient(server) as client:
+                os.rename(log, log + ".1")
+                os.mkdir(log)
+                server.process.send_signal(signal.SIGHUP)
+                old_log = pathlib.Path(log + ".1")
+                lsmkv_server.wait_until(lambda: "could not be opened again" in old_log.read_text(), "the log says so")
+                self.assertEqual(client.ask("CONFIG", "SET", "loglevel", "debug"), b"+OK")
+                with RawClient(server) as another:
+                    self.assertEqual(another.ask("PING"), b"+PONG")
+                os.rmdir(log)
+                server.process.send_signal(signal.SIGHUP)
+                lsmkv_server.wait_until(lambda: os.path.exists(log) and "SIGHUP" in pathlib.Path(log).read_text(), "a new log file")
+
     def test_save_makes_checkpoints_and_keeps_as_many_as_it_should(self):
         with Server(directives=["--checkpoints-kept", "2"]) as server:
             with RawClient(server) as client:
