@@ -57,7 +57,6 @@ Listener::Listener(boost::asio::io_context& io, const Config& config, Clock& clo
       clock_(clock),
       clients_(clients),
       settings_(config),
-      rest_timer_(io),
       reserve_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
 Listener::~Listener() {
@@ -107,7 +106,7 @@ Status Listener::BindTcp(const std::string& host, std::uint64_t port) {
       status = {status.code(), status.message() + Advice(why)};
       ::close(fd);
     } else {
-      doors_.push_back(std::make_unique<Door>(Door{{io_, fd}, address, false}));
+      doors_.push_back(std::make_unique<Door>(Door{{io_, fd}, address, false, boost::asio::steady_timer(io_)}));
     }
   }
   ::freeaddrinfo(found);
@@ -132,7 +131,7 @@ Status Listener::BindUnix(const Settings& settings) {
   }
   if (settings.unixsocketperm != 0) ::chmod(path.c_str(), settings.unixsocketperm);
   unix_path_ = path;
-  doors_.push_back(std::make_unique<Door>(Door{{io_, fd}, path, true}));
+  doors_.push_back(std::make_unique<Door>(Door{{io_, fd}, path, true, boost::asio::steady_timer(io_)}));
   return Status::Ok();
 }
 
@@ -152,7 +151,6 @@ Status Listener::Start(const Settings& settings, std::span<const std::unique_ptr
 
 void Listener::Close() {
   doors_.clear();
-  rest_timer_.cancel();
   if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
   unix_path_.clear();
 }
@@ -174,18 +172,26 @@ void Listener::AcceptSome(Door& door) {
     if (AcceptOne(door)) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) break;
     if (errno == EMFILE || errno == ENFILE) {
-      RefuseForLackOfDescriptors(door);
-      if (reserve_fd_ >= 0) continue;
-      LogWarning("server", "out of file descriptors: no new clients for {} ms", kRest.count());
-      rest_timer_.expires_after(kRest);
-      rest_timer_.async_wait([this, &door](const boost::system::error_code& error) {
-        if (!error && !doors_.empty()) AcceptSome(door);
-      });
-      return;
+      const bool refused = RefuseForLackOfDescriptors(door);
+      if (refused && reserve_fd_ >= 0) continue;
+      if (reserve_fd_ >= 0) break;                        // nobody is waiting any more
+      LogWarning("server", "out of file descriptors: no new clients at {} for {} ms", door.address, kRest.count());
+      return Rest(door);
+    }
+    if (errno == ENOMEM || errno == ENOBUFS) {
+      LogWarning("server", "no memory for a connection: no new clients at {} for {} ms", door.address, kRest.count());
+      return Rest(door);
     }
     if (errno != ECONNABORTED && errno != EINTR) break;   // a connection that is gone again is no reason to stop
   }
   Wait(door);
+}
+
+void Listener::Rest(Door& door) {
+  door.rest.expires_after(kRest);
+  door.rest.async_wait([this, &door](const boost::system::error_code& error) {
+    if (!error && !doors_.empty()) AcceptSome(door);
+  });
 }
 
 // False: errno says why.
@@ -197,12 +203,14 @@ bool Listener::AcceptOne(Door& door) {
   return true;
 }
 
-void Listener::RefuseForLackOfDescriptors(Door& door) {
+// False: there was nobody to refuse, or no descriptor even for that.
+bool Listener::RefuseForLackOfDescriptors(Door& door) {
   if (reserve_fd_ >= 0) ::close(reserve_fd_);
   reserve_fd_ = -1;
   const int fd = ::accept4(door.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) Refuse(fd, kNoDescriptors);
   reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return fd >= 0;
 }
 
 void Listener::Refuse(int fd, std::string_view why) {

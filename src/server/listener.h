@@ -4,7 +4,8 @@
 // connection that may come in is given to the loop that has the fewest.
 //
 // Running out of descriptors: one is kept in reserve. It is closed so that the connection can be accepted, told and closed, and
-// then opened again; when even that fails the listener rests for kRestMillis instead of spinning on a readable socket.
+// then opened again; when even that fails that socket rests for kRest instead of spinning on being readable. So it does when the
+// system has no memory for a connection.
 // Threads  the main thread; the counters may be read from any.
 #pragma once
 
@@ -45,6 +46,7 @@ class Listener {
     boost::asio::posix::stream_descriptor socket;
     std::string address;
     bool unix_socket;
+    boost::asio::steady_timer rest;      // of its own: a door that waits for another's timer would not open again
   };
 
   Status BindTcp(const std::string& host, std::uint64_t port);
@@ -52,7 +54,8 @@ class Listener {
   void Wait(Door& door);
   void AcceptSome(Door& door);
   bool AcceptOne(Door& door);
-  void RefuseForLackOfDescriptors(Door& door);
+  void Rest(Door& door);
+  bool RefuseForLackOfDescriptors(Door& door);
   void Welcome(int fd, const Door& door);
   void Refuse(int fd, std::string_view why);
   Loop& LeastLoaded();
@@ -61,7 +64,6 @@ class Listener {
   Clock& clock_;
   std::atomic<std::uint64_t>& clients_;   // connections that are open
   SettingsCache settings_;
-  boost::asio::steady_timer rest_timer_;
   std::vector<std::unique_ptr<Door>> doors_;
   std::span<const std::unique_ptr<Loop>> loops_;
   std::string unix_path_;           // to be removed at the end
