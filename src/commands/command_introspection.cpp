@@ -258,6 +258,7 @@ Outcome HandleCommand(CommandContext& context) {
 Outcome HandleCommandInfo(CommandContext& context) {
   const auto names = context.args.subspan(2);
   if (names.empty()) return HandleCommand(context);
+  if (names.size() > kMostNamesInOne) return Fail(context, TooManyNames("command names"));
   context.reply.Array(names.size());
   for (const std::string_view name : names) {
     const CommandSpec* const spec = FindByName(name);
@@ -267,9 +268,12 @@ Outcome HandleCommandInfo(CommandContext& context) {
 }
 
 Outcome HandleCommandDocs(CommandContext& context) {
+  const auto names = context.args.subspan(2);
+  if (names.size() > kMostNamesInOne) return Fail(context, TooManyNames("command names"));
   std::vector<const CommandSpec*> specs;
-  for (const std::string_view name : context.args.subspan(2)) {
-    if (const CommandSpec* const spec = FindByName(name)) specs.push_back(spec);
+  for (const std::string_view name : names) {
+    const CommandSpec* const spec = FindByName(name);
+    if (spec != nullptr && std::ranges::find(specs, spec) == specs.end()) specs.push_back(spec);       // a map has each name once
   }
   if (context.args.size() == 2) {
     for (const CommandSpec& spec : AllCommands()) specs.push_back(&spec);

@@ -1,6 +1,9 @@
 // The connection's own state: PING ECHO AUTH HELLO QUIT RESET SELECT. Each touches only its ClientState, so all run on the loop.
 #include "commands/connection.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <string>
@@ -62,7 +65,7 @@ std::optional<HelloOptions> ParseHello(CommandContext& context) {
       i += 2;
     } else if (EqualsIgnoringCase(args[i], "setname") && more >= 1) {
       options.name = args[i + 1];
-      if (!IsClientAttribute(*options.name)) return Fail(context, kBadClientName), std::nullopt;
+      if (const std::string why = WhyNoClientAttribute(kClientNames, *options.name); !why.empty()) return Fail(context, why), std::nullopt;
       i += 1;
     } else {
       std::string text = "ERR Syntax error in HELLO option '";
@@ -92,11 +95,10 @@ void ReplyHello(resp::Writer& reply, const ClientState& client) {
 
 }  // namespace
 
-bool IsClientAttribute(std::string_view text) {
-  for (const char c : text) {
-    if (c < '!' || c > '~') return false;
-  }
-  return true;
+std::string WhyNoClientAttribute(std::string_view what, std::string_view text) {
+  if (text.size() > kMostClientNameBytes) return fmt::format("ERR {} cannot be longer than {} bytes.", what, kMostClientNameBytes);
+  const bool printable = std::ranges::all_of(text, [](char c) { return c >= '!' && c <= '~'; });
+  return printable ? std::string() : fmt::format("ERR {} cannot contain spaces, newlines or special characters.", what);
 }
 
 Outcome HandlePing(CommandContext& context) {

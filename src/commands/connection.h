@@ -9,10 +9,13 @@
 
 namespace lsmkv {
 
-inline constexpr std::string_view kBadClientName = "ERR Client names cannot contain spaces, newlines or special characters.";
+inline constexpr std::string_view kClientNames = "Client names";
+/// Every CLIENT LIST copies them, for each client.
+inline constexpr std::size_t kMostClientNameBytes = 4096;
 
-/// Names, library names and versions appear in CLIENT LIST's lines: printable ASCII without spaces.
-bool IsClientAttribute(std::string_view text);
+/// Names, library names and versions appear in CLIENT LIST's lines: printable ASCII without spaces, at most kMostClientNameBytes.
+/// `what`: "Client names", "lib-name". Returns the error's text, empty: it is one.
+std::string WhyNoClientAttribute(std::string_view what, std::string_view text);
 
 /// CLIENT KILL's filters, args[2] onwards (the form with options; at least two). Nothing when an error was replied.
 std::optional<ClientFilter> ParseKillFilter(CommandContext& context);

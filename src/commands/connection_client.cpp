@@ -105,7 +105,7 @@ Outcome HandleClientGetname(CommandContext& context) {
 }
 
 Outcome HandleClientSetname(CommandContext& context) {
-  if (!IsClientAttribute(context.args[2])) return Fail(context, kBadClientName);
+  if (const std::string why = WhyNoClientAttribute(kClientNames, context.args[2]); !why.empty()) return Fail(context, why);
   context.client.name = context.args[2];
   context.reply.Ok();
   return Outcome::kDone;
@@ -117,9 +117,7 @@ Outcome HandleClientSetinfo(CommandContext& context) {
   if (!is_name && !EqualsIgnoringCase(attribute, "lib-ver")) {
     return Fail(context, fmt::format("ERR Unrecognized option '{}'", attribute));
   }
-  if (!IsClientAttribute(context.args[3])) {
-    return Fail(context, fmt::format("ERR {} cannot contain spaces, newlines or special characters.", attribute));
-  }
+  if (const std::string why = WhyNoClientAttribute(attribute, context.args[3]); !why.empty()) return Fail(context, why);
   (is_name ? context.client.lib_name : context.client.lib_version) = context.args[3];
   context.reply.Ok();
   return Outcome::kDone;

@@ -77,6 +77,7 @@ std::optional<ClientFilter> ParseListFilter(CommandContext& context) {
     return filter;
   }
   if (args.size() < 4 || !EqualsIgnoringCase(args[2], "id")) return context.reply.Error(kSyntaxError), std::nullopt;
+  if (args.size() - 3 > kMostNamesInOne) return Fail(context, TooManyNames("client ids")), std::nullopt;
   for (const std::string_view word : args.subspan(3)) {
     const std::optional<std::int64_t> id = ParseInt64(word);     // one that nobody has is no error
     if (!id) return context.reply.Error("ERR Invalid client ID"), std::nullopt;

@@ -148,6 +148,7 @@ Outcome HandleLatencyDoctor(CommandContext& context) {
 
 Outcome HandleLatencyHistogram(CommandContext& context) {
   const std::vector<LatencyBuckets> latencies = context.server.CommandLatencies();
+  if (context.args.size() - 2 > kMostNamesInOne) return Fail(context, TooManyNames("command names"));
   const std::vector<const CommandSpec*> wanted = WantedCommands(context.args.subspan(2), latencies);
   context.reply.Map(wanted.size());
   for (const CommandSpec* const spec : wanted) {

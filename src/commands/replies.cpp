@@ -1,5 +1,7 @@
 #include "commands/replies.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "base/assert.h"
@@ -44,6 +46,8 @@ std::string UnknownSubcommandOrArity(std::span<const std::string_view> args) {
   for (const char c : Shown(args[0], kQuotedBytes)) text += ToUpperAscii(c);
   return text.append(" HELP.");
 }
+
+std::string TooManyNames(std::string_view what) { return fmt::format("ERR at most {} {} in one call; ask in several", kMostNamesInOne, what); }
 
 std::string WrongArity(const CommandSpec& spec) {
   std::string text = "ERR wrong number of arguments for '";

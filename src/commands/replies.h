@@ -25,6 +25,10 @@ inline constexpr std::string_view kInvalidDatabase = "ERR invalid DB index";
 inline constexpr std::string_view kDatabaseOutOfRange = "ERR DB index is out of range";
 inline constexpr std::string_view kSameObject = "ERR source and destination objects are the same";
 inline constexpr std::string_view kNoAuthentication = "NOAUTH Authentication required.";
+/// Commands that reply with a document, a row or a search for each word: the bound of what one of them can make of a short request.
+inline constexpr std::size_t kMostNamesInOne = 1024;
+/// "ERR at most 1024 command names in one call; ask in several". `what`: "command names".
+std::string TooManyNames(std::string_view what);
 inline constexpr std::string_view kClientsOutOfMemory =
     "OOM command not allowed when the clients use more memory than 'maxmemory-clients'";
 

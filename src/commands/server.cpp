@@ -50,6 +50,7 @@ std::vector<Config::Entry> WantedEntries(const std::vector<Config::Entry>& all, 
 }  // namespace
 
 Outcome HandleConfigGet(CommandContext& context) {
+  if (context.args.size() - 2 > kMostNamesInOne) return Fail(context, TooManyNames("patterns"));
   const std::vector<Config::Entry> entries = WantedEntries(context.server.config().Entries(), context.args.subspan(2));
   context.reply.Map(entries.size());
   for (const Config::Entry& entry : entries) {
@@ -64,6 +65,7 @@ Outcome HandleConfigSet(CommandContext& context) {
   std::vector<Config::Assignment> assignments;
   for (std::size_t i = 2; i + 1 < context.args.size(); i += 2) assignments.emplace_back(context.args[i], context.args[i + 1]);
   Config& config = context.server.config();
+  MutexLock one_at_a_time(config.change_mutex());          // or the value in force is not the one that CONFIG GET shows
   const Result<Config::Change> change = config.Set(assignments);
   if (!change) return Fail(context, change.error());
   if (const Status applied = context.server.ApplyConfig(change->names); !applied.ok()) {
@@ -76,7 +78,9 @@ Outcome HandleConfigSet(CommandContext& context) {
 }
 
 Outcome HandleConfigRewrite(CommandContext& context) {
-  const Status status = context.server.config().Rewrite();
+  Config& config = context.server.config();
+  MutexLock one_at_a_time(config.change_mutex());          // or a file with older values replaces one with newer
+  const Status status = config.Rewrite();
   if (!status.ok()) return Fail(context, fmt::format("ERR {}", status.message()));
   LogInfo("config", "CONFIG REWRITE executed with success");
   context.reply.Ok();

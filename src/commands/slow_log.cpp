@@ -63,6 +63,7 @@ std::vector<std::string> SlowArguments(const CommandSpec& spec, std::span<const 
 }
 
 void SlowLog::Add(SlowCommand command) {
+  command.client_name = Cut(command.client_name);
   Entry dropped;   // these two are freed when the lock is free again
   const auto entry = std::make_shared<SlowCommand>(std::move(command));
   MutexLock lock(mutex_);

@@ -2,7 +2,7 @@
 //
 // Threads  Reading is for everybody. Current() hands out the settings of this moment as an immutable value; a thread
 //          that reads often keeps a SettingsCache, which costs one atomic load a look. Set, Revert and Rewrite may be
-//          called from any thread; each publishes whole new settings or nothing.
+//          called from any thread that holds change_mutex(); each publishes whole new settings or nothing.
 // Errors   Of the file and the command line: "lsmkv.conf:17: directive 'level-ratio': '1' is out of range, allowed
 //          2..100". Of CONFIG: what Redis answers, without the "ERR " in front.
 // Not here what a change does to the running server: ServerApi::ApplyConfig.
@@ -65,6 +65,8 @@ class Config {
   /// By name or alias; nullopt: no such directive.
   std::optional<std::string> Get(std::string_view name) const;
 
+  /// Whoever changes something holds it from Set() until the change is applied or reverted, and through Rewrite().
+  Mutex& change_mutex() { return change_mutex_; }
   /// What a Set changed and how to undo it.
   struct Change {
     std::vector<std::string> names;                            ///< table names, not aliases; only values that differ
@@ -85,6 +87,7 @@ class Config {
 
   std::string file_;                                           // constant once loaded
   std::atomic<std::uint64_t> generation_{1};
+  Mutex change_mutex_;                                         // before mutex_; held over disk work, by admin threads only
   mutable Mutex mutex_;                                        // a leaf
   std::shared_ptr<const Settings> current_ LSMKV_GUARDED_BY(mutex_);
 };

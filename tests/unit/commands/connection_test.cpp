@@ -63,6 +63,29 @@ TEST_CASE("HELLO answers in the protocol it chooses", "[commands]") {
   CHECK(bench.client.protocol == 2);
 }
 
+TEST_CASE("names that every CLIENT LIST would copy, and requests that ask for one document very often, have a bound", "[commands]") {
+  CommandBench bench;
+  const std::string most(kMostClientNameBytes, 'n');
+  CHECK(bench.Run({"client", "setname", most}) == "+OK\r\n");
+  CHECK(bench.Run({"client", "setname", most + "n"}) == "-ERR Client names cannot be longer than 4096 bytes.\r\n");
+  CHECK(bench.Run({"hello", "3", "setname", most + "n"}) == "-ERR Client names cannot be longer than 4096 bytes.\r\n");
+  CHECK(bench.Run({"client", "setinfo", "LIB-NAME", most + "n"}) == "-ERR LIB-NAME cannot be longer than 4096 bytes.\r\n");
+  CHECK(bench.client.name == most);
+
+  const auto many = [&](std::vector<std::string> words, const std::string& word) {
+    words.resize(words.size() + kMostNamesInOne, word);
+    const std::string fits = bench.Run(words);
+    words.push_back(word);
+    CHECK(bench.Run(words).ends_with(" in one call; ask in several\r\n"));
+    return fits;
+  };
+  const std::string once = bench.Run({"command", "docs", "client"});
+  CHECK(many({"command", "docs"}, "client") == once);
+  CHECK(many({"command", "info"}, "no-such-command").starts_with("*1024\r\n"));
+  CHECK(many({"config", "get"}, "save*") == bench.Run({"config", "get", "save*"}));
+  CHECK(many({"latency", "histogram"}, "none").starts_with("*0\r\n"));
+}
+
 TEST_CASE("QUIT closes after its reply, RESET makes the connection new", "[commands]") {
   CommandBench bench;
   CHECK(bench.Run({"quit"}) == "+OK\r\n");
