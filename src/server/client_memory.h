@@ -1,7 +1,7 @@
 // What all clients together make the server hold (input that has not been run, replies that have not been sent) against
 // their part of the memory budget, and what happens above it.
 //
-// Nobody is closed, with one exception below. While the sum is over half of the limit (*tight*)
+// Nobody is closed, with two exceptions below. While the sum is over half of the limit (*tight*)
 //   1. a session whose own part is larger than the fair share, a quarter of the limit divided by the clients, is *held*:
 //      nothing is read from it, and its client feels that as a full socket;
 //   2. replies pile up to the fair share only, before a session runs no further command until its socket has taken them;
@@ -12,8 +12,8 @@
 //      Of commands of megabytes one is favoured at a time in the whole server.
 // Held sessions go on when the sum has fallen to three eighths of the limit.
 //
-// The exception: who is favoured with more than the whole limit, sends nothing for seconds and keeps others waiting, of that kind anywhere,
-// or of its own loop.
+// The exceptions: who is favoured with more than the whole limit, sends nothing for seconds and keeps others waiting, of that kind anywhere,
+// or of its own loop; and who takes nothing of megabytes of replies, whatever they are, for ten seconds of a tight time.
 //
 // A command of megabytes that is whole runs on a pool thread when there is room for it among those that run already, in the limit and in
 // the pool; else its session is parked and tries again. One always may.

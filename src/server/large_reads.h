@@ -24,7 +24,8 @@
 // Left out  commands that only look at a value (EXISTS, TTL, STRLEN): they have it for a moment, one a read thread, and would wait here for
 //           slow readers; likewise a value of a table (min-blob-size 0), which has been read when it is asked for. Replies below
 //           Engine::kLargeBatchBytes: what clients that take nothing hold is that much each, beside what client_memory.h bounds. An EXEC
-//           with commands that must run once only (CONFIG, CLIENT, ...). Replies of other things than values (KEYS).
+//           with commands that must run once only (CONFIG, CLIENT, ...). Replies of other things than values (KEYS, ECHO): who takes nothing
+//           of those is closed when it is tight (client_memory.h).
 // Threads   Admit, KeepOnly, End: whoever runs the command. The rest: the session's loop, while no job runs.
 #pragma once
 

@@ -347,8 +347,9 @@ void Session::Close() {
 bool Session::Cron(const Settings& settings) {
   if (state_ == State::kClosed) return false;
   const microseconds now = loop_.now();   // the wall clock may jump
-  const microseconds idle = now - received_at_;
-  if (settings.timeout_seconds != 0 && state_ == State::kReady && idle > std::chrono::seconds(settings.timeout_seconds)) {
+  const microseconds idle = now - std::max({received_at_, took_at_, finished_at_});
+  const bool may_be_idle = (state_ == State::kReady && !held_) || state_ == State::kClosing;     // held: not its client's doing
+  if (settings.timeout_seconds != 0 && may_be_idle && idle > std::chrono::seconds(settings.timeout_seconds)) {
     LogDebug("server", "closing idle client {} ({})", client_.id, client_.address);
     Close();
     return true;

@@ -219,6 +219,7 @@ class Session {
   std::size_t read_bytes_;          // how much room to offer to recv
   std::uint64_t received_bytes_ = 0;
   std::chrono::microseconds received_at_{0};     // the last of them, or since when it is here; loop_.now()
+  std::chrono::microseconds finished_at_{0};     // when the last command ended that had run elsewhere
   std::chrono::microseconds took_at_{0};         // when the socket last took some of a reply, or began not to take one
   std::uint64_t counted_bytes_ = 0; // of what it holds, in context_.client_memory
   std::uint64_t large_bytes_ = 0;   // of the large command that runs, likewise; 0: none

@@ -149,8 +149,9 @@ void Session::RunOnLoop() {
 }
 
 void Session::Suspend(ThreadPool& pool) {
-  if (WorkBytes() >= Engine::kLargeBatchBytes && !MayRunLarge()) [[unlikely]] return Park(kLargeRecheck, false);
+  // In this order: who waits for its turn to read does not keep others from running large commands.
   if (large_read_.waits() && !large_read_.MayRun(loop_.now())) [[unlikely]] return Park(kLargeReadRecheck, false);
+  if (WorkBytes() >= Engine::kLargeBatchBytes && !MayRunLarge()) [[unlikely]] return Park(kLargeRecheck, false);
   large_read_.Begin();
   if (ChangesClientOnPool(*command_)) job_client_ = std::make_unique<SessionClient>(client_);
   SetState(State::kSuspended);
@@ -219,6 +220,7 @@ void Session::JobFinished() {
     static_cast<ClientState&>(client_) = std::move(*job_client_);
     job_client_.reset();
   }
+  finished_at_ = loop_.now();
   loop_.set_command_start_cycles(CycleClock::Now() - job_cycles_);
   if ((run_flags_ & kWrite) != 0) wrote_ = true;
   const std::size_t begin = replies_.buffer().size();
@@ -294,6 +296,7 @@ void Session::CompleteDeferred(std::function<void(resp::Writer&)> write) {
   const std::size_t begin = replies_.buffer().size();
   resp::Writer writer(replies_.buffer(), client_.protocol);
   write(writer);
+  finished_at_ = loop_.now();
   loop_.set_command_start_cycles(deferred_since_cycles_);
   CountRun(begin, true);
   FinishReply(begin);

@@ -12,7 +12,7 @@ namespace lsmkv {
 
 std::uint64_t Session::MemoryBytes() const {
   return sizeof(Session) + input_.capacity() + replies_.memory_bytes() + args_.capacity() * sizeof(args_[0]) + parser_.memory_bytes() +
-         client_.transaction_bytes;
+         client_.transaction_bytes + client_.name.capacity() + client_.lib_name.capacity() + client_.lib_version.capacity();
 }
 
 void Session::CountMemory() {
@@ -99,10 +99,12 @@ bool Session::CloseIfInTheWay() {
   return true;
 }
 
-// Once a second, and likewise: of a large reply it has taken nothing for a long time, and others wait to read theirs.
+// Once a second, and likewise: of a large reply it has taken nothing for a long time, and others wait for the memory.
 bool Session::CloseIfTakesNothing() {
-  if (job_running_ || !wants_write_ || loop_.now() < took_at_ + LargeReads::kPatience || !large_read_.IsInTheWay()) return false;
-  LogWarning("server", "closing client {} ({}): it has taken nothing of {} bytes of replies for {} s, and others wait to read large values "
+  if (job_running_ || !wants_write_ || loop_.now() < took_at_ + LargeReads::kPatience) return false;
+  const bool holds_much = replies_.unsent_bytes() >= Engine::kLargeBatchBytes;      // an ECHO, KEYS, the documents of all commands
+  if (!large_read_.IsInTheWay() && !(holds_much && context_.client_memory.tight())) return false;
+  LogWarning("server", "closing client {} ({}): it has taken nothing of {} bytes of replies for {} s, and others wait for the memory "
              "(maxmemory-clients)", client_.id, client_.address, replies_.unsent_bytes(), LargeReads::kPatience.count());
   loop_.counters().output_buffer_disconnects.Add();
   Close();

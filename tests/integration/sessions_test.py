@@ -221,6 +221,24 @@ class Limits(unittest.TestCase):
                     return idle.is_closed()
                 wait_until(idle_is_gone, "the idle client is closed")
 
+    def test_timeout_spares_who_reads_and_closes_who_has_quit_and_does_not(self):
+        with Server(directives=["--timeout", "1"]) as server, RawClient(server) as busy:
+            self.assertEqual(busy.ask("SET", "large", b"x" * 30_000_000), b"+OK")
+            reader, quitter = RawClient(server), RawClient(server)
+            reader.send(command("GET", "large"))
+            quitter.send(command("GET", "large") + command("QUIT"))
+            taken = 0
+            started = time.monotonic()
+            while time.monotonic() < started + 3:                         # three times the limit, a little at a time
+                taken += len(reader.socket.recv(100_000))
+                self.assertEqual(busy.ask("PING"), b"+PONG")
+                time.sleep(0.02)
+            while taken < 30_000_000 + len("$30000000\r\n\r\n"):
+                taken += len(reader.socket.recv(1 << 20))
+            wait_until(lambda: int(info(busy, "clients", "connected_clients")) <= 2, "who has quit is gone")
+            reader.close()
+            quitter.close()
+
     def test_password(self):
         with Server(directives=["--requirepass", "secret"]) as server:
             with RawClient(server) as client:
@@ -280,6 +298,19 @@ class Limits(unittest.TestCase):
             wait_until(lambda: int(info(witness, "clients", "connected_clients")) == 1, "the others are gone")
             with RawClient(server) as again:
                 self.assertEqual(again.ask("PING"), b"+PONG")
+
+    def test_without_descriptors_every_door_opens_again(self):
+        with Server() as probe:
+            path = os.path.join(probe.directory, "socket")
+            with Server(directives=["--unixsocket", path]) as server:
+                limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+                with RawClient(server) as one, RawClient(server, path=path) as other:
+                    for door in (f"127.0.0.1:{server.port}", path):
+                        wait_until(lambda door=door: f"no new clients at {door}" in server.log_text(), f"{door} rests")
+                    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+                    for client in (one, other):
+                        self.assertEqual(client.ask("PING"), b"+PONG")
 
     def test_without_descriptors_clients_that_are_there_write_and_read_or_are_told(self):
         """More than a memtable is written, and tables that are closed are read, while no file can be opened."""

@@ -89,6 +89,21 @@ TEST_CASE_METHOD(LargeReplies, "who takes nothing of a large reply for a long ti
   while (clients > 2) std::this_thread::yield();
 }
 
+TEST_CASE_METHOD(LargeReplies, "who takes nothing of another kind of large reply is closed, but only when all together hold too much", "[loop][large_reads]") {
+  clock.Hold();
+  const std::string text(2 * kBytes, 'e');
+  Client silent = Connect();
+  silent.SendAll("*2\r\n$4\r\nECHO\r\n$" + std::to_string(text.size()) + "\r\n" + text + "\r\n");
+  while (!silent.HasAnswer()) std::this_thread::yield();
+  Pass(LargeReads::kPatience * 2);
+  Pass(2s);
+  CHECK(loop.stats().output_buffer_disconnects.Get() == 0);
+  client_memory.SetLimit(3 * kBytes);
+  Pass(2s);
+  CHECK(loop.stats().output_buffer_disconnects.Get() == 1);
+  while (clients > 1) std::this_thread::yield();
+}
+
 TEST_CASE_METHOD(LargeReplies, "a slow reader is not closed, and others do not wait for it for ever", "[loop][large_reads]") {
   clock.Hold();
   Client slow = Silent();
