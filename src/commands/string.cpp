@@ -147,7 +147,8 @@ Outcome HandleGetex(CommandContext& context) {
     // Redis looks at the time only when there is a key for it.
     const std::optional<std::uint64_t> deadline = DeadlineOfOptionsOrReply(context, *options);
     if (!deadline) return Outcome::kDone;
-    if (*deadline != read->expire_at_ms()) operation.PutDeadline(key, read->record, *deadline);
+    const bool changes = *deadline != 0 || read->expire_at_ms() != 0;      // as Redis: the same deadline again is a change for WATCH
+    if (changes) operation.PutDeadline(key, read->record, *deadline);
     if (Status status = operation.Commit(); !status.ok()) return Fail(context, status);
   }
   ReplyValueOrNull(context.reply, *read);

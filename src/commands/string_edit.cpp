@@ -91,7 +91,7 @@ Outcome HandleAppend(CommandContext& context) {
   const std::uint64_t bytes = old->value().size() + suffix.size();
   if (old->found() && IsTooLong(context, bytes)) return Fail(context, kStringTooLong);
   if (!old->found()) operation.PutString(key, suffix);
-  if (old->found() && !suffix.empty()) operation.PutEditedString(key, old->value(), suffix, old->expire_at_ms());
+  if (old->found()) operation.PutEditedString(key, old->value(), suffix, old->expire_at_ms());
   if (Status status = operation.Commit(); !status.ok()) return Fail(context, status);
   context.reply.Integer(static_cast<std::int64_t>(bytes));
   return Outcome::kDone;

@@ -5,7 +5,7 @@
 // ways are equally good the index into b is reduced: which subsequence is found, and in which ranges, is part of the
 // reply, and this is the one that Redis finds.
 //
-// Bounds  the table may take 512 MB, as in Redis; more than kLoopCells of work is not done on an event loop. LEN alone needs
+// Bounds  the table may take proto-max-bulk-len bytes, as in Redis; more than kLoopCells of work is not done on an event loop. LEN alone needs
 //         one row of the table.
 // Source  Wagner and Fischer, "The String-to-String Correction Problem", 1974.
 #include <algorithm>
@@ -20,11 +20,11 @@
 
 #include "base/numbers.h"
 #include "commands/generic_access.h"
+#include "config/config.h"
 
 namespace lsmkv {
 namespace {
 
-constexpr std::uint64_t kMaxTableBytes = 512ull << 20;   // what proto-max-bulk-len is in Redis by default
 constexpr std::uint64_t kLoopCells = 1u << 16;           // about 0.1 ms
 
 struct LcsOptions {
@@ -187,10 +187,11 @@ Outcome HandleLcs(CommandContext& context) {
   const std::optional<LcsOptions> options = LcsOptionsOrReply(context);
   if (!options) return Outcome::kDone;
   const std::uint64_t cells = (std::uint64_t{a->value().size()} + 1) * (std::uint64_t{b->value().size()} + 1);
-  if (cells > kMaxTableBytes / sizeof(std::uint32_t)) {
+  const bool asks = !context.may_block && cells > kLoopCells;        // a loop runs what is far below any limit that can be set
+  if (!asks && cells > kLoopCells && cells > context.server.config().Current()->proto_max_bulk_bytes / sizeof(std::uint32_t)) {
     return Fail(context, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }
-  if (!context.may_block && cells > kLoopCells) {
+  if (asks) {
     operation.GiveUp();
     return Outcome::kWouldBlock;
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/transaction.h"
 
@@ -99,9 +100,10 @@ void Keyspace::TouchMoved(const DatabaseTable& before, const DatabaseTable& afte
     if (moves(watch) && !watch.existed) absent.emplace(watch.database, watch.key);
     return moves(watch) && watch.existed;
   });
+  const std::uint64_t now_ms = Clock::System().WallMillis();
   for (const auto& [database, key] : absent) {             // read without a mutex: it may be on disk
     const auto found = engine_.Get(EngineKey(after.id(database), key).view());
-    if (found && !*found) continue;
+    if (found && (!*found || HasExpired((*found)->expire_at_ms(), now_ms))) continue;
     watched_.Touch(key, [&](const Watch& watch) { return watch.database == database; });
   }
 }

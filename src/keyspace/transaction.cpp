@@ -1,6 +1,9 @@
 #include "keyspace/transaction.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
+#include "keyspace/codec.h"
 #include "keyspace/keyspace.h"
 
 namespace lsmkv {
@@ -67,6 +70,11 @@ void Transaction::ChangeTable(const std::function<void(DatabaseTable&)>& change)
   LSMKV_ASSERT(everything_);   // invariant 2
   if (!table_) table_ = keyspace_.Table();
   change(*table_);
+  // What stands in a database that is flushed now would be seen for a moment by who still has its old id.
+  std::erase_if(staged_, [this](const auto& staged) {
+    const std::optional<DecodedKey> key = DecodeEngineKey(staged.first);
+    return key && std::ranges::find(table_->ids(), key->database) == table_->ids().end();
+  });
 }
 
 Status Transaction::Commit() {

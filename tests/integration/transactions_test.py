@@ -7,6 +7,7 @@ held with that, so that the expectations themselves are tested.
 import os
 import random
 import threading
+import shlex
 import unittest
 
 import lsmkv_server
@@ -112,6 +113,11 @@ DIALOGUES = {
     "SWAPDB that brings it": [
         ("SELECT 1", OK), ("SET a 1", OK), ("SELECT 0", OK), ("WATCH a", OK), (Other("SWAPDB 0 1"), OK), ("MULTI", OK), ("EXEC", NIL)],
     "SWAPDB with it on neither side": [("WATCH a", OK), ("SELECT 1", OK), (Other("SET b 1"), OK), (Other("SWAPDB 0 1"), OK), ("MULTI", OK), ("EXEC", [])],
+    "SWAPDB that brings one that has expired": [
+        ("SET a 1 PX 1", OK), ("EXPIRED a", ...), ("SELECT 1", OK), ("WATCH a", OK), (Other("SWAPDB 0 1"), OK), ("MULTI", OK), ("EXEC", [])],
+    "a deadline that it has already": [("SET a 1 PXAT 4102444800000", OK), ("WATCH a", OK), (Other("GETEX a PXAT 4102444800000"), b"1"), ("MULTI", OK), ("EXEC", NIL)],
+    "PERSIST of what has no deadline": [("SET a 1", OK), ("WATCH a", OK), (Other("GETEX a PERSIST"), b"1"), ("MULTI", OK), ("EXEC", [])],
+    "nothing appended": [("SET a 1", OK), ("WATCH a", OK), (Other("APPEND a ''"), b":1"), ("MULTI", OK), ("EXEC", NIL)],
     "a change after SWAPDB": [("WATCH a", OK), (Other("SWAPDB 0 1"), OK), (Other("SET a 1"), OK), ("MULTI", OK), ("EXEC", NIL)],
     "a flush in another's EXEC": [
         ("SET a 1", OK), ("WATCH a", OK), (Other("MULTI"), OK), (Other("FLUSHALL"), QUEUED), (Other("EXEC"), [OK]), ("MULTI", OK), ("EXEC", NIL)],
@@ -137,7 +143,7 @@ def hold(server, steps):
                 with RawClient(server) as third:
                     wait_until(lambda: third.ask("EXISTS", words.split()[1]) == b":0", "the key expires")
                 continue
-            reply = client.ask(*words.split())
+            reply = client.ask(*shlex.split(words))
             if isinstance(expected, dict):
                 line = next(l for l in reply.splitlines() if b"id=" + own_id + b" " in l)
                 reply = dict(word.split(b"=", 1) for word in line.split())
