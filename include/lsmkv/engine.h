@@ -189,6 +189,8 @@ class Engine {
   virtual Status Compact(std::optional<std::uint32_t> from = {}, std::optional<std::uint32_t> target = {}) = 0;
   /// A consistent copy of the tree in `dir` (which must not exist) by hard links; opens like any data directory.
   virtual Status Checkpoint(const std::string& dir) = 0;
+  /// Removes one. What a crash in the middle leaves is named `dir`.tmp, so that no part of a copy is taken for one. kNotFound: there is none.
+  virtual Status RemoveCheckpoint(const std::string& dir) = 0;
   /// Takes in a bundle, all of it at one moment among the writes, IngestReport::sequence: newer than every Write() that returned before the call,
   /// older than those that come after that moment, which it fixes as it begins (they win). Readers see all of it from some moment before the
   /// return on, and nothing before that. Reads, writes and compactions go on. Durable when it returns.

@@ -64,7 +64,8 @@ class EngineImpl final : public Engine {
 
   Status Flush() override;
   Status Compact(std::optional<std::uint32_t> from, std::optional<std::uint32_t> target) override;
-  Status Checkpoint(const std::string& dir) override LSMKV_EXCLUDES(write_mutex_);
+  Status Checkpoint(const std::string& dir) override LSMKV_EXCLUDES(write_mutex_, checkpoint_mutex_);
+  Status RemoveCheckpoint(const std::string& dir) override LSMKV_EXCLUDES(checkpoint_mutex_);
   Result<IngestReport> Ingest(const IngestRequest& request) override LSMKV_EXCLUDES(write_mutex_);
   void ReclaimDeadRanges() override { scheduler_->Wake(); }
   Result<std::string> Reload() override { return scheduler_->Reload(); }
@@ -162,6 +163,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<Scrubber> scrubber_;               // after the scheduler, whose rate it keeps to
+  Mutex checkpoint_mutex_;                           // one is made or removed at a time: before write_mutex_, and held over disk work
   std::atomic<bool> ingesting_{false};               // one at a time
   mutable LatencyWindow foreground_;                 // of commits, of syncs they wait for, and of reads that may touch the disk
   std::chrono::microseconds next_adaption_{0};       // the scheduler's, as are the next three

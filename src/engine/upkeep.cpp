@@ -53,6 +53,7 @@ void RemoveUnfinished(FileSystem& fs, const std::string& dir) {
 }  // namespace
 
 Status EngineImpl::Checkpoint(const std::string& dir) {
+  MutexLock one_at_a_time(checkpoint_mutex_);      // another of the same name would take this one's files for leftovers
   FileSystem& fs = context_.fs;
   if (fs.Exists(dir)) return Status::InvalidArgument(dir + " exists already");
   const std::string parent = ParentOf(dir);
@@ -69,6 +70,18 @@ Status EngineImpl::Checkpoint(const std::string& dir) {
     return status;
   }
   return fs.SyncDirectory(parent);
+}
+
+Status EngineImpl::RemoveCheckpoint(const std::string& dir) {
+  MutexLock one_at_a_time(checkpoint_mutex_);
+  FileSystem& fs = context_.fs;
+  if (!fs.Exists(dir)) return Status::NotFound(dir + ": there is no such checkpoint");
+  const std::string unfinished = dir + ".tmp";
+  RemoveUnfinished(fs, unfinished);
+  if (Status status = fs.Rename(dir, unfinished); !status.ok()) return status;
+  if (Status status = fs.SyncDirectory(ParentOf(dir)); !status.ok()) return status;
+  RemoveUnfinished(fs, unfinished);
+  return fs.Exists(unfinished) ? Status::IoError(unfinished + ": some of it is left, which the next checkpoint of this name removes") : Status::Ok();
 }
 
 /// A version that holds everything written before, and nothing of which the compaction filter has dropped a part that was

@@ -114,10 +114,8 @@ std::vector<std::string> Checkpoints::Names() const {
 /// `older` are the names of those before the one that was just made, which stays in any case.
 void Checkpoints::RemoveOld(const std::vector<std::string>& older, std::uint64_t kept) {
   for (std::size_t i = 0; i + std::max<std::uint64_t>(kept, 1) <= older.size(); ++i) {
-    std::error_code error;
-    std::filesystem::remove_all(dir_ + "/" + older[i], error);
-    if (error) {
-      LogWarning("server", "cannot remove the old checkpoint {}: {}", older[i], error.message());
+    if (Status removed = engine_.RemoveCheckpoint(dir_ + "/" + older[i]); !removed.ok()) {
+      LogWarning("server", "cannot remove the old checkpoint {}: {}", older[i], removed.message());
     } else {
       LogInfo("server", "old checkpoint removed: {}", older[i]);
     }

@@ -85,3 +85,27 @@ TEST_CASE("a table that a merge made moves after a restart, and can be checkpoin
   options.dir = "copy";
   CHECK(Contents(*MustOpen(options)).size() == 100);
 }
+
+TEST_CASE("a checkpoint that is being removed when the power goes is whole, or none", "[engine][crash]") {
+  for (std::uint64_t call = 1;; ++call) {
+    for (const CutMode mode : {CutMode::kLost, CutMode::kOutOfOrder}) {
+      CAPTURE(call);
+      FaultFileSystem fs;
+      Options options = TinyOptions(&fs);
+      auto engine = MustOpen(options);
+      for (int i = 0; i < 300; ++i) REQUIRE(Put(*engine, "k" + std::to_string(i), "v").ok());
+      REQUIRE(engine->Checkpoint("db/checkpoints/one").ok());
+      REQUIRE(engine->RemoveCheckpoint("db/checkpoints/other").code() == StatusCode::kNotFound);
+      fs.FailCall(call, Fault::kWriteError, FaultSpan::kFromThenOn);
+      const Status removed = engine->RemoveCheckpoint("db/checkpoints/one");
+      CutPower(fs, call, mode);
+      engine.reset();
+      fs.ClearFaults();
+      if (fs.Exists("db/checkpoints/one")) {
+        options.dir = "db/checkpoints/one";
+        CHECK(Contents(*MustOpen(options)).size() == 300);
+      }
+      if (removed.ok()) return;
+    }
+  }
+}

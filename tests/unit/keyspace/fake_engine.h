@@ -159,6 +159,7 @@ class FakeEngine final : public Engine {
   Result<std::string> Reload() override { return std::string(); }
   Status Compact(std::optional<std::uint32_t>, std::optional<std::uint32_t>) override { return {}; }
   Status Checkpoint(const std::string&) override { return {}; }
+  Status RemoveCheckpoint(const std::string&) override { return {}; }
   Result<IngestReport> Ingest(const IngestRequest& request) override {
     if (!on_ingest) return Status::NotFound("no such bundle");
     return on_ingest(request);

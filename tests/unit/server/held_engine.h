@@ -89,6 +89,7 @@ class HeldEngine final : public Engine {
     return Status::Ok();
   }
   Status Checkpoint(const std::string&) override { return Status::Ok(); }
+  Status RemoveCheckpoint(const std::string&) override { return Status::Ok(); }
   Result<IngestReport> Ingest(const IngestRequest& request) override { return map_.Ingest(request); }
   void ReclaimDeadRanges() override {}
   EngineStats Stats() const override { return {}; }
