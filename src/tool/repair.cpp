@@ -87,6 +87,7 @@ class Repair {
 
   // ---- looking
   Status InspectTables(const std::map<std::uint64_t, std::uint64_t>& on_disk) {
+    const bool manifests_are_whole = !merge_all_;        // what they do not name is no part of the tree then
     std::set<std::uint64_t> named;
     std::set<std::uint64_t> replaced;
     for (const auto& [level, manifest] : manifests_.contradiction.ok() ? manifests_.live : manifests_.whole) {
@@ -95,7 +96,7 @@ class Repair {
         if (Status status = Inspect(level, record, true); !status.ok()) return status;
       }
     }
-    if (!merge_all_) return {};
+    if (manifests_are_whole) return {};
     for (const auto& [level, manifest] : manifests_.whole)
       for (const TableRecord& record : manifest.sstables)
         for (const TableRef& ref : record.replaces) replaced.insert(ref.second);

@@ -27,8 +27,8 @@ EntryView WithValue(const EntryView& entry, std::string_view value) {
   return with;
 }
 
-bool AsDescribed(const TableRecord& record, const TableProperties& seen) {
-  bool same = seen.entries == record.entries && seen.smallest_key == record.smallest_key && seen.largest_key == record.largest_key &&
+bool AsDescribed(const TableRecord& record, const TableProperties& seen, std::uint64_t bytes) {
+  bool same = bytes == record.size_bytes && seen.entries == record.entries && seen.smallest_key == record.smallest_key && seen.largest_key == record.largest_key &&
               seen.smallest_sequence == record.smallest_seq && seen.largest_sequence == record.largest_seq &&
               seen.blobs.size() == record.blobs.size();
   for (const BlobRef& blob : record.blobs) {
@@ -105,14 +105,17 @@ Result<std::optional<OldTable>> OldTables::Inspect(std::uint32_t level, const Ta
   const TableProperties& seen = summary->seen;
   if (seen.entries == 0) ++tables_lost_;
   if (seen.entries == 0) return std::optional<OldTable>();
+  const Result<std::uint64_t> bytes = fs_.FileSize(path);
+  if (!bytes) return bytes.error();
   OldTable table{level, record};
-  if (!summary->damaged && has_manifest && !AsDescribed(record, seen)) {
+  if (!summary->damaged && has_manifest && !AsDescribed(record, seen, *bytes)) {
     report_.Damage(record.file, std::nullopt, fmt::format("is whole, but not the table that {} describes", ManifestFileName(level)));
     table.as_described = false;
   }
   Result<std::vector<BlobRef>> blobs = WholeRefs(seen.blobs);
   if (!blobs) return blobs.error();
   table.whole = !summary->damaged && inspector.lost() == 0 && blobs->size() == seen.blobs.size();
+  table.record.size_bytes = *bytes;        // of the file that is there: whoever opens it looks
   table.record.entries = seen.entries;
   table.record.smallest_key = seen.smallest_key;
   table.record.largest_key = seen.largest_key;

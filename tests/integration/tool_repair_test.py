@@ -39,6 +39,19 @@ class Repair(OnCopies):
                 self.assertEqual(contents, self.model)
                 flip(self.file(table), offset)
 
+    def test_repair_sorts_out_tables_that_were_exchanged(self):
+        """Each is whole and under the other's name; what no manifest names stays out, since all of these are whole."""
+        one, other = (self.tables(level)[0] for level in (self.levels()[0], self.deepest()))
+        for name, source in ((one, other), (other, one)):
+            os.remove(self.file(name))                       # they are links
+            shutil.copy(os.path.join(self.data, source), self.file(name))
+        unnamed = "sst/sstable_900000.sst"
+        shutil.copy(os.path.join(self.data, one), self.file(unnamed))
+        contents, text = self.repaired(1)
+        self.assertIn("is whole, but not the table that", text)
+        self.assertNotIn(unnamed, text)
+        self.assertEqual(contents, self.model)
+
     def test_repair_without_a_manifest_merges_all_by_sequence_number(self):
         for level in {0, self.levels()[0], self.deepest()}:
             with self.subTest(level=level):
