@@ -77,6 +77,14 @@ Status FaultFileSystem::CountSync(const std::string& path, std::string_view oper
   return ErrnoStatus(path, operation, ErrnoOf(struck->fault));
 }
 
+Status FaultFileSystem::CountRead(const std::string& path, std::uint64_t offset, std::size_t size) {
+  if (Status counted = Count(Call::kRead, path, "read"); !counted.ok()) return counted;
+  for (const auto& [part, bad] : bad_sectors_) {
+    if (path.find(part) != std::string::npos && offset <= bad && bad - offset < size) return ErrnoStatus(path, "read", EIO);
+  }
+  return Status::Ok();
+}
+
 std::uint64_t FaultFileSystem::MostWithoutWriteback(const std::string& path_substring) const {
   MutexLock lock(mutex_);
   std::uint64_t most = 0;
@@ -120,6 +128,11 @@ void FaultFileSystem::FailSyncs(const std::string& path_substring) {
   failing_syncs_.push_back(path_substring);
 }
 
+void FaultFileSystem::FailReads(const std::string& path_substring, std::uint64_t offset) {
+  MutexLock lock(mutex_);
+  bad_sectors_.emplace_back(path_substring, offset);
+}
+
 void FaultFileSystem::OnFault(std::function<void()> told) {
   MutexLock lock(mutex_);
   on_fault_ = std::move(told);
@@ -134,6 +147,7 @@ void FaultFileSystem::ClearFaults() {
   MutexLock lock(mutex_);
   armed_.clear();
   failing_syncs_.clear();
+  bad_sectors_.clear();
 }
 
 void FaultFileSystem::SetCapacity(std::uint64_t bytes) {

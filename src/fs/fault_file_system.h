@@ -63,6 +63,8 @@ class FaultFileSystem final : public FileSystem {
   void FailCall(std::uint64_t n, Fault fault, FaultSpan span = FaultSpan::kOnce) LSMKV_EXCLUDES(mutex_);
   /// From now on every Sync of a file, and SyncDirectory of a directory, whose path has `path_substring` in it fails.
   void FailSyncs(const std::string& path_substring) LSMKV_EXCLUDES(mutex_);
+  /// From now on reading the byte at `offset` of a file whose path has `path_substring` in it fails, as on a bad sector.
+  void FailReads(const std::string& path_substring, std::uint64_t offset) LSMKV_EXCLUDES(mutex_);
   /// From now on every Sync and SyncDirectory of what `lies_about` says true of goes well and makes nothing safe. For tests of
   /// tests: whoever relies on that sync must find out after a power cut. Null: none. `lies_about` must not call the file system.
   void LieAboutSyncs(std::function<bool(const std::string& path)> lies_about) LSMKV_EXCLUDES(mutex_);
@@ -71,7 +73,7 @@ class FaultFileSystem final : public FileSystem {
   void LagSyncs(std::function<bool(const std::string& path)> lags, int by) LSMKV_EXCLUDES(mutex_);
   /// `told` is called when a call fails because of a fault, on its thread and under a lock: it must not call the file system. Null: nobody.
   void OnFault(std::function<void()> told) LSMKV_EXCLUDES(mutex_);
-  /// Disarms FailCall and FailSyncs. What has failed stays failed.
+  /// Disarms FailCall, FailSyncs and FailReads. What has failed stays failed.
   void ClearFaults() LSMKV_EXCLUDES(mutex_);
   /// The disk holds at most this much in named files; an append writes what still fits, then says kNoSpace.
   void SetCapacity(std::uint64_t bytes) LSMKV_EXCLUDES(mutex_);
@@ -157,6 +159,7 @@ class FaultFileSystem final : public FileSystem {
   Status Count(Call call, const std::string& path, std::string_view operation) LSMKV_REQUIRES(mutex_);
   /// The same of a sync; one that fails gives up what `node`, which may be null, has not synced.
   Status CountSync(const std::string& path, std::string_view operation, DiskNode* node) LSMKV_REQUIRES(mutex_);
+  Status CountRead(const std::string& path, std::uint64_t offset, std::size_t size) LSMKV_REQUIRES(mutex_);
   bool LiesAbout(const std::string& path) const LSMKV_REQUIRES(mutex_) { return lies_about_ && lies_about_(path); }
   void MakeDurable(const std::string& path, const std::shared_ptr<DiskNode>& node) LSMKV_REQUIRES(mutex_);
   std::uint64_t FreeBytesLocked() const LSMKV_REQUIRES(mutex_);
@@ -166,6 +169,7 @@ class FaultFileSystem final : public FileSystem {
   FaultDisk disk_ LSMKV_GUARDED_BY(mutex_);
   std::vector<ArmedFault> armed_ LSMKV_GUARDED_BY(mutex_);
   std::vector<std::string> failing_syncs_ LSMKV_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, std::uint64_t>> bad_sectors_ LSMKV_GUARDED_BY(mutex_);     // part of a path, offset
   std::function<bool(const std::string&)> lies_about_ LSMKV_GUARDED_BY(mutex_);
   std::function<bool(const std::string&)> lags_ LSMKV_GUARDED_BY(mutex_);
   int lag_syncs_ LSMKV_GUARDED_BY(mutex_) = 0;

@@ -152,7 +152,7 @@ class FaultFileSystem::ReadHandle final : public RandomAccessFile {
   Status Read(std::uint64_t offset, std::size_t size, char* buffer) const override {
     MutexLock lock(fs_.mutex_);
     if (power_cuts_ != fs_.disk_.power_cuts()) return DeadHandle(path_, "read");
-    if (Status counted = fs_.Count(Call::kRead, path_, "read"); !counted.ok()) return counted;
+    if (Status counted = fs_.CountRead(path_, offset, size); !counted.ok()) return counted;
     if (fs_.reads_) fs_.reads_->push_back({path_, offset, false});
     const std::string& bytes = node_->file.bytes();
     const std::uint64_t end = std::min<std::uint64_t>(size_, bytes.size());

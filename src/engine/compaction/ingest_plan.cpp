@@ -42,7 +42,7 @@ class Planner {
   /// In L0, older and newer data in one table; or newer data that a running job is taking out of L0.
   bool NewerLeavesL0() const {
     return std::ranges::any_of(Overlapping(0, shape_.span), [this](const TablePtr& table) {
-      return table->record().largest_seq > shape_.sequence && (!IsNewer(table) || in_.busy.IsBusy(table));
+      return table->record().largest_seq > shape_.sequence && (!IsNewer(table) || !in_.busy.MayBeDropped(table));
     });
   }
 
@@ -102,7 +102,8 @@ class Planner {
       const bool whole = one_table_mode() && n == merge.target;
       take(n, whole ? std::vector<TablePtr>(all.begin(), all.end()) : Overlapping(n, span));
     }
-    const auto is_busy = [this](const TablePtr& table) { return in_.busy.IsBusy(table); };
+    // A damaged table is waited for by nobody: the job meets it, and says which it is.
+    const auto is_busy = [this](const TablePtr& table) { return !in_.busy.MayBeDropped(table); };
     const bool busy = std::ranges::any_of(merge.inputs, [&](const LevelInputs& level) { return std::ranges::any_of(level.tables, is_busy); });
     const bool newer_leaves = std::ranges::any_of(Overlapping(0, shape_.span), is_busy);      // nobody knows yet how deep
     if (busy || newer_leaves || MeetsRunningJob(merge.target, span)) return WaitForJobs{std::move(merge)};

@@ -136,6 +136,7 @@ void Scheduler::Run() {
     if (!pending_commit_) StartFlushes();
     if (context_.closing.load(std::memory_order_relaxed)) AbandonIngests();
     PublishCompactingLevels();
+    CountUnreadable();      // some may be tried again by now
     purge_again_ = tree_.PurgeRetired();
     StartRemoving();
     hooks_.update_pressure(!error().ok());
@@ -155,6 +156,7 @@ microseconds Scheduler::Pause() const {
       pause = std::min(pause, std::max(backoff->until - context_.clock.Monotonic(), microseconds(1000)));
   }
   pause = std::min(pause, hooks_.review_in().value_or(pause));
+  pause = std::min(pause, std::max(unreadable_.UntilNext(context_.clock.Monotonic()), microseconds(1000)));
   if (purge_again_) pause = std::min(pause, kPurgeInterval);
   if (picked_while_filling_) pause = std::min(pause, std::max(FillingLeft(), microseconds(1000)));
   if (context_.removal.pending_bytes() != 0) pause = std::min(pause, kKeptUnwritten);

@@ -31,6 +31,7 @@
 #include "engine/compaction/merge_job.h"
 #include "engine/compaction/merge_room.h"
 #include "engine/compaction/picker.h"
+#include "engine/compaction/unreadable_tables.h"
 #include "engine/manifest/history.h"
 #include "engine/manifest/manifest_store.h"
 #include "engine/version/engine_context.h"
@@ -84,7 +85,7 @@ class Scheduler {
   Status error() const LSMKV_EXCLUDES(mutex_);
   /// Not ok while merges fail, and while nothing can be merged but for damaged tables. A damaged table alone is no error here: others go on.
   Status merge_error() const LSMKV_EXCLUDES(mutex_);
-  /// Tables of the tree that a merge has met damage in.
+  /// Tables of the tree that a merge could not read, and that are left alone for that.
   std::uint64_t damaged_tables() const { return damaged_count_.load(std::memory_order_relaxed); }
   /// By how many tables and bytes L0 will have fewer when the running merges have ended.
   LevelFigures l0_in_merges() const;
@@ -172,6 +173,8 @@ class Scheduler {
   void MergeFailed(const Status& status) LSMKV_EXCLUDES(mutex_);
   void ForgetMergeFailure(std::string_view why) LSMKV_EXCLUDES(mutex_);
   void MarkDamaged(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
+  void CountUnreadable();
+  bool MarkUnread(const Merge& merge, const Status& status) LSMKV_EXCLUDES(mutex_);
   void ForgetDamageThatIsGone() LSMKV_EXCLUDES(mutex_);
   bool MayCommit() const { return !pending_commit_ && !reload_reading_ && !manifests_->unfinished(); }
   bool MayStartMerge() const;
@@ -247,7 +250,7 @@ class Scheduler {
   std::optional<PendingCommit> pending_commit_;      // its manifests are partly written; resumed before anything else
   std::vector<MergeSteps> steps_;                    // of merges that are done in steps for want of room
   GaveUp gave_up_;
-  std::set<std::uint64_t> damaged_tables_;           // a merge met corruption in them: left alone, as long as the tree has them
+  UnreadableTables unreadable_;
   struct Backoff {
     std::chrono::microseconds pause{0};              // 0: the last try went well
     std::chrono::microseconds until{0};
@@ -263,7 +266,7 @@ class Scheduler {
   std::uint64_t kept_bytes_ = 0;                     // of removed files, when it was last looked at
   std::chrono::microseconds kept_review_{0};
   std::atomic<std::uint64_t> bytes_wanted_{0};       // relaxed, as the next: for people
-  std::atomic<std::uint64_t> damaged_count_{0};      // of damaged_tables_
+  std::atomic<std::uint64_t> damaged_count_{0};      // of unreadable_, those that are left alone
   std::atomic<std::uint64_t> l0_tables_in_merges_{0};      // relaxed, as the next: how hard writers are held back
   std::atomic<std::uint64_t> l0_bytes_in_merges_{0};
 
@@ -275,8 +278,8 @@ class Scheduler {
   bool stopping_ LSMKV_GUARDED_BY(mutex_) = false;
   Status error_ LSMKV_GUARDED_BY(mutex_);
   Status merge_error_ LSMKV_GUARDED_BY(mutex_);                   // of the last try; over when one succeeds, or none is wanted any more
-  Status damage_ LSMKV_GUARDED_BY(mutex_);                        // what the last of damaged_tables_ was found by
-  bool damage_blocks_ LSMKV_GUARDED_BY(mutex_) = false;           // no merge runs, and without the damaged tables there is none to start
+  Status damage_ LSMKV_GUARDED_BY(mutex_);                        // what the last of unreadable_ was found by
+  bool damage_blocks_ LSMKV_GUARDED_BY(mutex_) = false;           // no merge runs, and without those that are left alone there is none to start
   std::uint64_t failures_ LSMKV_GUARDED_BY(mutex_) = 0;           // of flushes and commits
   std::vector<bool> compacting_levels_ LSMKV_GUARDED_BY(mutex_);
 };

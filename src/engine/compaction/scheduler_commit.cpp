@@ -56,7 +56,13 @@ Status Scheduler::Commit(VersionEdit edit, const VersionChange& change, const Me
   pending_commit_ = PendingCommit{change, flushed, edit.wal_floor, std::move(event)};
   if (Status status = manifests_->Commit(edit); !status.ok()) {
     // Refused as a whole, nothing was written: it must not be taken for a commit that is half done.
-    if (!manifests_->unfinished()) pending_commit_.reset();
+    if (!manifests_->unfinished()) {
+      pending_commit_.reset();
+      std::vector<TablePtr> made;
+      for (const VersionChange::Added& added : change.added)
+        if (!change.Moves(added.table->id())) made.push_back(added.table);
+      DiscardOutputs(made);
+    }
     return status;
   }
   FinishPendingCommit();
@@ -78,8 +84,7 @@ bool Scheduler::FinishPendingCommit() {
   Result<VersionPtr> version = before->With(commit.change);
   LSMKV_ASSERT(version.has_value());   // overlapping outputs would be our bug; the manifests are checked again at the next start
   for (const auto& [level, id] : commit.change.removed) {
-    const bool moved = std::ranges::any_of(commit.change.added, [id](const VersionChange::Added& a) { return a.table->id() == id; });
-    if (moved) continue;
+    if (commit.change.Moves(id)) continue;
     for (const TablePtr& table : before->level(level))
       if (table->id() == id) table->MarkObsolete();
   }
@@ -166,7 +171,7 @@ void Scheduler::TakeMerge(MergeDone done) {
   } else if (status.code() == StatusCode::kNoSpace) {
     gave_up_.Add(running->second.merge, running->second.room_bytes);
     LacksRoom(running->second.merge, status);
-  } else if (status.code() != StatusCode::kShuttingDown) {
+  } else if (status.code() != StatusCode::kShuttingDown && !MarkUnread(running->second.merge, status)) {
     MergeFailed(status);
   }
   FinishManual(running->second.manual, status);
@@ -188,9 +193,11 @@ void Scheduler::CommitMerges() {
     merges_to_commit_.erase(merges_to_commit_.begin());
     const auto running = merges_.find(job);
     const Status status = CommitMerge(running->second, result);
-    ForgetMergeFailure("compactions succeed again");
-    // Refused as a whole it is not in the tree, nor will be.
-    if (status.ok() || pending_commit_) {
+    // Refused as a whole it is not in the tree, nor will be; what it would be again has to wait.
+    if (!status.ok() && !pending_commit_) {
+      MergeFailed(status);
+    } else {
+      ForgetMergeFailure("compactions succeed again");
       gave_up_.Clear();
       if (running->second.merge.step_bytes != 0) NoteStep(running->second.merge, &steps_);
     }

@@ -13,6 +13,16 @@ using std::chrono::microseconds;
 constexpr microseconds kFirstBackoff{100'000};
 constexpr microseconds kLongestBackoff{2'000'000};
 
+/// Inputs whose file `status` names.
+std::set<std::uint64_t> TablesNamed(const Merge& merge, const Status& status) {
+  std::set<std::uint64_t> named;
+  for (const LevelInputs& level : merge.inputs) {
+    for (const TablePtr& table : level.tables)
+      if (status.message().find(table->path()) != std::string::npos) named.insert(table->id());
+  }
+  return named;
+}
+
 }  // namespace
 
 void Scheduler::Backoff::Fail(microseconds now) {
@@ -73,34 +83,43 @@ void Scheduler::ForgetMergeFailure(std::string_view why) {
 
 /// The message names the file; when it does not, all inputs are left alone.
 void Scheduler::MarkDamaged(const Merge& merge, const Status& status) {
-  std::set<std::uint64_t> all;
-  std::set<std::uint64_t> named;
-  for (const LevelInputs& level : merge.inputs) {
-    for (const TablePtr& table : level.tables) {
-      all.insert(table->id());
-      if (status.message().find(table->path()) != std::string::npos) named.insert(table->id());
-    }
-  }
-  damaged_tables_.merge(named.empty() ? all : named);
-  damaged_count_.store(damaged_tables_.size(), std::memory_order_relaxed);
+  std::set<std::uint64_t> damaged = TablesNamed(merge, status);
+  if (damaged.empty()) damaged = InputIdsOf(merge);
+  for (const std::uint64_t id : damaged) unreadable_.AddDamaged(id);
+  CountUnreadable();
   MutexLock lock(mutex_);
   damage_ = status;
 }
 
+/// False: it was not one of its inputs that could not be read.
+bool Scheduler::MarkUnread(const Merge& merge, const Status& status) {
+  const std::set<std::uint64_t> unread = TablesNamed(merge, status);
+  const microseconds now = context_.clock.Monotonic();
+  for (const std::uint64_t id : unread) unreadable_.AddUnread(id, now);
+  if (unread.empty()) return false;
+  CountUnreadable();
+  LogError("compaction", "a table cannot be read, is left alone for a while and then tried again; others go on around it: {}", status.message());
+  MutexLock lock(mutex_);
+  damage_ = status;
+  return true;
+}
+
+void Scheduler::CountUnreadable() {
+  damaged_count_.store(unreadable_.LeftAlone(context_.clock.Monotonic()).size(), std::memory_order_relaxed);
+}
+
 /// A table that was dropped, taken out by hand, or merged after all by who had put its file right.
 void Scheduler::ForgetDamageThatIsGone() {
-  if (damaged_tables_.empty()) return;
+  if (unreadable_.empty()) return;
   const VersionPtr version = tree_.Current()->version;
-  std::set<std::uint64_t> left;
+  std::set<std::uint64_t> there;
   for (std::uint32_t n = 0; n < version->level_count(); ++n) {
-    for (const TablePtr& table : version->level(n))
-      if (damaged_tables_.contains(table->id())) left.insert(table->id());
+    for (const TablePtr& table : version->level(n)) there.insert(table->id());
   }
-  if (left.size() == damaged_tables_.size()) return;
-  damaged_tables_ = std::move(left);
-  damaged_count_.store(damaged_tables_.size(), std::memory_order_relaxed);
-  LogInfo("compaction", "a damaged table is gone, {} are left", damaged_tables_.size());
-  if (!damaged_tables_.empty()) return;
+  if (!unreadable_.KeepOnly(there)) return;
+  CountUnreadable();
+  LogInfo("compaction", "a table that could not be read is gone{}", unreadable_.empty() ? "; it was the last" : "");
+  if (!unreadable_.empty()) return;
   MutexLock lock(mutex_);
   damage_ = {};
   damage_blocks_ = false;

@@ -90,14 +90,15 @@ void Scheduler::StartCompactions() {
   }
 }
 
-/// Nothing else could be started than what runs. If nothing runs either, that is for good as far as the damaged tables are concerned.
+/// Nothing else could be started than what runs. If nothing runs either, that is for as long as tables are left alone that cannot be read.
 void Scheduler::NothingToStart(bool some_wait_for_room) {
   if (!some_wait_for_room) {
     bytes_wanted_.store(0, std::memory_order_relaxed);
     if (merges_.empty()) ForgetMergeFailure("what failed to be compacted needs it no more");   // else a merge's end says how it is
   }
+  const bool some_left_alone = !unreadable_.LeftAlone(context_.clock.Monotonic()).empty();
   MutexLock lock(mutex_);
-  damage_blocks_ = merges_.empty() && !damaged_tables_.empty();
+  damage_blocks_ = merges_.empty() && some_left_alone;
 }
 
 /// Of the tables to be dropped, those that may cover what an ingest under way brings (ingest_plan.h).
@@ -180,7 +181,7 @@ LevelFigures Scheduler::l0_in_merges() const {
 
 BusyTables Scheduler::Busy() const {
   BusyTables busy;
-  busy.damaged = damaged_tables_;
+  busy.damaged = unreadable_.LeftAlone(context_.clock.Monotonic());
   const auto hold = [&](const Merge& merge) {
     for (const LevelInputs& level : merge.inputs)
       for (const TablePtr& table : level.tables) busy.tables.insert(table->id());

@@ -15,6 +15,9 @@ std::uint64_t MaxBlobFileBytes(const Options& options) {
   return options.max_sstable_bytes == 0 ? kMost : std::min(kMost, kTables * options.max_sstable_bytes);
 }
 
+/// A bad sector does not mend itself, and rewriting its tables for nothing every few seconds would be worse than its garbage.
+constexpr std::chrono::minutes kUntilReadAgain{10};
+
 }  // namespace
 
 ValueSink::~ValueSink() {
@@ -46,7 +49,6 @@ Result<EntryView> ValueSink::Move(const EntryView& entry, const BlobPointer& fro
   if (file.unreadable()) return entry;
   const std::uint64_t hash = Hash(entry.key);
   Result<BlobRecord> record = file.ReadRecord(from, hash);
-  if (!record && record.error().code() != StatusCode::kCorruption) return record.error();
   if (record && IsLarge(from.value_bytes)) {
     if (Status status = OpenFile(); !status.ok()) return status;
     bytes_moved_ += from.record_bytes();
@@ -54,8 +56,9 @@ Result<EntryView> ValueSink::Move(const EntryView& entry, const BlobPointer& fro
   }
   Result<std::shared_ptr<const BlobValue>> value = record ? BlobValue::Make(std::move(*record)) : record.error();
   if (!value) {
-    LogError("compaction", "{} cannot be emptied, its values stay where they are: {}", file.path(), value.error().message());
-    file.MarkUnreadable();
+    const bool may_pass = value.error().code() != StatusCode::kCorruption;
+    LogError("compaction", "{} cannot be emptied{}, its values stay where they are: {}", file.path(), may_pass ? " for now" : "", value.error().message());
+    may_pass ? file.MarkUnreadFor(kUntilReadAgain) : file.MarkUnreadable();
     return entry;
   }
   bytes_moved_ += from.record_bytes();

@@ -9,7 +9,7 @@
 // So a directive that changes takes hold as values pass by, and emptied files lose their last reference. What "large" means
 // is Options::min_blob_bytes.
 //
-// A value that cannot be read because its record is damaged is not lost to the merge: its pointer stays, the reader keeps
+// A value that cannot be read, because its record is damaged or its sector is, is not lost to the merge: its pointer stays, the reader keeps
 // getting the error, and the file is marked, so that nobody tries to empty it again.
 // Threads  one at a time; any number of sinks side by side.
 #pragma once

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "engine/blob/blob_reader.h"
 #include "engine/manifest/manifest.h"
@@ -20,6 +23,8 @@ struct TableStore;   // table_file.h
 /// Shared by all tables that refer to it, and so by all versions that name one of these.
 class BlobFile {
  public:
+  using Micros = std::chrono::microseconds;
+
   /// `store` and `janitor` may be null for a file that is never read (tests of pure decisions).
   BlobFile(std::uint64_t id, std::uint64_t file_bytes, std::string path, std::shared_ptr<TableStore> store,
            std::shared_ptr<FileJanitor> janitor);
@@ -43,8 +48,13 @@ class BlobFile {
   /// No table refers to it any more: it goes with the last holder.
   void MarkObsolete() const { obsolete_.store(true, std::memory_order_relaxed); }
   /// A value in it is damaged, so that its live values cannot all be moved elsewhere.
-  void MarkUnreadable() const { unreadable_.store(true, std::memory_order_relaxed); }
-  bool unreadable() const { return unreadable_.load(std::memory_order_relaxed); }
+  void MarkUnreadable() const { unreadable_until_.store(Micros::max().count(), std::memory_order_relaxed); }
+  /// The system did not read it, which may pass.
+  void MarkUnreadFor(Micros time) const { unreadable_until_.store((Clock::System().Monotonic() + time).count(), std::memory_order_relaxed); }
+  bool unreadable() const {
+    const Micros until(unreadable_until_.load(std::memory_order_relaxed));
+    return until.count() != 0 && Clock::System().Monotonic() < until;
+  }
 
  private:
   Result<std::shared_ptr<const BlobValue>> Checked(Result<std::shared_ptr<const BlobValue>> value, const BlobPointer& pointer,
@@ -59,7 +69,7 @@ class BlobFile {
   const std::shared_ptr<TableStore> store_;
   const std::shared_ptr<FileJanitor> janitor_;
   mutable std::atomic<bool> obsolete_{false};      // relaxed: the last shared_ptr's release orders it
-  mutable std::atomic<bool> unreadable_{false};    // relaxed: a hint, which guards nothing
+  mutable std::atomic<std::int64_t> unreadable_until_{0};    // microseconds of the monotonic clock; relaxed: a hint, which guards nothing
 };
 using BlobFilePtr = std::shared_ptr<const BlobFile>;
 

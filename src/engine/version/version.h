@@ -11,6 +11,7 @@
 // Source   LevelDB's doc/impl.md; Pebble's readState for the pinning.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,6 +38,11 @@ struct VersionChange {
   std::vector<Added> added;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> removed;   ///< (level, table id)
   bool new_entries = false;              ///< some were in no table and no memtable before
+  /// It is added at one level and taken away at another.
+  bool Moves(std::uint64_t id) const {
+    const auto is_it = [id](const auto& entry) { return entry.second == id; };
+    return std::ranges::any_of(added, [id](const Added& a) { return a.table->id() == id; }) && std::ranges::any_of(removed, is_it);
+  }
 };
 
 class Version {

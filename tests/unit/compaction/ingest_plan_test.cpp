@@ -121,6 +121,9 @@ TEST_CASE("a running job into the same level and range is not crossed", "[ingest
   const std::vector<LevelTables> tree = {{FakeTable(1, "a", "e", 5, 9)}, {FakeTable(2, "a", "z")}};
   CHECK(Planned(tree, Shape("d", "f", 20'000), LevelOptions(), busy).waits());
   busy.jobs.clear();
+  busy.damaged = {1, 2, 3};                 // nobody ends that: the job will say what it met
+  CHECK_FALSE(Planned(tree, Shape("d", "f", 20'000), LevelOptions(), busy).waits());
+  busy.damaged.clear();
   busy.tables = {2};
   CHECK(Planned(tree, Shape("d", "f", 20'000), LevelOptions(), busy).waits());
 }
