@@ -121,7 +121,7 @@ Outcome HandleScan(CommandContext& context) {
       }, context.transaction);
   if (!position) return Fail(context, position.error());
   const std::uint64_t physical = PhysicalHere(context);
-  const std::uint64_t next = *position ? cursors.Remember(physical, **position) : 0;
+  const std::uint64_t next = *position ? cursors.Remember(physical, **position, *cursor) : 0;
   context.reply.Array(2);
   context.reply.Bulk(std::to_string(next));
   keys.WriteTo(context.reply);

@@ -21,10 +21,12 @@ std::uint64_t ScanCursors::Number(std::uint64_t database, std::string_view last_
   return std::max<std::uint64_t>(1, hash & number_mask_);
 }
 
-std::uint64_t ScanCursors::Remember(std::uint64_t database, std::string_view last_key) {
+std::uint64_t ScanCursors::Remember(std::uint64_t database, std::string_view last_key, std::uint64_t from) {
   for (std::uint64_t attempt = 0; attempt < kAttempts; ++attempt) {
     const std::uint64_t number = Number(database, last_key, attempt);
-    if (TryRemember(number, database, last_key)) return number;
+    if (!TryRemember(number, database, last_key, from)) continue;
+    if (from != 0) LeaveBehind(from);
+    return number;
   }
   // All taken (with 53 bits: never). Neither position may be mistaken for the other, so both scans start over.
   const std::uint64_t number = Number(database, last_key, 0);
@@ -35,16 +37,17 @@ std::uint64_t ScanCursors::Remember(std::uint64_t database, std::string_view las
   return number;
 }
 
-bool ScanCursors::TryRemember(std::uint64_t number, std::uint64_t database, std::string_view last_key) {
+bool ScanCursors::TryRemember(std::uint64_t number, std::uint64_t database, std::string_view last_key, std::uint64_t from) {
   Shard& shard = ShardOf(number);
   const MutexLock lock(shard.mutex);
   const auto found = shard.by_number.find(number);
   if (found != shard.by_number.end()) {
     if (found->second->database != database || found->second->last_key != last_key) return false;
     shard.by_use.splice(shard.by_use.begin(), shard.by_use, found->second);
+    ++found->second->scans;
     return true;
   }
-  shard.by_use.push_front(Entry{number, database, std::string(last_key)});
+  shard.by_use.push_front(Entry{number, database, std::string(last_key), from});
   shard.by_number.emplace(number, shard.by_use.begin());
   shard.bytes += last_key.size();
   EvictLocked(shard);
@@ -58,6 +61,26 @@ std::optional<std::string> ScanCursors::Find(std::uint64_t cursor) {
   if (found == shard.by_number.end()) return std::nullopt;
   shard.by_use.splice(shard.by_use.begin(), shard.by_use, found->second);
   return found->second->last_key;
+}
+
+/// A scan has gone on from `number`: nobody asks any more for the place before that.
+void ScanCursors::LeaveBehind(std::uint64_t number) {
+  std::uint64_t before = 0;
+  {
+    Shard& shard = ShardOf(number);
+    const MutexLock lock(shard.mutex);
+    const auto found = shard.by_number.find(number);
+    if (found == shard.by_number.end() || found->second->left == found->second->scans) return;      // it asks for the same page again
+    ++found->second->left;
+    before = found->second->from;
+  }
+  if (before == 0) return;
+  Shard& shard = ShardOf(before);
+  const MutexLock lock(shard.mutex);
+  const auto found = shard.by_number.find(before);
+  const bool crowded = shard.by_use.size() > shard_entries_ / 2 || shard.bytes > shard_bytes_ / 2;
+  if (found == shard.by_number.end() || !crowded) return;
+  if (--found->second->scans == 0) ForgetLocked(shard, found->second);
 }
 
 /// Keeps the newest entry whatever its size: the scan it belongs to must get on.

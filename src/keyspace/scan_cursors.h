@@ -9,6 +9,8 @@
 //   2. A number that is not in the table (pushed out, or from before a restart) starts the scan over: keys may come twice,
 //      which SCAN allows; none is missed.
 //   3. At most max_entries entries and about max_bytes of keys; the least recently used go first.
+//   4. While a shard is more than half full a scan keeps its last two places only (a client may ask for a page again whose reply it lost).
+//      So a scan of a hundred thousand pages does not push out the place of one that is slow, which would start over and over.
 //
 // Threads  any; sharded by number, a leaf mutex a shard.
 #pragma once
@@ -32,7 +34,8 @@ class ScanCursors {
   explicit ScanCursors(std::size_t max_entries = 65536, std::size_t max_bytes = 64u << 20, int number_bits = kNumberBits);
 
   /// The number of "after `last_key` in physical database `database`": 1 .. 2^number_bits - 1.
-  std::uint64_t Remember(std::uint64_t database, std::string_view last_key);
+  /// @param from  the number that the scan went on from; 0: it has begun here.
+  std::uint64_t Remember(std::uint64_t database, std::string_view last_key, std::uint64_t from = 0);
   /// The key to go on after; nothing when the number is not known.
   std::optional<std::string> Find(std::uint64_t cursor);
 
@@ -41,6 +44,9 @@ class ScanCursors {
     std::uint64_t number = 0;
     std::uint64_t database = 0;
     std::string last_key;
+    std::uint64_t from = 0;            // of the first that came; 0: nothing
+    std::uint64_t scans = 1;           // that have come here,
+    std::uint64_t left = 0;            // and of these, that have gone on
   };
   struct Shard {
     Mutex mutex;
@@ -53,7 +59,8 @@ class ScanCursors {
   Shard& ShardOf(std::uint64_t number) { return shards_[number % kShards]; }
   std::uint64_t Number(std::uint64_t database, std::string_view last_key, std::uint64_t attempt) const;
   /// False when the number stands for another position.
-  bool TryRemember(std::uint64_t number, std::uint64_t database, std::string_view last_key);
+  bool TryRemember(std::uint64_t number, std::uint64_t database, std::string_view last_key, std::uint64_t from);
+  void LeaveBehind(std::uint64_t number);
   void EvictLocked(Shard& shard) LSMKV_REQUIRES(shard.mutex);
   static void ForgetLocked(Shard& shard, std::list<Entry>::iterator entry) LSMKV_REQUIRES(shard.mutex);
 
