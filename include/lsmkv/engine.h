@@ -144,6 +144,9 @@ class Engine {
   /// Commit and wait until durable, in every mode. Blocks on the disk.
   virtual Status Sync() = 0;
   virtual SequenceNumber last_sequence() const = 0;
+  /// How often something else than Write() has changed what is read: an ingest that came to be seen, be it after it was answered kBusy, or a
+  /// Reload(). It grows when that is seen. Acquire: who takes it before a snapshot, and finds it the same later, has missed none.
+  virtual std::uint64_t content_changes() const = 0;
   virtual SequenceNumber durable_sequence() const = 0;
   virtual void AddCommitListener(CommitListener* listener) = 0;
   virtual void RemoveCommitListener(CommitListener* listener) = 0;

@@ -140,7 +140,7 @@ Outcome HandleLsmManifest(CommandContext& context) {
 }
 
 Outcome HandleLsmReload(CommandContext& context) {
-  const Result<std::string> changes = context.server.engine().Reload();
+  const Result<std::string> changes = context.keyspace.Reload();
   if (!changes) return Fail(context, changes.error());
   context.reply.Bulk(*changes);
   return Outcome::kDone;

@@ -157,6 +157,7 @@ Outcome HandleSetrange(CommandContext& context) {
   if (IsTooLong(context, begin + piece.size())) return Fail(context, kStringTooLong);
   const std::uint64_t bytes = std::max<std::uint64_t>(old->value().size(), begin + piece.size());
   if (!context.may_block && bytes > Operation::kLongBytes) return Outcome::kWouldBlock;   // before making it
+  if (Status status = operation.AdmitMade(bytes); !status.ok()) return Fail(context, status);       // however few were sent
   std::string value(old->value());
   value.resize(static_cast<std::size_t>(bytes));
   std::ranges::copy(piece, value.begin() + *offset);

@@ -42,6 +42,7 @@ class EngineImpl final : public Engine {
   Result<SequenceNumber> Commit() override { return Commit(false); }
   Result<SequenceNumber> CommitSoon() override { return Commit(true); }
   Status Sync() override { return wal_->Sync(); }
+  std::uint64_t content_changes() const override { return context_.counters.content_changes.load(std::memory_order_acquire); }
   SequenceNumber last_sequence() const override { return visible_.load(std::memory_order_acquire); }
   SequenceNumber durable_sequence() const override { return wal_->durable_sequence(); }
   void AddCommitListener(CommitListener* listener) override { wal_->AddListener(listener); }

@@ -97,10 +97,19 @@ Result<IngestReport> Keyspace::Ingest(const std::string& bundle) {
   request.bundle = bundle;
   request.place = [this](std::string_view prefix) { return PlaceOfBundle(prefix); };
   Result<IngestReport> report = engine_.Ingest(request);
-  ingests_.fetch_add(1, std::memory_order_release);
-  // Which keys it brought nobody looks up: whoever watches something is told that it may have changed.
-  if (report && watched_.any()) watched_.TouchAll([](const Watch&) { return true; });
+  if (report) TouchAll();
   return report;
+}
+
+Result<std::string> Keyspace::Reload() {
+  Result<std::string> changes = engine_.Reload();
+  if (changes) TouchAll();
+  return changes;
+}
+
+/// Which keys it brought or took nobody looks up: whoever watches something is told that it may have changed.
+void Keyspace::TouchAll() {
+  if (watched_.any()) watched_.TouchAll([](const Watch&) { return true; });
 }
 
 // ---- counting
@@ -116,7 +125,7 @@ KeyspaceInfo Keyspace::Count::InfoAt(std::uint64_t now_ms) const {
 
 bool Keyspace::StillHolds(const Count& count, std::uint64_t physical, std::uint64_t now_ms, CountMode mode) const {
   if (count.physical != physical || now_ms < count.counted_at_ms) return false;
-  if (count.ingests != ingests_.load(std::memory_order_acquire)) return false;
+  if (count.content_changes != engine_.content_changes()) return false;
   if (count.sequence == engine_.last_sequence() && now_ms <= count.first_expiry_ms) return true;
   return mode == CountMode::kRecent && count.keys > kLargeDatabaseKeys && now_ms - count.counted_at_ms <= kRecentMillis;
 }
@@ -145,7 +154,7 @@ Result<KeyspaceInfo> Keyspace::CountDatabase(std::uint32_t database, std::uint64
 Result<Keyspace::Count> Keyspace::Walk(std::uint64_t physical, std::uint64_t now_ms, const Transaction* transaction) {
   const std::string end = DatabaseEnd(physical);
   Count count;
-  count.ingests = ingests_.load(std::memory_order_acquire);   // before the snapshot: one that ends in between is counted anew
+  count.content_changes = engine_.content_changes();          // before the snapshot: one that ends in between is counted anew
   ReadOptions options;
   options.snapshot = engine_.GetSnapshot();   // its sequence, not last_sequence(): a batch may have its number before it is seen
   options.now_ms = now_ms;

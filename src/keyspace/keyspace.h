@@ -113,6 +113,8 @@ class Keyspace {
   /// Takes in a bundle that `lsmkv-tool build` made for one database: see Engine::Ingest. The keys come to lie in what was that
   /// database at the moment of the ingest. Errors: those of Engine::Ingest; kInvalidArgument: there is no such database here.
   Result<IngestReport> Ingest(const std::string& bundle) LSMKV_EXCLUDES(table_mutex_);
+  /// Engine::Reload().
+  Result<std::string> Reload();
   /// Walks the database, unless nothing was written and nothing has expired since the last count.
   Result<KeyspaceInfo> CountDatabase(std::uint32_t database, std::uint64_t now_ms, CountMode mode = CountMode::kExact,
                                      const Transaction* transaction = nullptr) LSMKV_EXCLUDES(counts_mutex_);
@@ -130,7 +132,7 @@ class Keyspace {
   struct Count {
     std::uint64_t physical = UINT64_MAX;
     SequenceNumber sequence = 0;
-    std::uint64_t ingests = 0;             // keys come without a sequence number of their own
+    std::uint64_t content_changes = 0;     // keys that come and go without a sequence number of their own
     std::uint64_t counted_at_ms = 0;
     std::uint64_t first_expiry_ms = UINT64_MAX;
     std::uint64_t keys = 0;
@@ -141,6 +143,7 @@ class Keyspace {
 
   Keyspace(Engine& engine, DatabaseMap& map, DatabaseTable table) : engine_(engine), map_(map), table_(std::move(table)) {}
   Status WriteTable(const DatabaseTable& table);
+  void TouchAll();
   void TouchWritten(const WriteBatch& batch, const DatabaseTable* table);
   void TouchMoved(const DatabaseTable& before, const DatabaseTable& after);
   Result<IngestPlace> PlaceOfBundle(std::string_view prefix) LSMKV_EXCLUDES(table_mutex_);
@@ -162,7 +165,6 @@ class Keyspace {
   Mutex table_mutex_;                                       // changed under all key locks, too, which are taken first
   DatabaseTable table_ LSMKV_GUARDED_BY(table_mutex_);
   std::uint64_t table_changes_ LSMKV_GUARDED_BY(table_mutex_) = 0;
-  std::atomic<std::uint64_t> ingests_{0};                   // release when one has ended, acquire before a walk
   Mutex counts_mutex_;                                      // a leaf
   std::vector<Count> counts_ LSMKV_GUARDED_BY(counts_mutex_);   // by logical database
 };

@@ -117,6 +117,12 @@ Result<StringRead> Operation::ReadString(std::string_view key) {
   return Status::WouldBlock();
 }
 
+Status Operation::AdmitMade(std::uint64_t bytes) {
+  if (large_values_ == nullptr || large_values_->Admit(bytes)) return Status::Ok();
+  gave_up_ = true;
+  return Status::WouldBlock();
+}
+
 Result<StringRead> Operation::ReadStringHere(std::string_view key) {
   Result<std::optional<Record>> record = Read(key);
   if (!record) [[unlikely]] return std::move(record.error());

@@ -98,6 +98,8 @@ class Operation {
   void CountReads(bool count) { counts_reads_ = count; }
   /// The command will be run again from its start: nothing that was read counts.
   void GiveUp() { gave_up_ = true; }
+  /// Asks for the memory of a value that is about to be made. kWouldBlock: as with a read, the command will be run again.
+  Status AdmitMade(std::uint64_t bytes);
 
   // ---- locking. kWouldBlock: somebody else holds one of them, and nothing is held.
   Status Lock(std::string_view key);

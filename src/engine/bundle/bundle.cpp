@@ -123,6 +123,8 @@ class IncomingTableIterator final : public InternalIterator {
     if (has_last_ && rest <= std::string_view(key_).substr(run_.new_prefix_.size())) return "keys that do not ascend";
     if (run_.new_prefix_.size() + rest.size() > kMaxKeyBytes) return "a key of more than 1 MiB";
     if (entry.kind != EntryKind::kValue && entry.kind != EntryKind::kExpiringValue) return "an entry that is not a value";
+    // A reader would take it for one that stays, and the table's properties for one that expires.
+    if (entry.kind == EntryKind::kExpiringValue && entry.expire_at_ms == 0) return "an expiring value without a deadline";
     if (entry.value.size() > kMaxValueBytes) return "a value of more than 1020 MiB";
     return nullptr;
   }

@@ -97,6 +97,7 @@ bool Scheduler::FinishPendingCommit() {
   } else if (commit.change.new_entries) {
     const RowCache::Closed closed(context_.tables->row_cache);
     tree_.InstallVersion(*version);
+    context_.counters.content_changes.fetch_add(1, std::memory_order_release);
     steps_.clear();       // it may lie between sources of one: the newer of these must not go below it
   } else {
     tree_.InstallVersion(*version);

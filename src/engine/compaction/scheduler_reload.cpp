@@ -148,6 +148,7 @@ Result<std::string> Scheduler::Adopt(Reloaded& reloaded) {
   {
     const RowCache::Closed closed(context_.tables->row_cache);
     tree_.InstallVersion(reloaded.version);   // tables that went keep their files: the next start removes what nobody names
+    context_.counters.content_changes.fetch_add(1, std::memory_order_release);
   }
   ForgetDamageThatIsGone();
   history_.Add(event);

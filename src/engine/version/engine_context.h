@@ -26,6 +26,7 @@ struct EngineCounters {
   std::atomic<std::uint64_t> compaction_bytes_read{0};
   std::atomic<std::uint64_t> compaction_bytes_written{0};
   std::atomic<std::uint64_t> ingests{0};
+  std::atomic<std::uint64_t> content_changes{0};    ///< Engine::content_changes()
   std::atomic<std::uint64_t> ingest_bytes_written{0};
   std::atomic<std::uint64_t> blob_bytes_moved{0};   ///< values rewritten to empty blob files
   std::atomic<std::uint64_t> expired{0};            ///< entries that were removed because their deadline had passed

@@ -58,7 +58,11 @@ void TableStore::ShareCache() {
   const std::uint64_t grant = std::min((row_cache.bytes() / step + 1) * step, std::max(row_cache.capacity_bytes(), row_cache.bytes()));
   rows_granted_.store(grant, std::memory_order_relaxed);
   // Read again: another thread may have been later and yet come first.
-  block_cache.SetCapacity(cache_bytes() - std::min(cache_bytes(), rows_granted_.load(std::memory_order_relaxed)));
+  // An eighth in any case: what the row cache's arrays took before the whole became much smaller they never give back, and without an index
+  // in memory every read would be one of the disk.
+  constexpr std::uint64_t kLeastPart = 8;
+  const std::uint64_t rows = rows_granted_.load(std::memory_order_relaxed);
+  block_cache.SetCapacity(std::max(cache_bytes() / kLeastPart, cache_bytes() - std::min(cache_bytes(), rows)));
 }
 
 TableFile::TableFile(TableRecord record, std::string path, std::vector<BlobFilePtr> blobs, std::shared_ptr<TableStore> store,

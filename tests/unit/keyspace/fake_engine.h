@@ -162,7 +162,9 @@ class FakeEngine final : public Engine {
   Status RemoveCheckpoint(const std::string&) override { return {}; }
   Result<IngestReport> Ingest(const IngestRequest& request) override {
     if (!on_ingest) return Status::NotFound("no such bundle");
-    return on_ingest(request);
+    Result<IngestReport> report = on_ingest(request);
+    ++changes;
+    return report;
   }
   void ReclaimDeadRanges() override { ++reclaims; }
   EngineStats Stats() const override { return {}; }
@@ -171,6 +173,9 @@ class FakeEngine final : public Engine {
   void SetWalFsync(WalFsync) override {}
   void SetMemoryLimits(const MemoryLimits&) override {}
 
+  std::uint64_t content_changes() const override { return changes; }
+
+  std::atomic<std::uint64_t> changes{0};
   std::atomic<int> reclaims{0};
   std::atomic<int> batches{0};
   std::atomic<int> iterators_made{0};

@@ -323,6 +323,23 @@ TEST_CASE("when no number is free both positions start over rather than be mixed
   }
 }
 
+TEST_CASE("long scans do not push out the place of a slow one, nor each other's", "[cursors]") {
+  ScanCursors cursors(1600, 16 * 10'000);
+  const std::uint64_t slow = cursors.Remember(0, "slow");
+  std::vector<std::uint64_t> last(3), before(3);
+  for (int page = 0; page < 20'000; ++page) {
+    for (std::size_t scan = 0; scan < last.size(); ++scan) {
+      // Two of them meet at each place; the third goes its own way.
+      const std::string key = (scan == 2 ? "own" : "both") + std::to_string(page);
+      before[scan] = last[scan];
+      last[scan] = cursors.Remember(0, key, before[scan]);
+      CHECK(cursors.Find(last[scan]) == key);
+      if (page > 0) CHECK(cursors.Find(before[scan]).has_value());
+    }
+  }
+  CHECK(cursors.Find(slow) == "slow");
+}
+
 TEST_CASE("the cursor table is bounded in entries and bytes, least recently used first", "[cursors]") {
   ScanCursors cursors(160, 16 * 100);
   std::vector<std::uint64_t> numbers;

@@ -56,6 +56,7 @@ class HeldEngine final : public Engine {
     return always ? last_sequence() : SequenceNumber{0};
   }
   Status Sync() override { return map_.Sync(); }
+  std::uint64_t content_changes() const override { return map_.content_changes(); }
   SequenceNumber last_sequence() const override { return map_.last_sequence(); }
   SequenceNumber durable_sequence() const override { return durable_; }
   void AddCommitListener(CommitListener* listener) override {

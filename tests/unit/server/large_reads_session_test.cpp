@@ -89,6 +89,18 @@ TEST_CASE_METHOD(LargeReplies, "who takes nothing of a large reply for a long ti
   while (clients > 2) std::this_thread::yield();
 }
 
+TEST_CASE_METHOD(LargeReplies, "a large value that a short command makes waits for memory, too", "[loop][large_reads]") {
+  Client holder = Silent();
+  Client maker = Connect();
+  maker.Send("SETRANGE made " + std::to_string(kBytes) + " x\r\n");
+  while (client_memory.large_reads().waiting() == 0) std::this_thread::yield();
+  CHECK_FALSE(maker.HasAnswer());
+  CHECK(holder.Receive(reply.size()) == reply);
+  const std::string length = ":" + std::to_string(kBytes + 1) + "\r\n";
+  CHECK(maker.Receive(length.size()) == length);
+  while (client_memory.large_reads().held_bytes() > 0) std::this_thread::yield();
+}
+
 TEST_CASE_METHOD(LargeReplies, "who takes nothing of another kind of large reply is closed, but only when all together hold too much", "[loop][large_reads]") {
   clock.Hold();
   const std::string text(2 * kBytes, 'e');
