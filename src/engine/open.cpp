@@ -117,7 +117,12 @@ Status EngineImpl::Start() {
   if (Status status = wal_->RemoveSegmentsBelow(state->wal_floor); !status.ok()) LogWarning("recovery", "{}", status.message());
   LogLimits();
   if (!state->flush_at_once) return {};
-  if (Status status = Flush(); !status.ok()) return status;
+  Status flushed = Flush();
+  if (flushed.code() == StatusCode::kNoSpace && !state->lost_writes) {
+    LogWarning("recovery", "the log's harmless damage stays where it is for now, and the next start meets it again: {}", flushed.message());
+    return {};                     // a start needs no room
+  }
+  if (!flushed.ok()) return flushed;
   return state->lost_writes ? wal_->RemoveNote() : Status();
 }
 

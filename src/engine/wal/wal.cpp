@@ -92,7 +92,10 @@ std::uint64_t Wal::Rotate() {
 
 Result<SequenceNumber> Wal::Commit(bool wake) {
   if (!healthy()) {
-    if (Status unwell = health(); !unwell.ok()) return unwell;   // a full disk may be over by now
+    Status unwell = health();
+    // It may be full for a moment only: who was told to wait before that (CommitSoon) is not forgotten, though this call is refused.
+    if (unwell.code() == StatusCode::kNoSpace && mode_.load(std::memory_order_relaxed) == WalFsync::kAlways) WantDurable(appended_sequence());
+    if (!unwell.ok()) return unwell;       // a full disk may be over by now
   }
   const SequenceNumber appended = appended_sequence();
   const WalFsync mode = mode_.load(std::memory_order_relaxed);

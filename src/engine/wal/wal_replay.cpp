@@ -206,6 +206,9 @@ class Replay {
     }
     if (!options_.skip_corruption) return LostAt(damage, whole);
     summary_.lost_writes = true;
+    // Numbers that a marker has seen are never given out again, lost or not. Where nothing is lost up to the next record, what comes
+    // behind that has to show how far the log goes.
+    summary_.last_sequence = std::max(summary_.last_sequence, after->marker_sequence);
     return GoOn(damage, *after, "writes are lost (wal-skip-corruption)");
   }
 
@@ -293,8 +296,6 @@ class Replay {
                  damage.offset, after.next_record ? SegmentFileName(ids_[next.segment_index]) : "the end", next.offset,
                  consequence);
     }
-    // Numbers that a marker has seen are never given out again, lost or not.
-    summary_.last_sequence = std::max(summary_.last_sequence, after.marker_sequence);
     awaited_ = after.next_record ? after.next_sequence : summary_.last_sequence + 1;
     return next;
   }

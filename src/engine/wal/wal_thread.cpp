@@ -241,9 +241,11 @@ Status Wal::Finish() {
 
 Status Wal::FinishFiles() {
   if (broken()) return health();
-  if (Status written = queue_.WriteOut(); !written.ok()) return written;
-  SyncWritten(true);
+  const Status all = queue_.WriteOut();
+  if (!all.ok() && all.code() != StatusCode::kNoSpace) return all;
+  SyncWritten(true);             // where there is no room for the rest, too: what is written has been answered
   if (broken()) return health();
+  if (!all.ok()) return all;
   if (Status written = queue_.WriteOut(); !written.ok()) return written;   // the marker
   const SegmentPtr last = queue_.WhatIsWritten().current;
   if (Status synced = last->file->Sync(); !synced.ok()) return synced;

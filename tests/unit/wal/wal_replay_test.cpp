@@ -207,6 +207,25 @@ TEST_CASE("a log that ends before what was noted to be durable is refused", "[wa
   }
 }
 
+TEST_CASE("damage that costs nothing does not hide that the log ends before what was noted", "[wal]") {
+  FaultFileSystem fs;
+  SegmentText text(1);
+  text.Record(1).Record(2).Marker(2).Record(3).Record(4).Record(5);
+  text.Store(fs);
+  REQUIRE(DurableNote(fs, kDir).Write(5).ok());
+  REQUIRE(fs.FlipBit(PathOf(1), 8 * (text.starts[2] + 6)).ok());         // the marker
+  const Replayed harmless = Replay(fs, kFromTheStart);
+  CHECK(harmless.status.message() == "");
+  CHECK(harmless.sequences == UpTo(5));
+  CHECK(harmless.summary.skipped_bytes > 0);
+  REQUIRE(fs.Mutate(PathOf(1), [&](std::string& bytes) { bytes.resize(text.starts[4]); }).ok());
+  CHECK(Replay(fs, kFromTheStart).status.code() == StatusCode::kCorruption);
+  const Replayed skipped = Replay(fs, kSkip);
+  CHECK(skipped.sequences == UpTo(3));
+  CHECK(skipped.summary.lost_writes);
+  CHECK(skipped.summary.last_sequence == 5);
+}
+
 TEST_CASE("a note that the log has gone beyond changes nothing", "[wal]") {
   FaultFileSystem fs;
   SegmentText(1).Record(1).Record(2).Store(fs);

@@ -261,6 +261,43 @@ TEST_CASE("a log that finds the disk full gives up what has come into tables bef
   CHECK(wal->durable_sequence() == 2);
 }
 
+TEST_CASE("who was told to wait for a sync is not forgotten when the log is full for a moment", "[wal]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  const auto wal = OpenWal(fs, WalFsync::kAlways, clock);
+  AppendOne(*wal);
+  REQUIRE(wal->Sync().ok());
+  Eventually([&] { return wal->RotationReady(); });
+  fs.SetCapacity(2000);
+  AppendOne(*wal, 1, 4000);
+  REQUIRE(wal->Rotate() == 2);                             // what is left behind is written and synced unasked
+  Eventually([&] { return wal->full(); });
+  AppendOne(*wal);
+  REQUIRE(wal->Commit().error().code() == StatusCode::kNoSpace);
+  fs.SetCapacity(1 << 20);
+  EventuallyInTime(clock, [&] { return wal->durable_sequence() == 3; });      // though nobody asks again
+}
+
+TEST_CASE("what is written and answered is safe at a close, though there is no room for the rest", "[wal][crash]") {
+  FaultFileSystem fs;
+  ManualClock clock;
+  REQUIRE(fs.CreateDirectories(kDir).ok());
+  REQUIRE(fs.SyncDirectory("").ok());
+  REQUIRE(fs.SyncDirectory("db").ok());
+  const auto mode = GENERATE(WalFsync::kEverySec, WalFsync::kNo);
+  auto wal = OpenWal(fs, mode, clock);
+  Eventually([&] { return wal->RotationReady(); });
+  AppendOne(*wal);
+  REQUIRE(wal->Commit());
+  fs.SetCapacity(*fs.FileSize(PathOf(1)) + 10);
+  AppendOne(*wal, 1, 4000);
+  REQUIRE(wal->Commit().error().code() == StatusCode::kNoSpace);
+  CHECK(wal->Close().code() == StatusCode::kNoSpace);
+  wal.reset();
+  fs.PowerCut(1, CutMode::kLost);
+  CHECK(Replay(fs).sequences == UpTo(1));
+}
+
 TEST_CASE("what becomes durable while the disk is full is no news of room", "[wal]") {
   FaultFileSystem fs;
   ManualClock clock;
