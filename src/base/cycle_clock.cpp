@@ -1,6 +1,8 @@
 #include "base/cycle_clock.h"
 
 #include <chrono>
+#include <tuple>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -14,9 +16,23 @@ std::uint64_t MonotonicNanos() {
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
 }
 
+/// Cycles and nanoseconds of one moment: taken again, a few times at most, when something came between the two.
+std::pair<std::uint64_t, std::uint64_t> OneMoment() {
+  constexpr std::uint64_t kCloseNanos = 2000;
+  constexpr int kTries = 10;
+  std::uint64_t cycles = 0, nanos = 0;
+  for (int i = 0; i < kTries; ++i) {
+    const std::uint64_t before = MonotonicNanos();
+    cycles = CycleClock::Now();
+    nanos = MonotonicNanos();
+    if (nanos - before < kCloseNanos) break;
+  }
+  return {cycles, nanos};
+}
+
 }  // namespace
 
-CycleClock::CycleClock() : start_cycles_(Now()), start_nanos_(MonotonicNanos()) {}
+CycleClock::CycleClock() { std::tie(start_cycles_, start_nanos_) = OneMoment(); }
 
 std::uint64_t CycleClock::Now() {
 #if defined(__x86_64__)
@@ -27,8 +43,9 @@ std::uint64_t CycleClock::Now() {
 }
 
 double CycleClock::MicrosPerCycle() const {
-  const std::uint64_t cycles = Now() - start_cycles_;
-  const std::uint64_t nanos = MonotonicNanos() - start_nanos_;
+  const auto [now_cycles, now_nanos] = OneMoment();
+  const std::uint64_t cycles = now_cycles - start_cycles_;
+  const std::uint64_t nanos = now_nanos - start_nanos_;
   return cycles == 0 ? 0.0 : static_cast<double>(nanos) / 1000.0 / static_cast<double>(cycles);
 }
 

@@ -13,8 +13,8 @@ class CycleClock {
   double MicrosPerCycle() const;
 
  private:
-  const std::uint64_t start_cycles_;
-  const std::uint64_t start_nanos_;
+  std::uint64_t start_cycles_ = 0;
+  std::uint64_t start_nanos_ = 0;
 };
 
 }  // namespace lsmkv

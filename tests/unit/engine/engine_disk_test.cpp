@@ -64,8 +64,9 @@ int FillUntilRefused(Engine& engine, Status* refusal) {
       continue;
     }
     REQUIRE(refusal->code() == StatusCode::kNoSpace);
+    const Status health = engine.WriteHealth();              // a flush that ends may make room for a moment
     const EngineStats stats = engine.Stats();
-    if (stats.disk_low || stats.disk_reserve_bytes == 0) return count;
+    if ((stats.disk_low && health.code() == StatusCode::kNoSpace) || stats.disk_reserve_bytes == 0) return count;
     std::this_thread::yield();
   }
 }
@@ -82,8 +83,6 @@ TEST_CASE("near the disk's end only what makes room is written, and everything a
   CHECK(count > 1000);
   CHECK(refusal.code() == StatusCode::kNoSpace);
   CHECK(refusal.message().find("disk-reserve") != std::string::npos);
-  CHECK(engine->WriteHealth().code() == StatusCode::kNoSpace);
-  CHECK(engine->Stats().disk_low);
   CHECK(engine->Stats().disk_reserve_bytes == kReserveBytes);
   CHECK(*fs.FreeBytes("db") > 0);
 
@@ -157,8 +156,7 @@ TEST_CASE("what the log has no room for goes into a table, and writing goes on",
   options.memtable_entries = 10 * kVersions;          // full it never is
   options.wal_fsync = GENERATE(WalFsync::kNo, WalFsync::kAlways);
   auto engine = MustOpen(options);
-  REQUIRE(Put(*engine, "first", "x").ok());
-  REQUIRE(engine->Sync().ok());
+  REQUIRE(Put(*engine, "first", "x").ok());            // not synced: its marker would be written among those below
   fs.SetCapacity(kDiskBytes - *fs.FreeBytes("db") + 100'000);
   const std::string value(1000, 'v');
   for (int i = 0; i < kVersions; ++i) REQUIRE(Put(*engine, NameOf(i % 10), value + std::to_string(i)).ok());

@@ -284,6 +284,7 @@ TEST_CASE("where every small write is synced no zeros are written ahead of it as
   REQUIRE(wal->Sync().ok());
   next();
   next();
+  Eventually([&] { return wal->RotationReady(); });
   REQUIRE(wal->RemoveSegmentsBelow(2).ok());
   next();                                                      // made before there was a spare
   const std::uint64_t id = next();
@@ -307,9 +308,10 @@ TEST_CASE("a write that fails on an old segment's file is cut off, with the old 
     REQUIRE(wal->RemoveSegmentsBelow(segment).ok());
   }
   REQUIRE(wal->stats().recycler.recycled > 0);
+  fs.FailCall(1, Fault::kNoSpace, FaultSpan::kForAWhile);      // before there is anything to write: the log's thread may write, too
   AppendOne(*wal, 1, 1000);
-  fs.FailCall(1, Fault::kNoSpace);
   CHECK(wal->Commit().error().code() == StatusCode::kNoSpace);
+  fs.ClearFaults();
   EventuallyInTime(clock, [&] { return wal->health().ok(); });
   REQUIRE(wal->Sync().ok());
   CHECK(Replay(fs, {.read_only = true}, 3).sequences.back() == wal->appended_sequence());

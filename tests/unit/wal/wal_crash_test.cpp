@@ -29,6 +29,7 @@ struct Tables {
 /// Rotates; or gives up what is before the current segment, as after a flush of it.
 void RotateOrFlush(Wal& wal, std::mt19937_64& random, Tables* tables, std::map<std::uint64_t, SequenceNumber>* begins) {
   if (random() % 3 != 0) {
+    if (random() % 2 == 0) Eventually([&] { return wal.RotationReady() || !wal.healthy(); });      // else often not, on a busy machine
     if (!wal.RotationReady()) return;
     const SequenceNumber before = wal.appended_sequence();
     (*begins)[wal.Rotate()] = before;
