@@ -226,6 +226,9 @@ Status Server::ApplyConfig(std::span<const std::string> names) {
   const std::shared_ptr<const Settings> settings = config_->Current();
   for (const std::string& name : names) {
     if (name.starts_with("slowlog-") || name.starts_with("latency-")) command_watch_.Apply(*settings);
+    if (name == "maxclients") {
+      if (Status status = RaiseDescriptorLimit(settings->maxclients, CurrentPlan().max_open_sstables); !status.ok()) return status;
+    }
     if (name == "loglevel") SetLogVerbosity(settings->loglevel);
     if (name == "wal-fsync") engine_->SetWalFsync(settings->wal_fsync);
     if (name == "scrub-interval") engine_->SetScrubInterval(settings->scrub_interval_s * 1000);
@@ -238,8 +241,10 @@ Status Server::ApplyConfig(std::span<const std::string> names) {
 }
 
 Status Server::ApplyMemoryPlan() {
-  Result<MemoryPlan> plan = PlanMemory(*config_->Current(), machine_);
+  const std::shared_ptr<const Settings> settings = config_->Current();
+  Result<MemoryPlan> plan = PlanMemory(*settings, machine_);
   if (!plan) return plan.error();
+  if (Status status = RaiseDescriptorLimit(settings->maxclients, plan->max_open_sstables); !status.ok()) return status;
   MutexLock lock(plan_mutex_);
   plan_ = std::move(*plan);
   client_memory_.SetLimit(plan_.clients_bytes);

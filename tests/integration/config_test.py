@@ -1,6 +1,7 @@
 """CONFIG, the command line and the exits of the real server."""
 
 import os
+import resource
 import subprocess
 import tempfile
 import unittest
@@ -90,6 +91,15 @@ class ConfigCommand(unittest.TestCase):
             with self.assertRaises(redis.AuthenticationError):
                 server.client().ping()
             self.assertTrue(server.client(password="a secret").ping())
+
+
+class Descriptors(unittest.TestCase):
+    def test_the_limit_is_raised_for_what_is_set_at_run_time(self):
+        with Server(directives=["--maxclients", "100"]) as server:
+            most = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[1]
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (200, most))
+            server.client().config_set("maxclients", 1000)
+            self.assertGreater(resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[0], 1000)
 
 
 if __name__ == "__main__":
