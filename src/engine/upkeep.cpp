@@ -81,7 +81,7 @@ Status EngineImpl::RemoveCheckpoint(const std::string& dir) {
   if (Status status = fs.Rename(dir, unfinished); !status.ok()) return status;
   if (Status status = fs.SyncDirectory(ParentOf(dir)); !status.ok()) return status;
   RemoveUnfinished(fs, unfinished);
-  return fs.Exists(unfinished) ? Status::IoError(unfinished + ": some of it is left, which the next checkpoint of this name removes") : Status::Ok();
+  return fs.Exists(unfinished) ? Status::IoError(unfinished + ": not all of it could be removed; what is left is no checkpoint any more") : Status::Ok();
 }
 
 /// A version that holds everything written before, and nothing of which the compaction filter has dropped a part that was
