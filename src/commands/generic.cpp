@@ -53,7 +53,9 @@ Outcome CountExisting(CommandContext& context) {
   const std::span<const std::string_view> keys = context.args.subspan(1);
   if (TooManyForLoop(context, keys.size())) return Outcome::kWouldBlock;
   Operation operation = Begin(context);
-  if (keys.size() > 1) operation.ReadOneMoment();
+  if (keys.size() > 1) {
+    if (Status status = operation.ReadOneMoment(); !status.ok()) return Fail(context, status);
+  }
   std::int64_t found = 0;
   for (const std::string_view key : keys) {
     const Result<std::optional<Record>> record = operation.Read(key);

@@ -162,7 +162,9 @@ Outcome HandleMget(CommandContext& context) {
   if (TooManyForLoop(context, keys.size())) return Outcome::kWouldBlock;
   const std::size_t reply_before = context.reply.out().size();
   Operation operation = Begin(context);
-  if (keys.size() > 1) operation.ReadOneMoment();
+  if (keys.size() > 1) {
+    if (Status status = operation.ReadOneMoment(); !status.ok()) return Fail(context, status);
+  }
   constexpr std::size_t kReadTogether = 256;       // what the disk may be asked for at once
   context.reply.Array(keys.size());
   for (std::size_t at = 0; const std::string_view key : keys) {

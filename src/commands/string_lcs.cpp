@@ -178,7 +178,7 @@ Outcome ReplyLcs(CommandContext& context, std::string_view a, std::string_view b
 
 Outcome HandleLcs(CommandContext& context) {
   Operation operation = Begin(context);
-  operation.ReadOneMoment();
+  if (Status status = operation.ReadOneMoment(); !status.ok()) return Fail(context, status);
   const Result<StringRead> a = operation.ReadString(context.args[1]);
   if (!a) return Fail(context, a.error());
   const Result<StringRead> b = operation.ReadString(context.args[2]);

@@ -53,8 +53,19 @@ bool WatchesFailed(const CommandContext& context, const Watches& watches) {
   return watches.touched() || watches.AnyExpired(context.now_ms);
 }
 
-/// Writes an array of their replies. False: one of them would have to wait, or it is too much for the loop.
-bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& transaction) {
+/// What cannot be undone (CONFIG SET, CLIENT KILL) must not run in front of writes of which it is known that they will be refused.
+Status MayHaveEffects(CommandContext& context, const ClientTransaction& queued) {
+  const bool makes_data = (queued.flags & (kWrite | kDenyOom)) == (kWrite | kDenyOom);
+  return queued.has_other_effects && makes_data ? WriteStatus(context.keyspace.engine().WriteHealth()) : Status::Ok();
+}
+
+/// Replies like those of COMMAND DOCS have no bound of their own, and there may be thousands of them.
+bool RepliesFit(CommandContext& context, std::size_t before, std::size_t now) {
+  return now / kLongReplyBytes == before / kLongReplyBytes || context.server.ClientsMayHold(now);
+}
+
+/// Writes an array of their replies. kWouldBlock: one of them would have to wait, or it is too much for the loop.
+Status RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& transaction) {
   resp::OutputBuffer& out = context.reply.out();
   const std::size_t begin = out.size();
   context.reply.Array(queued.queue.size());
@@ -66,9 +77,12 @@ bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& t
                          context.may_block, &transaction, context.large_values};
     const std::size_t reply_begin = out.size();
     const Outcome outcome = command.spec->handler(inner);
-    if (outcome == Outcome::kWouldBlock) return false;
+    if (outcome == Outcome::kWouldBlock) return Status::WouldBlock();
     LSMKV_ASSERT(outcome == Outcome::kDone);            // what ends otherwise is not queued ("no_multi")
-    if (!context.may_block && out.size() - begin > kLongReplyBytes) return false;
+    if (!context.may_block && out.size() - begin > kLongReplyBytes) return Status::WouldBlock();
+    if (context.large_values == nullptr && !RepliesFit(context, reply_begin - begin, out.size() - begin)) {
+      return Status::InvalidArgument("the replies of this transaction have more than clients may hold (maxmemory-clients)");
+    }
     if (context.large_values != nullptr) context.large_values->KeepOnly(out.size() - begin);
     const std::string_view written = out.From(reply_begin);
     const std::uint64_t now = CycleClock::Now();
@@ -79,7 +93,7 @@ bool RunQueue(CommandContext& context, ClientTransaction& queued, Transaction& t
     queued.ran.push_back(std::move(ran));
     if (transaction.failed()) break;                    // Commit() will say why
   }
-  return true;
+  return Status::Ok();
 }
 
 /// From the lock to the reply. On kWouldBlock nothing has happened but to the reply and the ClientState: it may be run again, unless it
@@ -96,8 +110,9 @@ Outcome RunTransaction(CommandContext& context, ClientTransaction& queued) {
     return Outcome::kDone;
   }
   const std::size_t begin = context.reply.out().size();
-  if (!RunQueue(context, queued, transaction)) return Outcome::kWouldBlock;
-  const Status committed = transaction.Commit();
+  Status committed = MayHaveEffects(context, queued);
+  if (committed.ok()) committed = RunQueue(context, queued, transaction);
+  if (committed.ok()) committed = transaction.Commit();
   if (committed.code() == StatusCode::kWouldBlock) return Outcome::kWouldBlock;
   if (!committed.ok()) {
     context.reply.out().Truncate(begin);

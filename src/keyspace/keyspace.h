@@ -9,7 +9,8 @@
 //   3. marks those who watch what changes by it (watched_keys.h), shows commands the new table and gives the locks back: the
 //      command has taken effect;
 //   4. waits for Engine::Sync(), and only then tells compaction what has died (database_map.h says why).
-// A reader asks for the physical id once and then reads; it may finish on the old database, as if it had come first.
+// A reader asks for the physical id once and then reads; it may finish on the old database, as if it had come first. Without locks it
+// asks again when the table has changed meanwhile: it must not see through the old table what a transaction wrote with the new one.
 // In a transaction (transaction.h) the same steps are its own lock, its Commit(), and its Settle().
 //
 // Threads  every method from any thread; those that say "blocks" are for pools, not for event loops.
@@ -80,6 +81,9 @@ class Keyspace {
 
   std::uint32_t databases() const { return map_.databases(); }
   std::uint64_t Physical(std::uint32_t database) const { return map_.Physical(database); }
+  /// DatabaseMap::changes(): for who reads without locks. Odd: wait, if you may.
+  std::uint64_t table_changes() const { return map_.changes(); }
+  void WaitForTableChange(std::uint64_t changes) const { map_.WaitForChange(changes); }
   Engine& engine() { return engine_; }
   KeyLocks& locks() { return locks_; }
   ScanCursors& cursors() { return cursors_; }

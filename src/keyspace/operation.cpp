@@ -2,6 +2,8 @@
 
 #include <array>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
@@ -53,16 +55,41 @@ Status Operation::LockSeveral(std::span<const std::string_view> keys, std::size_
   return keyspace_.locks().LockSeveral(keys, step, may_block_, &held_) ? Status::Ok() : Status::WouldBlock();
 }
 
-void Operation::ReadOneMoment() {
-  LSMKV_ASSERT(physical_ == kNotAsked);   // a flush in between must not leave a new moment with an old database
-  if (transaction_ != nullptr) [[unlikely]] return;
-  // Nor an old moment with a new one: a transaction may have flushed and written what is not in that moment yet.
-  std::uint64_t before = 0;
-  do {
-    before = keyspace_.Physical(database_);
+// A new moment must not go with an old database, nor an old one with a new database: a transaction may have changed the table and written.
+Status Operation::ReadOneMoment() {
+  LSMKV_ASSERT(physical_ == kNotAsked);
+  if (transaction_ != nullptr) [[unlikely]] return Status::Ok();
+  while (true) {                            // again for each change of the table in between
+    const std::uint64_t changes = keyspace_.table_changes();
+    if (Status settled = AwaitTable(changes); !settled.ok()) return settled;
+    const std::uint64_t physical = keyspace_.Physical(database_);
     options_.snapshot = keyspace_.engine().GetSnapshot();
-    physical_ = keyspace_.Physical(database_);
-  } while (before != physical_);            // again for each change of the table in between
+    if (keyspace_.table_changes() != changes) continue;
+    physical_ = physical;
+    return Status::Ok();
+  }
+}
+
+/// `changes`: Keyspace::table_changes() of now. Returns when that is another number, if a change is under way.
+Status Operation::AwaitTable(std::uint64_t changes) {
+  if (changes % 2 == 0) [[likely]] return Status::Ok();
+  gave_up_ = !may_block_;
+  if (gave_up_) return Status::WouldBlock();
+  keyspace_.WaitForTableChange(changes);
+  return Status::Ok();
+}
+
+// Without a lock: what a transaction writes together with a change of the table must not be seen through the old one.
+Result<std::optional<Record>> Operation::ReadUnbound(std::string_view key) {
+  while (true) {
+    const std::uint64_t changes = keyspace_.table_changes();
+    if (Status settled = AwaitTable(changes); !settled.ok()) [[unlikely]] return settled;
+    const auto counted = std::pair(hits_, misses_);
+    Result<std::optional<Record>> record = ReadIn(AskPhysical(database_), key);
+    if (keyspace_.table_changes() == changes) [[likely]] return record;
+    std::tie(hits_, misses_) = counted;
+    gave_up_ = false;
+  }
 }
 
 void Operation::WillRead(std::span<const std::string_view> keys) {
@@ -171,6 +198,11 @@ void Operation::PutEditedString(std::string_view key, std::string_view first, st
 }
 
 void Operation::PutRecord(std::uint32_t database, std::string_view key, const Record& record, std::uint64_t expire_at_ms) {
+  // It is in memory twice until it is written: as it was read, and in the batch.
+  if (record.payload().size() > kLongBytes && !AdmitMade(2 * std::uint64_t{record.payload().size()}).ok()) [[unlikely]] {
+    too_long_ = true;
+    return;
+  }
   Stage(PhysicalOf(database), key, record.TypeByte(), record.payload(), {}, expire_at_ms);
 }
 

@@ -107,11 +107,13 @@ class Operation {
   Status LockSeveral(std::span<const std::string_view> keys, std::size_t step = 1);
 
   // ---- reading. Errors: the engine's; kWouldBlock: on disk, or too long to copy here.
-  /// From here on reads see one moment: for commands that read several keys without locks.
-  void ReadOneMoment();
+  /// From here on reads see one moment: for commands that read several keys without locks. kWouldBlock: not just now.
+  Status ReadOneMoment();
   /// A hint that all of `keys` will be read next: where waiting is allowed, their disk reads are issued together.
   void WillRead(std::span<const std::string_view> keys);
-  Result<std::optional<Record>> Read(std::string_view key) { return ReadIn(PhysicalHere(), key); }
+  Result<std::optional<Record>> Read(std::string_view key) {
+    return IsBound() ? ReadIn(PhysicalHere(), key) : ReadUnbound(key);
+  }
   Result<std::optional<Record>> Read(std::uint32_t database, std::string_view key) {
     return ReadIn(PhysicalOf(database), key);
   }
@@ -151,6 +153,10 @@ class Operation {
   std::uint64_t AskPhysical(std::uint32_t database) const {
     return transaction_ == nullptr ? keyspace_.Physical(database) : transaction_->Physical(database);
   }
+  /// Nothing can change which database it reads.
+  bool IsBound() const { return physical_ != kNotAsked || !held_.empty() || transaction_ != nullptr; }
+  Result<std::optional<Record>> ReadUnbound(std::string_view key);
+  Status AwaitTable(std::uint64_t changes);
   Result<StringRead> ReadStringHere(std::string_view key);
   Result<StringRead> ReadAdmitted(std::string_view key);
   Result<std::optional<PinnedValue>> Get(std::string_view engine_key);
@@ -173,7 +179,7 @@ class Operation {
   bool gave_up_ = false;              // a read or Commit() has said kWouldBlock: it will be run again
   std::uint32_t hits_ = 0;
   std::uint32_t misses_ = 0;
-  bool too_long_ = false;             // something staged must not be copied here: Commit() says kWouldBlock
+  bool too_long_ = false;             // something staged must not be copied here, or not now: Commit() says kWouldBlock
   const std::uint64_t now_ms_;
   LargeValueGate* const large_values_;
   std::uint64_t physical_ = kNotAsked;

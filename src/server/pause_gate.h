@@ -15,8 +15,11 @@ class PauseGate {
  public:
   void Pause(std::chrono::microseconds now, std::uint64_t duration_ms, PauseMode mode) {
     const std::uint64_t until_ms = MillisOf(now) + std::min(duration_ms, kForEverMillis);
-    const std::uint64_t before = word_.load(std::memory_order_relaxed) >> 1;
-    word_.store(std::max(until_ms, before) << 1 | (mode == PauseMode::kAll ? 1u : 0u), std::memory_order_relaxed);
+    std::uint64_t before = word_.load(std::memory_order_relaxed);
+    std::uint64_t after = 0;
+    do {
+      after = std::max(until_ms, before >> 1) << 1 | (mode == PauseMode::kAll ? 1u : 0u);
+    } while (!word_.compare_exchange_weak(before, after, std::memory_order_relaxed));
   }
   void Unpause() { word_.store(0, std::memory_order_relaxed); }
 

@@ -139,6 +139,13 @@ class DiskFull(unittest.TestCase):
         self._check(client, count, size)
         self.assertEqual(field(client, "persistence", "aof_last_write_status"), "err")
         self.assertIn("free", field(client, "persistence", "write_error"))
+        # Nothing of a transaction that is refused has happened.
+        with client.pipeline() as transaction:
+            transaction.config_set("slowlog-max-len", "77")
+            transaction.set("x", "1")
+            with self.assertRaisesRegex(redis.ResponseError, "MISCONF "):
+                transaction.execute()
+        self.assertNotEqual(client.config_get("slowlog-max-len"), {"slowlog-max-len": "77"})
         deleted = set(range(0, count, 10))
         for i in deleted:
             self.assertEqual(client.delete(f"k:{i}"), 1)

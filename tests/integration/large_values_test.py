@@ -63,6 +63,27 @@ class LargeValues(unittest.TestCase):
             self.assertLess(used, 4 * VALUE_MB * MB, f"{used / MB:.0f} MB for {CLIENTS} values of {VALUE_MB} MB")
         self.assertEqual(self.client.ask("GET", "nothing"), None)
 
+    def change(self, number, words):
+        with RawClient(self.server) as client:
+            self.assertEqual(client.ask(*words), b"+OK" if words[0] == "RENAME" else b":1", words)
+
+    def test_many_that_are_changed_at_once_are_in_memory_a_few_at_a_time(self):
+        with open(f"/proc/{self.server.process.pid}/clear_refs", "w", encoding="ascii") as peak:
+            peak.write("5")
+        before = status_bytes(self.server, "VmRSS")
+        changes = [("EXPIRE", f"large{n}", 10_000) if n % 3 == 0 else ("COPY", f"large{n}", f"copy{n}") if n % 3 == 1 else
+                   ("RENAME", f"large{n}", f"copy{n}") for n in range(CLIENTS)]
+        threads = [threading.Thread(target=self.change, args=(n, words)) for n, words in enumerate(changes)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        used = status_bytes(self.server, "VmHWM") - before
+        if self.server.client().info("memory")["mem_allocator"] == "jemalloc":     # else it is under a sanitizer
+            self.assertLess(used, 7 * VALUE_MB * MB, f"{used / MB:.0f} MB for {CLIENTS} values of {VALUE_MB} MB")
+        for n in range(CLIENTS):
+            self.assertEqual(self.client.ask("GET", f"large{n}" if n % 3 == 0 else f"copy{n}"), value(n))
+
     def test_parts_and_several_and_what_is_written_meanwhile(self):
         self.assertEqual(self.client.ask("GETRANGE", "large1", 5 * MB, 5 * MB + 9), value(1)[5 * MB:5 * MB + 10])
         self.assertEqual(self.client.ask("GETRANGE", "large1", 1, -1), value(1)[1:])

@@ -251,6 +251,20 @@ class Limits(unittest.TestCase):
                 self.assertEqual(one.ask("SET", "a", b"x" * 100_000), OK)
             self.assertEqual(other.ask("STRLEN", "a"), b":100000")
 
+    def test_replies_without_a_bound_of_their_own_have_one_together(self):
+        with Server(directives=["--memory-budget", "64mb", "--maxmemory-clients", "8mb"]) as server, RawClient(server) as client:
+            for count, refused in ((3, False), (300, True)):
+                client.ask("MULTI")
+                client.ask("SET", "a", str(count))
+                for _ in range(count):
+                    self.assertEqual(client.ask("COMMAND", "DOCS"), QUEUED)
+                reply = client.ask("EXEC")
+                if refused:
+                    self.assertRegex(reply, b"^-EXECABORT .*maxmemory-clients")
+                else:
+                    self.assertEqual(len(reply), count + 1)
+            self.assertEqual(client.ask("GET", "a"), b"3")
+
     def test_large_arguments_are_kept_and_given_back(self):
         with Server() as server, RawClient(server) as client:
             for end in ("EXEC", "DISCARD", "EXEC"):

@@ -38,6 +38,9 @@ class FakeEngine final : public Engine {
   std::atomic<bool> fail_reads{false};
   std::atomic<bool> fail_syncs{false};
   std::atomic<std::uint64_t> now_ms{1'000'000};
+  /// Called when a write can be seen, before Write() returns; and before a Get() of the present has looked.
+  std::function<void()> after_write;
+  std::function<void()> before_get;
   /// Called in the middle of Sync(), before anything is durable.
   std::function<void()> during_sync;
   /// Ingest(), which a map knows nothing of.
@@ -75,6 +78,11 @@ class FakeEngine final : public Engine {
     if (batch.empty()) return Status::InvalidArgument("empty batch");
     if (fail_writes || (only_reserve_left && !options.may_use_reserve)) return Status::NoSpace("the disk is full");
     if (fail_writes_for_good) return Status::IoError("wal_000001.log: fsync failed");
+    Result<SequenceNumber> last = Apply(batch);
+    if (after_write) after_write();
+    return last;
+  }
+  Result<SequenceNumber> Apply(const WriteBatch& batch) {
     const MutexLock lock(mutex_);
     frozen_ = nullptr;
     OperationReader reader(batch.operations());
@@ -121,6 +129,7 @@ class FakeEngine final : public Engine {
     if (options.snapshot != nullptr) {
       value = find(*static_cast<const FakeSnapshot&>(*options.snapshot).map);
     } else {
+      if (before_get) before_get();
       const MutexLock lock(mutex_);
       value = find(present_);
     }

@@ -166,7 +166,7 @@ TEST_CASE("one moment: several reads see a batch whole or not at all", "[operati
   TestKeyspace test;
   test.Put("a", "1");
   Operation reader(*test.keyspace, 0, kNow, true);
-  reader.ReadOneMoment();
+  REQUIRE(reader.ReadOneMoment().ok());
   CHECK(reader.ReadString("a")->value() == "1");
   test.Put("b", "2");
   CHECK_FALSE(reader.ReadString("b")->found());

@@ -210,7 +210,7 @@ struct Bank : TestKeyspace {
   /// As MGET reads.
   int SumSeenFromOutside() {
     Operation operation(*keyspace, 0, kNow, true);
-    operation.ReadOneMoment();
+    REQUIRE(operation.ReadOneMoment().ok());
     int sum = 0;
     for (const std::string_view key : keys) {
       const Result<StringRead> read = operation.ReadString(key);
@@ -352,6 +352,46 @@ TEST_CASE("an ingest may have brought any key", "[transaction][watch]") {
   watches.Add(0, "a", false, 0);
   REQUIRE(test.keyspace->Ingest("bundle"));
   CHECK(watches.touched());
+}
+
+/// MULTI; SET key new; SWAPDB 0 1; EXEC, where database 1 has the key too.
+void WriteAndSwap(TestKeyspace& test) {
+  Transaction transaction(*test.keyspace, true);
+  REQUIRE(transaction.LockEverything().ok());
+  test.Put("key", "new", 0, &transaction);
+  REQUIRE(test.keyspace->SwapDatabases(0, 1, &transaction).ok());
+  REQUIRE(transaction.Commit().ok());
+  REQUIRE(transaction.Settle().ok());
+}
+
+TEST_CASE("what is written together with a change of the databases is not seen through the old ones", "[transaction][swap]") {
+  TestKeyspace test;
+  test.Put("key", "other");
+  REQUIRE(test.keyspace->SwapDatabases(0, 1).ok());
+  test.Put("key", "old");
+  SECTION("by who looks between the two") {
+    test.engine.after_write = [&] {
+      Operation one(*test.keyspace, 0, kNow, false);
+      CHECK(one.Read("key").error().code() == StatusCode::kWouldBlock);
+      Operation several(*test.keyspace, 0, kNow, false);
+      CHECK(several.ReadOneMoment().code() == StatusCode::kWouldBlock);
+    };
+    WriteAndSwap(test);
+    test.engine.after_write = nullptr;
+    CHECK(test.Get("key") == "other");
+  }
+  SECTION("by who has asked for the database before, and reads after") {
+    bool done = false;
+    test.engine.before_get = [&] {
+      if (!std::exchange(done, true)) WriteAndSwap(test);
+    };
+    {
+      Operation reader(*test.keyspace, 0, kNow, true, true);
+      CHECK(reader.ReadString("key")->value() == "other");
+    }
+    CHECK(done);
+    CHECK(test.keyspace->lookups().totals().hits == 1);
+  }
 }
 
 TEST_CASE("a key that comes by a swap counts, one that stays away does not", "[transaction][watch]") {
